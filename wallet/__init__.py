@@ -1,0 +1,1 @@
+"""Leyden: a Lightning wallet and node for the terminal."""

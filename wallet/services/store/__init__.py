@@ -1,0 +1,6 @@
+"""SQLite: migrations, one writer, one transaction per batch.
+
+node enters.
+Never here: decisions, default values of the business.
+Read first: sqlite.py, migrations.py.
+"""
