@@ -1,0 +1,135 @@
+"""What machines ask of the holder of secrets, and what it answers.
+
+Machines hold no secret. They name a key (`KeyRef`) and give the 32-byte digest to sign, or ask
+for an ECDH, a channel's public keys or the release of a per-commitment secret.  The kernel hands
+all requests of a batch to the `Signer` port at once, before the batch is committed.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wallet.base.channel_tx.keys import Basepoints
+from wallet.base.values.ids import KeysId, Point, Secret, Signature
+
+
+@dataclass(frozen=True, slots=True)
+class FundingKey:
+    """Our key in a funding output: from seed, `keys_id` and the number of the funding (0 first)."""
+
+    keys_id: KeysId
+    funding_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class HtlcKey:
+    """BOLT 3 `htlcpubkey` of ours under a per-commitment point."""
+
+    keys_id: KeysId
+    per_commitment_point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedKey:
+    """BOLT 3 `local_delayedpubkey` under one of our own per-commitment points."""
+
+    keys_id: KeysId
+    per_commitment_point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationKey:
+    """BOLT 3 `revocationpubkey`, once the peer has given the secret of that commitment."""
+
+    keys_id: KeysId
+    per_commitment_secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentKey:
+    """`payment_basepoint`: one of 1,000 keys of the seed alone, so `to_remote` is found by scanning."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalletKey:
+    """An on-chain key: BIP 84 (P2WPKH, ECDSA) or BIP 86 (P2TR, Schnorr with the BIP 341 tweak)."""
+
+    purpose: int
+    change: int
+    index: int
+
+
+KeyRef: TypeAlias = FundingKey | HtlcKey | DelayedKey | RevocationKey | PaymentKey | WalletKey
+
+
+@dataclass(frozen=True, slots=True)
+class SignDigest:
+    """Sign 32 bytes. Answer: `Signature`; ECDSA, or Schnorr for `WalletKey(86, …)`."""
+
+    key: KeyRef
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignInvoice:
+    """Sign a BOLT 11 digest with the node key. Answer: `RecoverableSignature`."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ecdh:
+    """SHA-256 of node secret times `point` (BOLT 4). Answer: 32 bytes."""
+
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveChannel:
+    """The public keys of a new channel. Answer: `ChannelKeys`."""
+
+    keys_id: KeysId
+    payment_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSecret:
+    """Give away the secret of our commitment `number` (0 first): it is revoked. Answer: `ReleasedSecret`.
+
+    Danger: once released, broadcasting that commitment loses everything in the channel.
+    """
+
+    keys_id: KeysId
+    number: int
+
+
+KeyRequest: TypeAlias = SignDigest | SignInvoice | Ecdh | DeriveChannel | ReleaseSecret
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKeys:
+    """Public side of a channel's keys: basepoints, first funding key, per-commitment points 0 and 1."""
+
+    basepoints: Basepoints
+    funding_pubkey: Point
+    first_points: tuple[Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedSecret:
+    """The secret of commitment n, and the per-commitment point of commitment n + 2."""
+
+    secret: Secret
+    next_point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverableSignature:
+    """A 64-byte signature and its recovery id (BOLT 11)."""
+
+    signature: Signature
+    recovery_id: int
+
+
+KeyAnswer: TypeAlias = Signature | RecoverableSignature | bytes | ChannelKeys | ReleasedSecret
