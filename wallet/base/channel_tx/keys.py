@@ -52,9 +52,15 @@ def derive_pubkey(basepoint: Point, per_commitment_point: Point) -> Point:
     return tweak_point(basepoint, sha256(per_commitment_point + basepoint))
 
 
-def derive_secret(base_secret: Secret, per_commitment_point: Point) -> Secret:
-    """The secret of `derive_pubkey(base_secret * G, per_commitment_point)`."""
-    return add_secrets(base_secret, sha256(per_commitment_point + point_of(base_secret)))
+def derive_secret(
+    base_secret: Secret, per_commitment_point: Point, basepoint: Point | None = None
+) -> Secret:
+    """The secret of `derive_pubkey(base_secret * G, per_commitment_point)`.
+
+    A caller who keeps `basepoint = base_secret * G` saves its multiplication.
+    """
+    basepoint = basepoint or point_of(base_secret)
+    return add_secrets(base_secret, sha256(per_commitment_point + basepoint))
 
 
 def derive_revocation_pubkey(revocation_basepoint: Point, per_commitment_point: Point) -> Point:
