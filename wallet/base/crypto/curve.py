@@ -136,7 +136,7 @@ def verify(point: bytes, digest: bytes, signature: bytes) -> bool:
 
 
 def normalize(signature: bytes) -> Signature:
-    """The same ECDSA signature with S in the lower half; raises `DecodeError` if R or S overflow."""
+    """The same ECDSA signature with low S; raises `DecodeError` if R or S overflow."""
     parsed = _parse_compact(signature)
     lib.secp256k1_ecdsa_signature_normalize(_CTX, parsed, parsed)
     out = _new("unsigned char[64]")
