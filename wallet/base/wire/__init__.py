@@ -4,3 +4,18 @@ noise, channel, peers enter.
 Never here: meaning; a field either parses or raises DecodeError.
 Read first: codec.py, channel.py.
 """
+
+from wallet.base.wire import channel, setup
+from wallet.base.wire.message import LAYOUTS, MAX_MESSAGE, Message, UnknownMessage, decode, encode
+
+# The modules are imported for what they declare: whoever can call `decode` knows every message.
+__all__ = [
+    "LAYOUTS",
+    "MAX_MESSAGE",
+    "Message",
+    "UnknownMessage",
+    "channel",
+    "decode",
+    "encode",
+    "setup",
+]
