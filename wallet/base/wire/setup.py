@@ -2,6 +2,8 @@
 
 from typing import Annotated, Final
 
+from wallet.base.errors import PeerFault, Severity
+from wallet.base.values.features import Features
 from wallet.base.values.ids import ALL_CHANNELS, ChainHash, ChannelId
 from wallet.base.wire.codec import U16, ChannelIdField, Var, fixed, repeated, rest
 from wallet.base.wire.message import Message, message
@@ -107,3 +109,21 @@ def reason_of(received: Error | Warning) -> str:
 def concerns_all_channels(received: Error | Warning) -> bool:
     """BOLT 1: a `channel_id` of zeros refers to every channel with the sender."""
     return received.channel_id == ALL_CHANNELS
+
+
+def features_of(init: Init) -> Features:
+    """BOLT 1: MUST combine (bitwise OR) the two feature bitmaps into one logical `features` map."""
+    return Features.from_bytes(init.globalfeatures) | Features.from_bytes(init.features)
+
+
+def our_init(features: Features, networks: tuple[ChainHash, ...]) -> Init:
+    """The `init` that we send. BOLT 1: no features greater than 13 in `globalfeatures`: none."""
+    return Init(b"", features.to_bytes(), networks)
+
+
+def check_networks(init: Init, chain: ChainHash) -> None:
+    """Raise `PeerFault` (DISCONNECT) when the peer names its chains and ours is not among them."""
+    if init.networks is not None and chain not in init.networks:
+        named = ", ".join(n[::-1].hex() for n in init.networks[:3]) or "none"
+        reason = f"the peer is on other chains ({named}), not on {chain[::-1].hex()}"
+        raise PeerFault(Severity.DISCONNECT, reason)
