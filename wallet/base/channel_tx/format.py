@@ -7,6 +7,7 @@ reads the answer from it.  The format is fixed when the channel is opened (its `
 from dataclasses import dataclass
 from typing import Final
 
+from wallet.base.bitcoin.sighash import SigHash
 from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, Satoshi
 
 
@@ -38,13 +39,13 @@ class CommitmentFormat:
         return self.anchor_amount + self.anchor_amount
 
     def htlc_fee(self, offered: bool, feerate: FeeratePerKw) -> Satoshi:
-        """Fee inside the HTLC-timeout (`offered` by the broadcaster) or HTLC-success transaction."""
+        """Fee inside the HTLC-timeout (`offered` by the broadcaster) or HTLC-success tx."""
         weight = self.htlc_fee_timeout_weight if offered else self.htlc_fee_success_weight
         return feerate.fee(weight) if weight else ZERO_SAT
 
 
-# BOLT 3 with `option_anchors` (bits 22/23): HTLC transactions pay no fee of their own, and both
-# `max_accepted_htlcs` of BOLT 2 keep a penalty transaction within Bitcoin's standard weight.
+# BOLT 3 with `option_anchors` (bits 22/23): HTLC transactions pay no fee of their own.
+# BOLT 2: 483 HTLCs a side keep a penalty transaction within the standard 400,000 weight units.
 ANCHORS: Final = CommitmentFormat(
     name="anchors_zero_fee_htlc_tx",
     commitment_weight=1124,
@@ -55,7 +56,7 @@ ANCHORS: Final = CommitmentFormat(
     htlc_fee_success_weight=0,
     anchor_amount=Satoshi(330),
     settled_delay=1,
-    htlc_sighash=0x83,
+    htlc_sighash=SigHash.SINGLE_ANYONECANPAY,
     max_accepted_htlcs=483,
 )
 
