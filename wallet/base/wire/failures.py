@@ -4,13 +4,13 @@ A failure has a 2-byte code whose top bits say what failed, then its data.  The 
 ignores whatever follows the data.
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Final, TypeVar, dataclass_transform, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, TypeVar, dataclass_transform
 
 from wallet.base.errors import DecodeError
-from wallet.base.values.amounts import MilliSatoshi
-from wallet.base.values.blocks import BlockHeight, CltvExpiry
+from wallet.base.wire.codec import U16, Codec, Expiry, Height, Msat, Sha256, Var, bigsize, codecs_of
 
 BADONION: Final = 0x8000
 """The sending peer's onion was unparsable: travels in `update_fail_malformed_htlc`."""
@@ -23,68 +23,13 @@ UPDATE: Final = 0x1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one field is written: reader `(data, at) -> (value, next)` and writer."""
-
-    read: Callable[[bytes, int], tuple[Any, int]]
-    write: Callable[[Any], bytes]
-
-
-def _take(data: bytes, at: int, size: int) -> bytes:
-    taken = data[at : at + size]
-    if len(taken) != size:
-        raise DecodeError("this failure message is too short for its code")
-    return taken
-
-
-def _number(size: int, wrap: Callable[[int], Any], unwrap: Callable[[Any], int]) -> _Kind:
-    def read(data: bytes, at: int) -> tuple[Any, int]:
-        return wrap(int.from_bytes(_take(data, at, size), "big")), at + size
-
-    return _Kind(read, lambda value: unwrap(value).to_bytes(size, "big"))
-
-
-def _read_update(data: bytes, at: int) -> tuple[bytes, int]:
-    size = int.from_bytes(_take(data, at, 2), "big")
-    return _take(data, at + 2, size), at + 2 + size
-
-
-def _read_bigsize(data: bytes, at: int) -> tuple[int, int]:
-    first = _take(data, at, 1)[0]
-    if first < 0xFD:
-        return first, at + 1
-    size = 1 << (first - 0xFC)
-    value = int.from_bytes(_take(data, at + 1, size), "big")
-    if value < (0xFD if size == 2 else 1 << 4 * size):
-        raise DecodeError("a BigSize is not written in its shortest form")
-    return value, at + 1 + size
-
-
-def _write_bigsize(value: int) -> bytes:
-    if value < 0xFD:
-        return bytes((value,))
-    exponent = 1 if value < 1 << 16 else 2 if value < 1 << 32 else 3
-    return bytes((0xFC + exponent,)) + value.to_bytes(1 << exponent, "big")
-
-
-_U16 = Annotated[int, _number(2, int, int)]
-_Msat = Annotated[MilliSatoshi, _number(8, MilliSatoshi, lambda amount: amount.msat)]
-_Expiry = Annotated[CltvExpiry, _number(4, CltvExpiry, lambda expiry: expiry.height)]
-_Height = Annotated[BlockHeight, _number(4, BlockHeight, lambda block: block.height)]
-_Sha256 = Annotated[bytes, _Kind(lambda data, at: (_take(data, at, 32), at + 32), bytes)]
-_Update = Annotated[
-    bytes, _Kind(_read_update, lambda update: len(update).to_bytes(2, "big") + update)
-]
-_BigSize = Annotated[int, _Kind(_read_bigsize, _write_bigsize)]
-
-
-@dataclass(frozen=True, slots=True)
 class Failure:
-    """Root of all failure messages. `NAME` is the BOLT's name, `CODE` its number with flags."""
+    """Root of all failure messages: `name` is the BOLT's word, `CODE` its number with flags."""
 
     CODE: ClassVar[int] = 0
-    NAME: ClassVar[str] = "unknown_failure"
-    LAYOUT: ClassVar[tuple[tuple[str, _Kind], ...]] = ()
+    name: ClassVar[str] = "unknown_failure"
+    # `Any`: each field's codec stands beside its annotation.
+    fields: ClassVar[dict[str, Codec[Any]]] = {}
 
     @property
     def code(self) -> int:
@@ -129,161 +74,160 @@ _BY_CODE: Final[dict[int, type[Failure]]] = {}
 
 
 @dataclass_transform(frozen_default=True)
-def _failure(code: int, name: str) -> Callable[[type[_F]], type[_F]]:
-    def declare(plain: type[_F]) -> type[_F]:
-        made = dataclass(frozen=True, slots=True)(plain)
-        hints = get_type_hints(made, include_extras=True)
-        made.CODE = code
-        made.NAME = name
-        made.LAYOUT = tuple((f.name, hints[f.name].__metadata__[0]) for f in fields(made))
-        _BY_CODE[code] = made
-        return made
+def _failure(code: int) -> Callable[[type[_F]], type[_F]]:
+    def declare(cls: type[_F]) -> type[_F]:
+        built = dataclass(frozen=True, slots=True)(cls)
+        built.CODE = code
+        built.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        built.fields = codecs_of(built)
+        _BY_CODE[code] = built
+        return built
 
     return declare
 
 
-@_failure(NODE | 2, "temporary_node_failure")
+@_failure(NODE | 2)
 class TemporaryNodeFailure(Failure):
     """The node failed; it may work later."""
 
 
-@_failure(PERM | NODE | 2, "permanent_node_failure")
+@_failure(PERM | NODE | 2)
 class PermanentNodeFailure(Failure):
     """The node failed for good."""
 
 
-@_failure(PERM | NODE | 3, "required_node_feature_missing")
+@_failure(PERM | NODE | 3)
 class RequiredNodeFeatureMissing(Failure):
     """The node requires a feature that the onion lacks."""
 
 
-@_failure(BADONION | PERM | 4, "invalid_onion_version")
+@_failure(BADONION | PERM | 4)
 class InvalidOnionVersion(Failure):
     """The onion's `version` was not understood."""
 
-    sha256_of_onion: _Sha256
+    sha256_of_onion: Sha256
 
 
-@_failure(BADONION | PERM | 5, "invalid_onion_hmac")
+@_failure(BADONION | PERM | 5)
 class InvalidOnionHmac(Failure):
     """The onion's HMAC was wrong when it arrived."""
 
-    sha256_of_onion: _Sha256
+    sha256_of_onion: Sha256
 
 
-@_failure(BADONION | PERM | 6, "invalid_onion_key")
+@_failure(BADONION | PERM | 6)
 class InvalidOnionKey(Failure):
     """The onion's ephemeral key is not a point."""
 
-    sha256_of_onion: _Sha256
+    sha256_of_onion: Sha256
 
 
-@_failure(UPDATE | 7, "temporary_channel_failure")
+@_failure(UPDATE | 7)
 class TemporaryChannelFailure(Failure):
     """The channel could not take this HTLC now."""
 
-    channel_update: _Update = b""
+    channel_update: Var = b""
 
 
-@_failure(PERM | 8, "permanent_channel_failure")
+@_failure(PERM | 8)
 class PermanentChannelFailure(Failure):
     """The channel can take no HTLC at all."""
 
 
-@_failure(PERM | 9, "required_channel_feature_missing")
+@_failure(PERM | 9)
 class RequiredChannelFeatureMissing(Failure):
     """The channel requires a feature that the onion lacks."""
 
 
-@_failure(PERM | 10, "unknown_next_peer")
+@_failure(PERM | 10)
 class UnknownNextPeer(Failure):
     """No channel of the node has the onion's `short_channel_id`."""
 
 
-@_failure(UPDATE | 11, "amount_below_minimum")
+@_failure(UPDATE | 11)
 class AmountBelowMinimum(Failure):
     """The HTLC was below the channel's `htlc_minimum_msat`."""
 
-    htlc_msat: _Msat
-    channel_update: _Update = b""
+    htlc_msat: Msat
+    channel_update: Var = b""
 
 
-@_failure(UPDATE | 12, "fee_insufficient")
+@_failure(UPDATE | 12)
 class FeeInsufficient(Failure):
     """The fee was below what the channel asks."""
 
-    htlc_msat: _Msat
-    channel_update: _Update = b""
+    htlc_msat: Msat
+    channel_update: Var = b""
 
 
-@_failure(UPDATE | 13, "incorrect_cltv_expiry")
+@_failure(UPDATE | 13)
 class IncorrectCltvExpiry(Failure):
     """`cltv_expiry - cltv_expiry_delta >= outgoing_cltv_value` does not hold."""
 
-    cltv_expiry: _Expiry
-    channel_update: _Update = b""
+    cltv_expiry: Expiry
+    channel_update: Var = b""
 
 
-@_failure(UPDATE | 14, "expiry_too_soon")
+@_failure(UPDATE | 14)
 class ExpiryTooSoon(Failure):
     """The expiry is too near for safe handling."""
 
-    channel_update: _Update = b""
+    channel_update: Var = b""
 
 
-@_failure(PERM | 15, "incorrect_or_unknown_payment_details")
+@_failure(PERM | 15)
 class IncorrectOrUnknownPaymentDetails(Failure):
     """The final node does not take this payment: hash, secret, amount, expiry or metadata."""
 
-    htlc_msat: _Msat
-    height: _Height
+    htlc_msat: Msat
+    height: Height
 
 
-@_failure(18, "final_incorrect_cltv_expiry")
+@_failure(18)
 class FinalIncorrectCltvExpiry(Failure):
     """The HTLC's expiry is below the onion's."""
 
-    cltv_expiry: _Expiry
+    cltv_expiry: Expiry
 
 
-@_failure(19, "final_incorrect_htlc_amount")
+@_failure(19)
 class FinalIncorrectHtlcAmount(Failure):
     """The HTLC's amount is below the onion's."""
 
-    incoming_htlc_amt: _Msat
+    incoming_htlc_amt: Msat
 
 
-@_failure(UPDATE | 20, "channel_disabled")
+@_failure(UPDATE | 20)
 class ChannelDisabled(Failure):
     """The channel is disabled. `disabled_flags` is always 0 so far."""
 
-    disabled_flags: _U16 = 0
-    channel_update: _Update = b""
+    disabled_flags: U16 = 0
+    channel_update: Var = b""
 
 
-@_failure(21, "expiry_too_far")
+@_failure(21)
 class ExpiryTooFar(Failure):
     """The expiry is too far in the future."""
 
 
-@_failure(PERM | 22, "invalid_onion_payload")
+@_failure(PERM | 22)
 class InvalidOnionPayload(Failure):
     """The hop payload was not understood: TLV `type` at byte `offset` of the decrypted stream."""
 
-    type: _BigSize
-    offset: _U16
+    type: Annotated[int, bigsize]
+    offset: U16
 
 
-@_failure(23, "mpp_timeout")
+@_failure(23)
 class MppTimeout(Failure):
     """The other parts of the payment did not arrive in time."""
 
 
-@_failure(BADONION | PERM | 24, "invalid_onion_blinding")
+@_failure(BADONION | PERM | 24)
 class InvalidOnionBlinding(Failure):
     """Something failed within a blinded path."""
 
-    sha256_of_onion: _Sha256
+    sha256_of_onion: Sha256
 
 
 FAILURES: Final = tuple(_BY_CODE.values())
@@ -295,8 +239,8 @@ def encode_failure(failure: Failure) -> bytes:
     if isinstance(failure, UnknownFailure):
         return failure.number.to_bytes(2, "big") + failure.data
     out = failure.code.to_bytes(2, "big")
-    for name, kind in failure.LAYOUT:
-        out += kind.write(getattr(failure, name))
+    for name, codec in failure.fields.items():
+        out += codec.write(getattr(failure, name))
     return out
 
 
@@ -310,8 +254,8 @@ def decode_failure(message: bytes) -> Failure:
         return UnknownFailure(code, message[2:])
     at = 2
     values: dict[str, Any] = {}
-    for name, kind in declared.LAYOUT:
-        values[name], at = kind.read(message, at)
+    for name, codec in declared.fields.items():
+        values[name], at = codec.read(message, at)
     return declared(**values)
 
 
