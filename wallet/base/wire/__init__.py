@@ -5,7 +5,7 @@ Never here: meaning; a field either parses or raises DecodeError.
 Read first: codec.py, channel.py.
 """
 
-from wallet.base.wire import channel, setup
+from wallet.base.wire import channel, gossip, setup
 from wallet.base.wire.message import LAYOUTS, MAX_MESSAGE, Message, UnknownMessage, decode, encode
 
 # The modules are imported for what they declare: whoever can call `decode` knows every message.
@@ -17,5 +17,6 @@ __all__ = [
     "channel",
     "decode",
     "encode",
+    "gossip",
     "setup",
 ]

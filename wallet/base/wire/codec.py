@@ -11,6 +11,7 @@ A value that does not fit when written is our own bug: `InvariantBroken`.
 """
 
 import dataclasses
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -64,17 +65,20 @@ def _short(name: str, wanted: int, data: bytes, at: int) -> DecodeError:
 # --- integers -----------------------------------------------------------------------------------
 
 
-def _integer(name: str, size: int, *, signed: bool = False) -> Codec[int]:
+def _integer(name: str, layout: str) -> Codec[int]:
+    packed = struct.Struct(layout)
+    size, unpack, pack = packed.size, packed.unpack_from, packed.pack
+
     def read(data: bytes, at: int) -> tuple[int, int]:
         end = at + size
         if end > len(data):
             raise _short(name, size, data, at)
-        return int.from_bytes(data[at:end], "big", signed=signed), end
+        return unpack(data, at)[0], end
 
     def write(value: int) -> bytes:
         try:
-            return value.to_bytes(size, "big", signed=signed)
-        except OverflowError:
+            return pack(value)
+        except struct.error:
             raise InvariantBroken(f"{value} does not fit in {name}") from None
 
     return Codec(name, read, write)
@@ -129,14 +133,14 @@ def write_bigsize(value: int) -> bytes:
     raise InvariantBroken(f"{value} does not fit in bigsize")
 
 
-u8: Final = _integer("byte", 1)
-u16: Final = _integer("u16", 2)
-u32: Final = _integer("u32", 4)
-u64: Final = _integer("u64", 8)
-s8: Final = _integer("s8", 1, signed=True)
-s16: Final = _integer("s16", 2, signed=True)
-s32: Final = _integer("s32", 4, signed=True)
-s64: Final = _integer("s64", 8, signed=True)
+u8: Final = _integer("byte", ">B")
+u16: Final = _integer("u16", ">H")
+u32: Final = _integer("u32", ">I")
+u64: Final = _integer("u64", ">Q")
+s8: Final = _integer("s8", ">b")
+s16: Final = _integer("s16", ">h")
+s32: Final = _integer("s32", ">i")
+s64: Final = _integer("s64", ">q")
 tu16: Final = _truncated("tu16", 2)
 tu32: Final = _truncated("tu32", 4)
 tu64: Final = _truncated("tu64", 8)

@@ -81,32 +81,43 @@ class Decryptor(_RotatingCipher):
         """
         if self._broken:
             raise PeerFault(Severity.DISCONNECT, "BOLT 8: the stream is broken")
-        buffer = self._buffer
-        buffer += data
+        kept = self._buffer
+        kept_any = bool(kept)
+        if kept_any:
+            kept += data
+        # Most pieces are whole frames: those are read in place, only a cut one is copied and kept.
+        source = kept if kept_any else data
         messages: list[bytes] = []
-        at = 0
         try:
-            while True:
-                if self._size is None:
-                    if len(buffer) - at < _HEADER_SIZE:
-                        break
-                    header = self._decrypt(buffer[at : at + _HEADER_SIZE])
-                    self._size = int.from_bytes(header, "big")
-                    at += _HEADER_SIZE
-                end = at + self._size + _TAG_SIZE
-                if len(buffer) < end:
-                    break
-                messages.append(self._decrypt(buffer[at:end]))
-                self._size = None
-                at = end
+            at = self._take(source, messages)
         except InvalidTag:
             self._broken = True
-            buffer.clear()
+            kept.clear()
             raise PeerFault(Severity.DISCONNECT, "BOLT 8: a frame is not authentic") from None
-        del buffer[:at]
+        if kept_any:
+            del kept[:at]
+        else:
+            kept += data[at:]
         return messages
 
-    def _decrypt(self, sealed: bytearray) -> bytes:
+    def _take(self, source: bytes | bytearray, messages: list[bytes]) -> int:
+        """Decrypt what is complete in `source`; gives how many bytes are done with."""
+        at = 0
+        while True:
+            if self._size is None:
+                end = at + _HEADER_SIZE
+                if len(source) < end:
+                    return at
+                self._size = int.from_bytes(self._decrypt(source[at:end]), "big")
+                at = end
+            end = at + self._size + _TAG_SIZE
+            if len(source) < end:
+                return at
+            messages.append(self._decrypt(source[at:end]))
+            self._size = None
+            at = end
+
+    def _decrypt(self, sealed: bytes | bytearray) -> bytes:
         plaintext = self._cipher.decrypt(_NONCES[self._nonce], sealed, None)
         self._nonce += 1
         if self._nonce == ROTATE_AFTER:
