@@ -1,0 +1,381 @@
+"""The socket: Core Lightning's transport rules, seen by raw bytes from outside."""
+
+import asyncio
+import json
+import logging
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_methods import FakeApi, fake_table
+from wallet.base.errors import Refused
+from wallet.faces.rpc.client import RpcError, Unreachable, call
+from wallet.faces.rpc.framing import MAX_REQUEST_BYTES
+from wallet.faces.rpc.server import MAX_PENDING_PER_CONNECTION, RpcServer
+
+
+class Caller:
+    """A raw connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, *texts: str | bytes) -> None:
+        for text in texts:
+            self.writer.write(text if isinstance(text, bytes) else text.encode())
+
+    async def answer(self) -> Any:
+        async with asyncio.timeout(5):
+            text = await self.reader.readuntil(b"\n\n")
+        assert text.count(b"\n") == 2
+        return json.loads(text)
+
+    async def closed(self) -> bool:
+        async with asyncio.timeout(5):
+            return await self.reader.read() == b""
+
+    async def hang_up(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+class Served:
+    """A running server and its fake api."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.api = FakeApi()
+        self.stop = asyncio.Event()
+        self.locked = False
+        self.server = RpcServer(fake_table(self.stop), self.api, lambda: self.locked)
+        self.callers: list[Caller] = []
+
+    async def caller(self) -> Caller:
+        caller = Caller(*await asyncio.open_unix_connection(str(self.path)))
+        self.callers.append(caller)
+        return caller
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    serving = Served(tmp_path / "lightning-rpc")
+    await serving.server.start(serving.path)
+    yield serving
+    for caller in serving.callers:
+        caller.writer.transport.abort()
+    await serving.server.close()
+
+
+def request(method: str, params: Any = None, request_id: object = 1, **more: Any) -> str:
+    return json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": request_id,
+            "method": method,
+            "params": [] if params is None else params,
+            **more,
+        }
+    )
+
+
+async def test_answer__ends_with_an_empty_line_and_is_compact(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("echo", ["hi"], "pytest:echo#1"))
+    async with asyncio.timeout(5):
+        text = await caller.reader.readuntil(b"\n\n")
+    assert text == b'{"jsonrpc":"2.0","id":"pytest:echo#1","result":{"text":"hi"}}\n\n'
+
+
+@pytest.mark.parametrize("request_id", ["", "a/b#1", 0, -7, 8619889091314697, 1.5, "ü\u2028"])
+async def test_id__is_echoed(served: Served, request_id: object) -> None:
+    caller = await served.caller()
+    caller.send(request("echo", ["x"], request_id))
+    assert (await caller.answer())["id"] == request_id
+
+
+async def test_pipelining__no_delimiter_and_answers_as_they_finish(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("waitinvoice", ["a"], 1), request("getinfo", None, 2))
+    caller.send(" \n\t", request("echo", {"text": "}{"}, 3))
+    assert [(await caller.answer())["id"] for _ in range(2)] == [2, 3]
+    served.api.release.set()
+    assert await caller.answer() == {"jsonrpc": "2.0", "id": 1, "result": {"name": "waitinvoice a"}}
+
+
+async def test_request__byte_by_byte(served: Served) -> None:
+    caller = await served.caller()
+    for byte in request("echo", {"text": 'a"\\{ü'}).encode():
+        caller.send(bytes([byte]))
+        await caller.writer.drain()
+        await asyncio.sleep(0)
+    assert (await caller.answer())["result"] == {"text": 'a"\\{ü'}
+
+
+async def test_params__positional_with_null_and_by_name(served: Served) -> None:
+    caller = await served.caller()
+    for params in (["ab", None], ["ab"], {"text": "ab", "times": None}, {"text": "ab"}):
+        caller.send(request("echo", params))
+        assert (await caller.answer())["result"] == {"text": "ab"}
+    caller.send(request("echo", ["ab", 2]))
+    assert (await caller.answer())["result"] == {"text": "abab"}
+
+
+MALFORMED = [
+    ('{"id":1,"method":"getinfo","params":[]}', 'jsonrpc: "2.0" must be specified in the request'),
+    (
+        '{"jsonrpc":"1.0","id":1,"method":"getinfo"}',
+        'jsonrpc: "2.0" must be specified in the request',
+    ),
+    ('{"jsonrpc":"2.0","method":"getinfo","params":[]}', "No id"),
+    ('{"jsonrpc":"2.0","id":{},"method":"getinfo"}', "Expected string/primitive for id"),
+    ('[{"jsonrpc":"2.0","id":1,"method":"getinfo","params":[]}]', "Expected {} for json command"),
+    ('{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":1,"x":2}}', "duplicate json names: x"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), MALFORMED)
+async def test_malformed__answer_without_id_and_the_connection_lives(
+    served: Served, text: str, sentence: str
+) -> None:
+    caller = await served.caller()
+    caller.send(text, request("getinfo", None, 9))
+    first, second = await caller.answer(), await caller.answer()
+    assert first == {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32600, "message": sentence},
+    }
+    assert second["id"] == 9
+
+
+async def test_method__missing_or_no_string(served: Served) -> None:
+    caller = await served.caller()
+    caller.send('{"jsonrpc":"2.0","id":1}', '{"jsonrpc":"2.0","id":2,"method":7}')
+    assert [(await caller.answer())["error"]["code"] for _ in range(2)] == [-32600, -32600]
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "}", "{]", '{"a":NaN}', '{"a":' + "9" * 5000 + "}", "[" * 65, "{\xff\xff}"]
+)
+async def test_invalid_json__drops_the_connection(served: Served, text: str) -> None:
+    caller = await served.caller()
+    caller.send(text.encode("latin-1"))
+    assert (await caller.answer())["error"]["code"] == -32600
+    assert await caller.closed()
+
+
+async def test_unknown_method(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("nosuchcommand"))
+    assert (await caller.answer())["error"] == {
+        "code": -32601,
+        "message": "Unknown command 'nosuchcommand'",
+    }
+
+
+async def test_refused__carries_code_and_sentence(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("refuse", [205]))
+    assert (await caller.answer())["error"] == {"code": 205, "message": "not today"}
+
+
+async def test_unexpected_exception__no_traceback_in_the_answer(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = await served.caller()
+    with caplog.at_level(logging.ERROR):
+        caller.send(request("break"))
+        assert (await caller.answer())["error"] == {
+            "code": -1,
+            "message": "internal error (KeyError); see the log",
+        }
+    assert "KeyError" in caplog.text
+
+
+async def test_help__lists_usage_lines(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("help"), request("help", ["echo"], 2), request("help", ["no"], 3))
+    everything = (await caller.answer())["result"]
+    assert everything["format-hint"] == "simple"
+    commands = [line["command"] for line in everything["help"]]
+    assert commands == sorted(commands)
+    assert "getinfo " in commands
+    assert "check command_to_check" in commands
+    assert (await caller.answer())["result"]["help"] == [{"command": "echo text [times]"}]
+    assert (await caller.answer())["error"]["code"] == -32601
+
+
+async def test_check__parses_and_does_nothing(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("check", {"command_to_check": "pay", "invstring": "x"}))
+    assert (await caller.answer())["result"] == {"command_to_check": "pay"}
+    assert served.api.calls == []
+    caller.send(request("check", ["echo", "x", "y"]))
+    assert (await caller.answer())["error"] == {
+        "code": -32602,
+        "message": "times: should be an unsigned 32 bit integer: invalid token '\"y\"'",
+    }
+    caller.send(request("check", ["nosuch"]), request("check"))
+    assert (await caller.answer())["error"]["code"] == -32601
+    missing = (await caller.answer())["error"]
+    assert missing == {"code": -32602, "message": "missing required parameter: command_to_check"}
+
+
+async def test_stop__answers_before_it_acts(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("stop"))
+    assert (await caller.answer())["result"] == {"result": "Shutdown complete"}
+    assert served.stop.is_set()
+
+
+async def test_filter__keeps_what_it_names(served: Served) -> None:
+    caller = await served.caller()
+    wanted = {"alias": True, "address": [{"port": True}], "our_features": {"init": True}}
+    caller.send(request("getinfo", filter=wanted))
+    assert (await caller.answer())["result"] == {
+        "alias": "alice",
+        "address": [{"port": 9735}, {"port": 9736}],
+        "our_features": {"init": "80"},
+    }
+    caller.send(request("getinfo", filter={"address": {"port": True}}))
+    mismatched = (await caller.answer())["result"]
+    assert mismatched["warning_parameter_filter"] == "address is an array, not an object"
+    caller.send(
+        request("getinfo", filter={"address": 7}), request("getinfo", filter=[], request_id=2)
+    )
+    assert (await caller.answer())["error"]["code"] == -32602
+    assert (await caller.answer())["error"]["code"] == -32602
+
+
+async def test_locked__only_getinfo_help_unlock_and_stop(served: Served) -> None:
+    served.locked = True
+    caller = await served.caller()
+    for method, params in [("getinfo", []), ("help", []), ("unlock", ["swordfish"]), ("stop", [])]:
+        caller.send(request(method, params))
+        assert "result" in await caller.answer(), method
+    caller.send(request("echo", ["x"]))
+    assert (await caller.answer())["error"] == {
+        "code": -32001,
+        "message": "the wallet is locked: unlock it first (leyden unlock)",
+    }
+
+
+async def test_half_closed_caller__still_gets_its_answers(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("waitinvoice", ["a"]))
+    caller.writer.write_eof()
+    while not served.api.calls:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.6)
+    served.api.release.set()
+    assert (await caller.answer())["result"] == {"name": "waitinvoice a"}
+    assert await caller.closed()
+
+
+async def test_gone_caller__waits_are_abandoned_and_payments_are_not(served: Served) -> None:
+    caller = await served.caller()
+    caller.send(request("waitinvoice", ["a"], 1), request("pay", ["lnbcrt1"], 2))
+    while len(served.api.calls) < 2:
+        await asyncio.sleep(0.01)
+    await caller.hang_up()
+    async with asyncio.timeout(5):
+        while not served.api.abandoned:
+            await asyncio.sleep(0.01)
+    assert served.api.abandoned == ["waitinvoice a"]
+    served.api.release.set()
+    async with asyncio.timeout(5):
+        while not served.api.finished:
+            await asyncio.sleep(0.01)
+    assert served.api.finished == ["pay lnbcrt1"]
+
+
+async def test_flood_of_waits__is_bounded_and_then_served(served: Served) -> None:
+    caller = await served.caller()
+    count = MAX_PENDING_PER_CONNECTION + 50
+    caller.send(*(request("waitinvoice", ["x"], i) for i in range(count)))
+    async with asyncio.timeout(5):
+        while len(served.api.calls) < MAX_PENDING_PER_CONNECTION:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert len(served.api.calls) == MAX_PENDING_PER_CONNECTION
+    served.api.release.set()
+    assert sorted([(await caller.answer())["id"] for _ in range(count)]) == list(range(count))
+
+
+async def test_large_request__is_linear(served: Served) -> None:
+    caller = await served.caller()
+    began = time.perf_counter()
+    caller.send(request("echo", ["z" * (4 << 20)]))
+    assert len((await _long_answer(caller))["result"]["text"]) == 4 << 20
+    assert time.perf_counter() - began < 4
+
+
+async def _long_answer(caller: Caller) -> Any:
+    text = bytearray()
+    while not text.endswith(b"\n\n"):
+        text += await caller.reader.read(1 << 20)
+    return json.loads(text)
+
+
+async def test_endless_request__is_cut_off(served: Served) -> None:
+    caller = await served.caller()
+    caller.send('{"jsonrpc":"2.0","id":1,"method":"', b"x" * (MAX_REQUEST_BYTES + 1))
+    error = (await caller.answer())["error"]
+    assert error == {"code": -32600, "message": f"a request longer than {MAX_REQUEST_BYTES} bytes"}
+
+
+async def test_socket_file__mode_stale_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "lightning-rpc"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    first = Served(path)
+    await first.server.start(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(Refused, match="another daemon serves"):
+        await Served(path).server.start(path)
+    await first.server.close()
+    assert not path.exists()
+    path.write_text("precious")
+    with pytest.raises(Refused, match="not a socket"):
+        await Served(path).server.start(path)
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("length", [107, 108, 250])
+async def test_long_path__works(tmp_path: Path, length: int) -> None:
+    directory = tmp_path
+    while len(str(directory)) < length - 14 - 60:
+        directory /= "d" * 50
+    directory /= "e" * (length - len(str(directory)) - 15)
+    directory.mkdir(parents=True)
+    path = directory / "lightning-rpc"
+    assert len(str(path)) == length
+    serving = Served(path)
+    await serving.server.start(path)
+    result = await asyncio.to_thread(call, path, "echo", ["hi"])
+    assert result == {"text": "hi"}
+    await serving.server.close()
+    assert not path.exists()
+
+
+async def test_long_name__is_refused_with_its_length(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 120)
+    with pytest.raises(Refused, match=rf"has {len(str(path))} bytes"):
+        await Served(path).server.start(path)
+    with pytest.raises(Unreachable, match=rf"has {len(str(path))} bytes"):
+        call(path, "getinfo")
+
+
+async def test_client__result_error_and_unreachable(served: Served) -> None:
+    assert await asyncio.to_thread(call, served.path, "echo", {"text": "hé"}) == {"text": "hé"}
+    with pytest.raises(RpcError, match="not today") as caught:
+        await asyncio.to_thread(call, served.path, "refuse", [301])
+    assert caught.value.code == 301
+    with pytest.raises(Unreachable, match="No such file"):
+        call(served.path.with_name("nobody"), "getinfo")

@@ -1,0 +1,131 @@
+"""A small client for the socket, ours or a Core Lightning node's. Standard library only.
+
+The command line starts with this file, so nothing heavy may be imported here: no asyncio, no
+dataclasses.  One connection per call, as Core Lightning's own clients do.
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from wallet.base.errors import Refused, WalletError
+from wallet.faces.rpc.paths import socket_address
+
+Params = dict[str, Any] | list[Any]
+
+_READ_BYTES: Final = 1 << 16
+_END_OF_ANSWER: Final = b"\n\n"
+
+
+class RpcError(WalletError):
+    """The daemon answered with an error: Core Lightning's code and a sentence."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error.get("message", error)))
+        self.error = error
+        self.code = int(error.get("code", -1))
+
+
+class Unreachable(WalletError):
+    """Nobody serves the socket. Nothing was sent."""
+
+
+class ConnectionLost(WalletError):
+    """The request may have been received, the answer was not: its outcome is open."""
+
+
+class TimedOut(ConnectionLost):
+    """The caller's own patience ended before the answer came."""
+
+
+def call(
+    path: Path,
+    method: str,
+    params: Params | None = None,
+    *,
+    answer_filter: dict[str, Any] | None = None,
+    timeout: float | None = None,
+) -> Any:
+    """Call `method` at the socket `path` and return its result.
+
+    `timeout` is in seconds and covers each wait for the daemon; None waits for ever.  Raises
+    `RpcError`, `Unreachable`, `ConnectionLost` or `TimedOut`.
+    """
+    request_id = f"leyden:{method}#{os.getpid()}"
+    request: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": request_id,
+        "method": method,
+        "params": {} if params is None else params,
+    }
+    if answer_filter is not None:
+        request["filter"] = answer_filter
+    answer = exchange(path, request, timeout=timeout)
+    if "error" in answer:
+        raise RpcError(answer["error"])
+    return answer.get("result")
+
+
+def exchange(
+    path: Path, request: dict[str, Any], *, timeout: float | None = None
+) -> dict[str, Any]:
+    """Send one request object as it is and return the whole answer object that has its `id`.
+
+    Raises as `call` does, but an `error` is returned and not raised.
+    """
+    connected = _connect(path, timeout)
+    with connected:
+        try:
+            connected.sendall(json.dumps(request).encode())
+            return _receive(connected, request.get("id"))
+        except TimeoutError:
+            raise TimedOut("no answer in time; the request goes on in the daemon") from None
+        except OSError as error:
+            raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
+
+
+def _connect(path: Path, timeout: float | None) -> socket.socket:
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(timeout)
+        with socket_address(path) as address:
+            connected.connect(address)
+    except (OSError, Refused) as error:
+        connected.close()
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise Unreachable(f"no daemon at {path}: {reason}") from None
+    return connected
+
+
+def _receive(connected: socket.socket, request_id: object) -> dict[str, Any]:
+    """Read until the answer with our id; notifications and others' answers are passed over."""
+    pending = bytearray()
+    searched = 0
+    while True:
+        end = pending.find(_END_OF_ANSWER, searched)
+        if end < 0:
+            # The mark may be cut in two by a read, so its first half is searched again.
+            searched = max(0, len(pending) - 1)
+            data = connected.recv(_READ_BYTES)
+            if not data:
+                raise ConnectionLost("the daemon closed the connection without an answer")
+            pending += data
+            continue
+        text = bytes(pending[:end])
+        del pending[: end + len(_END_OF_ANSWER)]
+        searched = 0
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise ConnectionLost("the answer is not JSON") from None
+        if isinstance(answer, dict) and _is_for(answer, request_id):
+            return answer
+
+
+def _is_for(answer: dict[str, Any], request_id: object) -> bool:
+    """Whether it has our id, or is an error about the stream, which has none; no notification."""
+    if "method" in answer:
+        return False
+    return answer.get("id") == request_id or (answer.get("id") is None and "error" in answer)
