@@ -12,7 +12,7 @@ from typing import Final
 from wallet.base.bitcoin.script import p2wpkh, p2wsh
 from wallet.base.bitcoin.sighash import script_signature, segwit_v0
 from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
-from wallet.base.channel_tx.fees import CommittedHtlc, commitment_fee, untrimmed
+from wallet.base.channel_tx.fees import CommittedHtlc, commitment_fee, is_trimmed, untrimmed
 from wallet.base.channel_tx.format import CommitmentFormat
 from wallet.base.channel_tx.keys import CommitmentKeys
 from wallet.base.channel_tx.scripts import (
@@ -26,6 +26,21 @@ from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import ensure
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import OutPoint, Point, Preimage, Signature
+
+__all__ = [
+    "MAX_COMMITMENT_NUMBER",
+    "Commitment",
+    "CommitmentSpec",
+    "CommitmentTerms",
+    "CommittedHtlc",
+    "HtlcTransaction",
+    "build_commitment",
+    "commitment_fee",
+    "commitment_number_of",
+    "funding_witness",
+    "is_trimmed",
+    "settled_output",
+]
 
 VERSION: Final = 2
 MAX_COMMITMENT_NUMBER: Final = (1 << 48) - 1
