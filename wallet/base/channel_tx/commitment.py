@@ -241,7 +241,7 @@ def _plan_balances(
         output = settled_output(terms.format, keys.countersigner_payment_pubkey)
         planned.append(_Planned(to_countersigner, output, _Role.TO_REMOTE))
     if terms.format.anchor_amount:
-        # BOLT 3: an anchor without HTLCs and without its owner's balance would be dust for nobody.
+        # BOLT 3: without HTLCs, who has no balance here has no reason to hurry the transaction.
         if has_local or untrimmed_count:
             anchor = p2wsh(anchor_script(terms.broadcaster_funding_pubkey))
             planned.append(_Planned(terms.format.anchor_amount, anchor, _Role.BROADCASTER_ANCHOR))
