@@ -74,6 +74,8 @@ class LocalSigner:
         self._channel = lru_cache(_CHANNELS_KEPT)(self._derive_channel)
         self._funding_secret = lru_cache(_KEYS_KEPT)(self._tree.funding_secret)
         self._payment_secret = lru_cache(_KEYS_KEPT)(self._tree.payment_secret)
+        # A secret is used twice: for the point of number + 2, and later to be released.
+        self._per_commitment_secret = lru_cache(_KEYS_KEPT)(self._derive_per_commitment_secret)
         self._wallet_secret = lru_cache(_KEYS_KEPT)(self._derive_wallet_secret)
         self._wallet_pubkey = lru_cache(_KEYS_KEPT)(self._derive_wallet_pubkey)
 
@@ -157,7 +159,7 @@ class LocalSigner:
             first_points=(first, second),
         )
 
-    def _per_commitment_secret(self, keys_id: KeysId, number: int) -> Secret:
+    def _derive_per_commitment_secret(self, keys_id: KeysId, number: int) -> Secret:
         # BOLT 3: commitment 0 uses the first secret, and indexes count down.
         return secret_at(self._channel(keys_id).secrets.shachain_seed, FIRST_INDEX - number)
 
