@@ -30,7 +30,11 @@ def open_sealed(key: bytes, nonce: bytes, sealed: bytes, associated: bytes = b""
         raise DecodeError("the tag does not match: wrong key, or changed bytes") from None
 
 
+def chacha20(key: bytes, nonce: bytes, data: bytes) -> bytes:
+    """`data` XOR the ChaCha20 key stream from block 0, unauthenticated: key 32 bytes, nonce 12."""
+    return Cipher(ChaCha20(key, _COUNTER_ZERO + nonce), mode=None).encryptor().update(data)
+
+
 def chacha20_stream(key: bytes, nonce: bytes, length: int) -> bytes:
     """`length` bytes of the ChaCha20 key stream from block 0: key 32 bytes, nonce 12."""
-    cipher = Cipher(ChaCha20(key, _COUNTER_ZERO + nonce), mode=None)
-    return cipher.encryptor().update(bytes(length))
+    return chacha20(key, nonce, bytes(length))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from wallet.base.crypto.aead import chacha20_stream
+from wallet.base.crypto.aead import chacha20, chacha20_stream
 from wallet.base.crypto.curve import (
     check_point,
     check_secret,
@@ -59,6 +59,11 @@ def derive_key(key_type: bytes, shared_secret: bytes) -> bytes:
 def keystream(key: bytes, length: int) -> bytes:
     """BOLT 4 "Pseudo Random Byte Stream". The zero nonce is safe: no key is used twice."""
     return chacha20_stream(key, _NONCE, length)
+
+
+def apply_keystream(key: bytes, data: bytes) -> bytes:
+    """`data` XOR `keystream(key)`."""
+    return chacha20(key, _NONCE, data)
 
 
 def xor(left: bytes, right: bytes) -> bytes:
@@ -184,9 +189,7 @@ def peel(packet: OnionPacket, shared_secret: bytes, associated_data: bytes) -> P
         raise OnionError(
             "the HMAC of this onion is wrong", InvalidOnionHmac(sha256(packet.encode()))
         )
-    stream = keystream(derive_key(b"rho", shared_secret), 2 * size)
-    plain = xor(packet.hop_payloads + bytes(size), stream)
-
+    plain = apply_keystream(derive_key(b"rho", shared_secret), packet.hop_payloads + bytes(size))
     start, length = _read_length(plain)
     end = start + length + HMAC_SIZE
     # Lengths 0 and 1 are reserved.  A longer payload than the packet would eat its own padding.

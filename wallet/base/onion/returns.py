@@ -11,7 +11,7 @@ from typing import Final
 
 from wallet.base.crypto.hashes import hmac_sha256
 from wallet.base.errors import DecodeError
-from wallet.base.onion.packet import HMAC_SIZE, derive_key, keystream, xor
+from wallet.base.onion.packet import HMAC_SIZE, apply_keystream, derive_key
 from wallet.base.wire.failures import Failure, UnknownFailure, decode_failure, encode_failure
 
 MESSAGE_SIZE: Final = 256
@@ -43,7 +43,7 @@ def seal_message(shared_secret: bytes, message: bytes, size: int = MESSAGE_SIZE)
 
 def wrap(shared_secret: bytes, packet: bytes) -> bytes:
     """Add (or take off) one node's layer; `packet` may have any length."""
-    return xor(packet, keystream(derive_key(b"ammag", shared_secret), len(packet)))
+    return apply_keystream(derive_key(b"ammag", shared_secret), packet)
 
 
 def unwrap(shared_secrets: Sequence[bytes], packet: bytes) -> Returned | None:
