@@ -1,1 +1,3 @@
 """Leyden: a Lightning wallet and node for the terminal."""
+
+__version__ = "0.1.0"

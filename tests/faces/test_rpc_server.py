@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_methods import FakeApi, fake_table
+from tests.support.served import Served
 from wallet.base.errors import Refused
 from wallet.faces.rpc.client import RpcError, Unreachable, call
 from wallet.faces.rpc.framing import MAX_REQUEST_BYTES
-from wallet.faces.rpc.server import MAX_PENDING_PER_CONNECTION, RpcServer
+from wallet.faces.rpc.server import MAX_PENDING_PER_CONNECTION
 
 
 class Caller:
@@ -45,31 +45,19 @@ class Caller:
         await self.writer.wait_closed()
 
 
-class Served:
-    """A running server and its fake api."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.api = FakeApi()
-        self.stop = asyncio.Event()
-        self.locked = False
-        self.server = RpcServer(fake_table(self.stop), self.api, lambda: self.locked)
-        self.callers: list[Caller] = []
-
-    async def caller(self) -> Caller:
-        caller = Caller(*await asyncio.open_unix_connection(str(self.path)))
-        self.callers.append(caller)
-        return caller
-
-
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     serving = Served(tmp_path / "lightning-rpc")
     await serving.server.start(serving.path)
     yield serving
-    for caller in serving.callers:
-        caller.writer.transport.abort()
     await serving.server.close()
+
+
+@pytest.fixture
+async def caller(served: Served) -> AsyncIterator[Caller]:
+    connected = Caller(*await asyncio.open_unix_connection(str(served.path)))
+    yield connected
+    connected.writer.transport.abort()
 
 
 def request(method: str, params: Any = None, request_id: object = 1, **more: Any) -> str:
@@ -84,8 +72,7 @@ def request(method: str, params: Any = None, request_id: object = 1, **more: Any
     )
 
 
-async def test_answer__ends_with_an_empty_line_and_is_compact(served: Served) -> None:
-    caller = await served.caller()
+async def test_answer__ends_with_an_empty_line_and_is_compact(caller: Caller) -> None:
     caller.send(request("echo", ["hi"], "pytest:echo#1"))
     async with asyncio.timeout(5):
         text = await caller.reader.readuntil(b"\n\n")
@@ -93,14 +80,14 @@ async def test_answer__ends_with_an_empty_line_and_is_compact(served: Served) ->
 
 
 @pytest.mark.parametrize("request_id", ["", "a/b#1", 0, -7, 8619889091314697, 1.5, "ü\u2028"])
-async def test_id__is_echoed(served: Served, request_id: object) -> None:
-    caller = await served.caller()
+async def test_id__is_echoed(caller: Caller, request_id: object) -> None:
     caller.send(request("echo", ["x"], request_id))
     assert (await caller.answer())["id"] == request_id
 
 
-async def test_pipelining__no_delimiter_and_answers_as_they_finish(served: Served) -> None:
-    caller = await served.caller()
+async def test_pipelining__no_delimiter_and_answers_as_they_finish(
+    served: Served, caller: Caller
+) -> None:
     caller.send(request("waitinvoice", ["a"], 1), request("getinfo", None, 2))
     caller.send(" \n\t", request("echo", {"text": "}{"}, 3))
     assert [(await caller.answer())["id"] for _ in range(2)] == [2, 3]
@@ -108,8 +95,7 @@ async def test_pipelining__no_delimiter_and_answers_as_they_finish(served: Serve
     assert await caller.answer() == {"jsonrpc": "2.0", "id": 1, "result": {"name": "waitinvoice a"}}
 
 
-async def test_request__byte_by_byte(served: Served) -> None:
-    caller = await served.caller()
+async def test_request__byte_by_byte(caller: Caller) -> None:
     for byte in request("echo", {"text": 'a"\\{ü'}).encode():
         caller.send(bytes([byte]))
         await caller.writer.drain()
@@ -117,8 +103,7 @@ async def test_request__byte_by_byte(served: Served) -> None:
     assert (await caller.answer())["result"] == {"text": 'a"\\{ü'}
 
 
-async def test_params__positional_with_null_and_by_name(served: Served) -> None:
-    caller = await served.caller()
+async def test_params__positional_with_null_and_by_name(caller: Caller) -> None:
     for params in (["ab", None], ["ab"], {"text": "ab", "times": None}, {"text": "ab"}):
         caller.send(request("echo", params))
         assert (await caller.answer())["result"] == {"text": "ab"}
@@ -141,9 +126,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("text", "sentence"), MALFORMED)
 async def test_malformed__answer_without_id_and_the_connection_lives(
-    served: Served, text: str, sentence: str
+    caller: Caller, text: str, sentence: str
 ) -> None:
-    caller = await served.caller()
     caller.send(text, request("getinfo", None, 9))
     first, second = await caller.answer(), await caller.answer()
     assert first == {
@@ -154,8 +138,7 @@ async def test_malformed__answer_without_id_and_the_connection_lives(
     assert second["id"] == 9
 
 
-async def test_method__missing_or_no_string(served: Served) -> None:
-    caller = await served.caller()
+async def test_method__missing_or_no_string(caller: Caller) -> None:
     caller.send('{"jsonrpc":"2.0","id":1}', '{"jsonrpc":"2.0","id":2,"method":7}')
     assert [(await caller.answer())["error"]["code"] for _ in range(2)] == [-32600, -32600]
 
@@ -163,15 +146,13 @@ async def test_method__missing_or_no_string(served: Served) -> None:
 @pytest.mark.parametrize(
     "text", ["nonsense", "}", "{]", '{"a":NaN}', '{"a":' + "9" * 5000 + "}", "[" * 65, "{\xff\xff}"]
 )
-async def test_invalid_json__drops_the_connection(served: Served, text: str) -> None:
-    caller = await served.caller()
+async def test_invalid_json__drops_the_connection(caller: Caller, text: str) -> None:
     caller.send(text.encode("latin-1"))
     assert (await caller.answer())["error"]["code"] == -32600
     assert await caller.closed()
 
 
-async def test_unknown_method(served: Served) -> None:
-    caller = await served.caller()
+async def test_unknown_method(caller: Caller) -> None:
     caller.send(request("nosuchcommand"))
     assert (await caller.answer())["error"] == {
         "code": -32601,
@@ -179,16 +160,14 @@ async def test_unknown_method(served: Served) -> None:
     }
 
 
-async def test_refused__carries_code_and_sentence(served: Served) -> None:
-    caller = await served.caller()
+async def test_refused__carries_code_and_sentence(caller: Caller) -> None:
     caller.send(request("refuse", [205]))
     assert (await caller.answer())["error"] == {"code": 205, "message": "not today"}
 
 
 async def test_unexpected_exception__no_traceback_in_the_answer(
-    served: Served, caplog: pytest.LogCaptureFixture
+    caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caller = await served.caller()
     with caplog.at_level(logging.ERROR):
         caller.send(request("break"))
         assert (await caller.answer())["error"] == {
@@ -198,8 +177,7 @@ async def test_unexpected_exception__no_traceback_in_the_answer(
     assert "KeyError" in caplog.text
 
 
-async def test_help__lists_usage_lines(served: Served) -> None:
-    caller = await served.caller()
+async def test_help__lists_usage_lines(caller: Caller) -> None:
     caller.send(request("help"), request("help", ["echo"], 2), request("help", ["no"], 3))
     everything = (await caller.answer())["result"]
     assert everything["format-hint"] == "simple"
@@ -211,8 +189,7 @@ async def test_help__lists_usage_lines(served: Served) -> None:
     assert (await caller.answer())["error"]["code"] == -32601
 
 
-async def test_check__parses_and_does_nothing(served: Served) -> None:
-    caller = await served.caller()
+async def test_check__parses_and_does_nothing(served: Served, caller: Caller) -> None:
     caller.send(request("check", {"command_to_check": "pay", "invstring": "x"}))
     assert (await caller.answer())["result"] == {"command_to_check": "pay"}
     assert served.api.calls == []
@@ -227,15 +204,13 @@ async def test_check__parses_and_does_nothing(served: Served) -> None:
     assert missing == {"code": -32602, "message": "missing required parameter: command_to_check"}
 
 
-async def test_stop__answers_before_it_acts(served: Served) -> None:
-    caller = await served.caller()
+async def test_stop__answers_before_it_acts(served: Served, caller: Caller) -> None:
     caller.send(request("stop"))
     assert (await caller.answer())["result"] == {"result": "Shutdown complete"}
     assert served.stop.is_set()
 
 
-async def test_filter__keeps_what_it_names(served: Served) -> None:
-    caller = await served.caller()
+async def test_filter__keeps_what_it_names(caller: Caller) -> None:
     wanted = {"alias": True, "address": [{"port": True}], "our_features": {"init": True}}
     caller.send(request("getinfo", filter=wanted))
     assert (await caller.answer())["result"] == {
@@ -253,9 +228,8 @@ async def test_filter__keeps_what_it_names(served: Served) -> None:
     assert (await caller.answer())["error"]["code"] == -32602
 
 
-async def test_locked__only_getinfo_help_unlock_and_stop(served: Served) -> None:
+async def test_locked__only_getinfo_help_unlock_and_stop(served: Served, caller: Caller) -> None:
     served.locked = True
-    caller = await served.caller()
     for method, params in [("getinfo", []), ("help", []), ("unlock", ["swordfish"]), ("stop", [])]:
         caller.send(request(method, params))
         assert "result" in await caller.answer(), method
@@ -266,8 +240,7 @@ async def test_locked__only_getinfo_help_unlock_and_stop(served: Served) -> None
     }
 
 
-async def test_half_closed_caller__still_gets_its_answers(served: Served) -> None:
-    caller = await served.caller()
+async def test_half_closed_caller__still_gets_its_answers(served: Served, caller: Caller) -> None:
     caller.send(request("waitinvoice", ["a"]))
     caller.writer.write_eof()
     while not served.api.calls:
@@ -278,8 +251,9 @@ async def test_half_closed_caller__still_gets_its_answers(served: Served) -> Non
     assert await caller.closed()
 
 
-async def test_gone_caller__waits_are_abandoned_and_payments_are_not(served: Served) -> None:
-    caller = await served.caller()
+async def test_gone_caller__waits_are_abandoned_and_payments_are_not(
+    served: Served, caller: Caller
+) -> None:
     caller.send(request("waitinvoice", ["a"], 1), request("pay", ["lnbcrt1"], 2))
     while len(served.api.calls) < 2:
         await asyncio.sleep(0.01)
@@ -295,8 +269,7 @@ async def test_gone_caller__waits_are_abandoned_and_payments_are_not(served: Ser
     assert served.api.finished == ["pay lnbcrt1"]
 
 
-async def test_flood_of_waits__is_bounded_and_then_served(served: Served) -> None:
-    caller = await served.caller()
+async def test_flood_of_waits__is_bounded_and_then_served(served: Served, caller: Caller) -> None:
     count = MAX_PENDING_PER_CONNECTION + 50
     caller.send(*(request("waitinvoice", ["x"], i) for i in range(count)))
     async with asyncio.timeout(5):
@@ -308,8 +281,7 @@ async def test_flood_of_waits__is_bounded_and_then_served(served: Served) -> Non
     assert sorted([(await caller.answer())["id"] for _ in range(count)]) == list(range(count))
 
 
-async def test_large_request__is_linear(served: Served) -> None:
-    caller = await served.caller()
+async def test_large_request__is_linear(caller: Caller) -> None:
     began = time.perf_counter()
     caller.send(request("echo", ["z" * (4 << 20)]))
     assert len((await _long_answer(caller))["result"]["text"]) == 4 << 20
@@ -323,8 +295,7 @@ async def _long_answer(caller: Caller) -> Any:
     return json.loads(text)
 
 
-async def test_endless_request__is_cut_off(served: Served) -> None:
-    caller = await served.caller()
+async def test_endless_request__is_cut_off(caller: Caller) -> None:
     caller.send('{"jsonrpc":"2.0","id":1,"method":"', b"x" * (MAX_REQUEST_BYTES + 1))
     error = (await caller.answer())["error"]
     assert error == {"code": -32600, "message": f"a request longer than {MAX_REQUEST_BYTES} bytes"}

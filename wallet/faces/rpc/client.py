@@ -40,6 +40,10 @@ class TimedOut(ConnectionLost):
     """The caller's own patience ended before the answer came."""
 
 
+class Interrupted(ConnectionLost):
+    """Ctrl-C after the request had been sent. It goes on in the daemon."""
+
+
 def call(
     path: Path,
     method: str,
@@ -51,7 +55,7 @@ def call(
     """Call `method` at the socket `path` and return its result.
 
     `timeout` is in seconds and covers each wait for the daemon; None waits for ever.  Raises
-    `RpcError`, `Unreachable`, `ConnectionLost` or `TimedOut`.
+    `RpcError`, `Unreachable` or `ConnectionLost` (`TimedOut`, `Interrupted`).
     """
     request_id = f"leyden:{method}#{os.getpid()}"
     request: dict[str, Any] = {
@@ -82,6 +86,8 @@ def exchange(
             return _receive(connected, request.get("id"))
         except TimeoutError:
             raise TimedOut("no answer in time; the request goes on in the daemon") from None
+        except KeyboardInterrupt:
+            raise Interrupted("detached; the request goes on in the daemon") from None
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
 

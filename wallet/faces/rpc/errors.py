@@ -1,16 +1,11 @@
 """The numbers an answer's `error.code` can carry: Core Lightning's (v26.06), then ours.
 
 Scripts act on these, so a number never changes its meaning.  Ours live in the range that JSON-RPC
-2.0 reserves for implementations (-32099 … -32000), where Core Lightning has none.
+2.0 reserves for implementations (-32099 … -32000), where Core Lightning has none.  The command line
+starts with this file: it imports nothing heavy.
 """
 
-import logging
 from enum import IntEnum
-from typing import Final
-
-from wallet.base.errors import DecodeError, InvariantBroken, Refused, ServiceFault
-
-_log: Final = logging.getLogger(__name__)
 
 
 class Code(IntEnum):
@@ -78,24 +73,3 @@ class Code(IntEnum):
     """The chain backend is down or the node still catches up; nothing was done."""
     NEEDS_CONFIRMATION = -32004
     """Over a limit, or a question that only a person may answer."""
-
-
-def error_answer(fault: Exception) -> dict[str, object]:
-    """The `error` object for an exception: a code and a sentence, never a traceback.
-
-    What nobody raises on purpose is logged, because its reader needs more than a sentence.
-    """
-    match fault:
-        case Refused():
-            return {"code": int(fault.code), "message": fault.message}
-        case DecodeError():
-            return {"code": int(Code.INVALID_PARAMS), "message": str(fault)}
-        case ServiceFault():
-            return {"code": int(Code.NOT_READY), "message": str(fault)}
-        case InvariantBroken():
-            _log.error("invariant broken while answering", exc_info=fault)
-            return {"code": int(Code.GENERIC), "message": f"refused to go on: {fault}"}
-        case _:
-            _log.error("unexpected exception while answering", exc_info=fault)
-            name = type(fault).__name__
-            return {"code": int(Code.GENERIC), "message": f"internal error ({name}); see the log"}

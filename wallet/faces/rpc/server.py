@@ -2,7 +2,7 @@
 
 A request is one JSON object; several may follow each other without waiting, answers come as they
 finish, each matched by its `id` and ended by an empty line.  Every exception of a method becomes
-an `error` answer (errors.py); a stream that is not JSON gets a last answer and is closed.
+an `error` answer (faults.py); a stream that is not JSON gets a last answer and is closed.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from wallet.base.errors import DecodeError, Refused
-from wallet.faces.rpc.errors import Code, error_answer
+from wallet.faces.rpc.errors import Code
+from wallet.faces.rpc.faults import error_answer
 from wallet.faces.rpc.filters import apply_filter, check_filter
 from wallet.faces.rpc.framing import JsonSplitter
 from wallet.faces.rpc.paths import socket_address

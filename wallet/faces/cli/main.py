@@ -1,0 +1,219 @@
+"""`leyden WORDS…`: find out what is asked, ask it, print the answer, exit with the right code.
+
+Every method of the daemon is a command, passed through without being known here.  A few commands
+are carried out by this program (local.py).  Nothing heavy is imported at the top: a call through
+the socket should cost little more than starting Python.
+"""
+
+import json
+import os
+import sys
+from typing import Any, Final
+
+from wallet import __version__
+from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
+from wallet.faces.cli.exit_codes import Exit, of_error, of_lost_answer
+from wallet.faces.cli.output import render, render_field, safe_text
+from wallet.faces.rpc.client import (
+    ConnectionLost,
+    Interrupted,
+    RpcError,
+    TimedOut,
+    Unreachable,
+    call,
+    exchange,
+)
+
+_LOCAL: Final = ("init", "daemon", "regtest", "demo")
+
+_HELP: Final = """\
+leyden [--dir DIR] [--network N] [--rpc-file PATH] METHOD [params]
+
+Every method of the daemon is a command: leyden getinfo, leyden pay lnbc…
+Parameters stand in order, or as key=value (-k, -o: do not guess). - reads standard input.
+
+  leyden init          make a wallet, or --restore one
+  leyden daemon        run the node in the foreground
+  leyden unlock        hand the password to a locked node
+  leyden regtest       run the embedded chain in the foreground
+  leyden demo          a whole network on this machine, and its story
+  leyden rpc METHOD    the raw form; leyden rpc - sends the request on standard input
+  leyden help [METHOD] what the running daemon can do
+
+  -J -R -F -H          print JSON, raw, flat, human        --field NAME   print one field
+  -k -o                parameters by key=value, in order   --filter JSON  fields of the answer
+  --timeout SECONDS    how long to wait for the answer     --version
+
+Exit codes: 0 done, 1 refused, 2 no daemon, 3 usage, 4 outcome open (do not repeat), 5 timed out,
+6 needs confirmation, 7 locked, 8 not ready, 130 interrupted."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out a command line; answers the exit code."""
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except UsageError as fault:
+        return _say(f"leyden: {fault}", Exit.USAGE)
+    except KeyboardInterrupt:
+        return _say("stopped; nothing was sent", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader left (`| head`). What was asked is done; only printing fails, also at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.REFUSED
+    return code
+
+
+def _run(words: list[str]) -> int:
+    options = Options()
+    pending = list(words)
+    while pending and options.take(pending):
+        pass
+    if pending and pending[0] in _LOCAL and "help" not in options.values:
+        from wallet.faces.cli import local
+
+        return local.run(pending[0], pending[1:], options)
+    if pending[:1] == ["unlock"]:
+        from wallet.faces.cli.unlock import read_password
+
+        return _call(options, "unlock", {"password": read_password(pending[1:])})
+    rest = split_options(pending, options)
+    if "version" in options.values:
+        print(f"leyden {__version__}")
+        return Exit.DONE
+    if "help" in options.values:
+        print(_HELP)
+        return Exit.DONE
+    return _dispatch(options, rest)
+
+
+def _dispatch(options: Options, rest: list[str]) -> int:
+    match rest:
+        case []:
+            return _alone(options)
+        case ["help"]:
+            return _help(options)
+        case ["rpc"]:
+            raise UsageError("rpc needs a METHOD, or - to send the request on standard input")
+        case ["rpc", "-"]:
+            return _raw_request(options)
+        case ["rpc", method, *arguments] | [method, *arguments]:
+            style = options.values.get("style")
+            return _call(options, method, params_of(arguments, style, _Stdin().read))
+        case _:
+            return Exit.USAGE
+
+
+def _call(options: Options, method: str, params: dict[str, Any] | list[Any]) -> int:
+    rpc_file, output, wanted, timeout = _where(options)
+    try:
+        result = call(rpc_file, method, params, answer_filter=wanted, timeout=timeout)
+    except RpcError as fault:
+        print(render(fault.error, output))
+        return of_error(fault.code)
+    except (Unreachable, ConnectionLost) as fault:
+        return _lost(method, fault)
+    return _print(options, result)
+
+
+def _raw_request(options: Options) -> int:
+    """Send the request object on standard input; absent `jsonrpc` and `id` are added."""
+    rpc_file, output, wanted, timeout = _where(options)
+    try:
+        given = json.loads(_Stdin().read())
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not isinstance(given.get("method"), str):
+        raise UsageError("standard input should hold a JSON object with a method")
+    request = {"jsonrpc": "2.0", "id": "leyden:rpc", "params": {}, **given}
+    if wanted is not None:
+        request["filter"] = wanted
+    try:
+        answer = exchange(rpc_file, request, timeout=timeout)
+    except (Unreachable, ConnectionLost) as fault:
+        return _lost(request["method"], fault)
+    if "error" in answer:
+        refusal = RpcError(answer["error"])
+        print(render(refusal.error, output))
+        return of_error(refusal.code)
+    return _print(options, answer.get("result"))
+
+
+def _where(options: Options) -> tuple[Any, str, dict[str, Any] | None, float | None]:
+    """Everything that can be wrong usage is read before anything is sent."""
+    return options.rpc_file, options.output, options.filter, options.timeout
+
+
+def _print(options: Options, result: Any) -> int:
+    if (name := options.values.get("field")) is not None:
+        print(render_field(result, name))
+    else:
+        print(render(result, options.output))
+    return Exit.DONE
+
+
+def _lost(method: str, fault: Unreachable | ConnectionLost) -> int:
+    match fault:
+        case Unreachable():
+            return _say(f"{fault} (start one: leyden daemon)", Exit.UNREACHABLE)
+        case Interrupted():
+            code = of_lost_answer(method, Exit.INTERRUPTED)
+        case TimedOut():
+            code = of_lost_answer(method, Exit.TIMED_OUT)
+        case _:
+            code = of_lost_answer(method, Exit.UNREACHABLE)
+    if code == Exit.OUTCOME_OPEN:
+        return _say(f"{fault}. {method} may have gone through: look, do not repeat it", code)
+    return _say(str(fault), code)
+
+
+def _alone(options: Options) -> int:
+    """`leyden` without a word: where things stand, or in a pipe how it is used."""
+    if not sys.stdout.isatty():
+        print(_HELP)
+        return Exit.USAGE
+    rpc_file = options.rpc_file
+    try:
+        node = call(rpc_file, "getinfo", timeout=5)
+    except RpcError as fault:
+        return _say(str(fault), of_error(fault.code))
+    except (Unreachable, ConnectionLost) as fault:
+        return _lost("getinfo", fault)
+    alias, network, height = (node.get(k, "?") for k in ("alias", "network", "blockheight"))
+    print(safe_text(f"{alias} on {network}, block {height}; {rpc_file}"))
+    print("leyden help lists what it can do")
+    return Exit.DONE
+
+
+def _help(options: Options) -> int:
+    """On a terminal how this program is used and the daemon's methods; else the method's JSON."""
+    if not sys.stdout.isatty() and options.output != "human":
+        return _call(options, "help", {})
+    print(_HELP)
+    try:
+        result = call(options.rpc_file, "help", timeout=5)
+    except (RpcError, Unreachable, ConnectionLost):
+        return Exit.DONE
+    print("\nMethods of the daemon:\n" + render(result, "human"))
+    return Exit.DONE
+
+
+class _Stdin:
+    """Standard input, read once: a second `-` gets nothing new."""
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+
+    def read(self) -> str:
+        if self._text is not None:
+            raise UsageError("only one value can come from standard input")
+        try:
+            self._text = sys.stdin.read().strip()
+        except UnicodeDecodeError:
+            raise UsageError("standard input is not text") from None
+        return self._text
+
+
+def _say(sentence: str, code: Exit) -> int:
+    print(sentence, file=sys.stderr)
+    return code
