@@ -256,7 +256,7 @@ def composite(cls: type[T]) -> Codec[T]:
     def write(value: T) -> bytes:
         return b"".join(codec.write(getattr(value, name)) for name, codec in parts.items())
 
-    return Codec(",".join(f"{codec.name}:{name}" for name, codec in parts.items()), read, write)
+    return Codec(" ".join(f"{codec.name}:{name}" for name, codec in parts.items()), read, write)
 
 
 # `Any`: the values of one message have many types; each codec stands beside its own annotation.

@@ -15,10 +15,10 @@ from typing import Final
 
 from wallet.base.crypto.aead import open_sealed, seal
 from wallet.base.crypto.curve import check_point, ecdh, point_of
-from wallet.base.crypto.hashes import hkdf_sha256, sha256
+from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import DecodeError, InvariantBroken, PeerFault, Severity
 from wallet.base.values.ids import NodeId, Point, Secret
-from wallet.machines.noise.session import Decryptor, Encryptor, Session
+from wallet.machines.noise.session import Decryptor, Encryptor, Session, hkdf_pair
 
 ACT_ONE_SIZE: Final = 50
 ACT_TWO_SIZE: Final = 50
@@ -71,12 +71,6 @@ class _Transcript:
     def keys(self) -> tuple[bytes, bytes]:
         """The initiator's sending key and its receiving key."""
         return hkdf_pair(self.chaining_key, b"")
-
-
-def hkdf_pair(salt: bytes, secret: bytes) -> tuple[bytes, bytes]:
-    """BOLT 8 `HKDF(salt, ikm)`: two times 32 bytes."""
-    both = hkdf_sha256(salt, secret, b"", 64)
-    return both[:32], both[32:]
 
 
 def _fault(reason: str) -> PeerFault:

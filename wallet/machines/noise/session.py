@@ -26,6 +26,12 @@ _HEADER_SIZE: Final = 2 + _TAG_SIZE
 _NONCES: Final = tuple(bytes(4) + n.to_bytes(8, "little") for n in range(ROTATE_AFTER))
 
 
+def hkdf_pair(salt: bytes, secret: bytes) -> tuple[bytes, bytes]:
+    """BOLT 8 `HKDF(salt, ikm)`: two times 32 bytes."""
+    both = hkdf_sha256(salt, secret, b"", 64)
+    return both[:32], both[32:]
+
+
 class _RotatingCipher:
     """One direction's key, its chaining key and its nonce."""
 
@@ -38,8 +44,7 @@ class _RotatingCipher:
         self._nonce = 0
 
     def _rotate(self) -> None:
-        both = hkdf_sha256(self._chaining_key, self._key, b"", 64)
-        self._chaining_key, self._key = both[:32], both[32:]
+        self._chaining_key, self._key = hkdf_pair(self._chaining_key, self._key)
         self._cipher = ChaCha20Poly1305(self._key)
         self._nonce = 0
 
