@@ -1,4 +1,4 @@
-"""Heights and differences of heights. An expiry is not a delta; subtracting two expiries gives one."""
+"""Heights and differences of heights; subtracting two expiries gives a difference."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class BlockHeight:
 
 @dataclass(frozen=True, slots=True, order=True)
 class CltvExpiry:
-    """An absolute block height as in `cltv_expiry` (BOLT 2): from that height on, an HTLC is late."""
+    """An absolute height as in `cltv_expiry` (BOLT 2): from that height on, an HTLC is late."""
 
     height: int
 

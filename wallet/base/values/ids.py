@@ -1,4 +1,4 @@
-"""Identifiers. Plain 32- and 33-byte names are `NewType`s; those with two written forms are classes."""
+"""Identifiers: 32- and 33-byte names are `NewType`s; those with two written forms are classes."""
 
 from dataclasses import dataclass
 from typing import NewType, Self
@@ -97,6 +97,6 @@ class ShortChannelId:
 
 
 def channel_id_of(funding: OutPoint) -> ChannelId:
-    """BOLT 2 "Definition of channel_id" (v1): funding txid with its last two bytes XORed by the index."""
+    """BOLT 2 "Definition of channel_id" (v1): the txid, its last two bytes XORed by the index."""
     tail = int.from_bytes(funding.txid[30:], "big") ^ funding.index
     return ChannelId(funding.txid[:30] + tail.to_bytes(2, "big"))
