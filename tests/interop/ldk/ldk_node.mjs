@@ -88,14 +88,16 @@ function describeInvoice(invoice) {
   };
 }
 
-function sendPayment(invoice, { amount_msat, attempts = 3 }) {
+function sendPayment(invoice, { amount_msat, payment_secret, attempts = 3 }) {
   const util = ldk.UtilMethods;
   const terms = must(invoice.amount_milli_satoshis().some === undefined
     ? util.constructor_payment_parameters_from_variable_amount_invoice(invoice, BigInt(amount_msat))
     : util.constructor_payment_parameters_from_invoice(invoice), 'payment parameters');
   const hash = terms.get_a();
+  const onion = payment_secret === undefined ? terms.get_b()
+    : ldk.RecipientOnionFields.constructor_secret_only(unhex(payment_secret));
   must(manager.send_payment(
-    hash, terms.get_b(), hash, terms.get_c(), ldk.Retry.constructor_attempts(attempts)), 'send_payment');
+    hash, onion, hash, terms.get_c(), ldk.Retry.constructor_attempts(attempts)), 'send_payment');
   return hex(hash);
 }
 
@@ -176,18 +178,21 @@ const commands = {
   },
   decode_invoice: ({ invoice }) => describeInvoice(
     must(ldk.Bolt11Invoice.constructor_from_str(invoice), 'invoice')),
-  /** Starts a payment. `wait_payment` tells how it ended. */
+  /**
+   * Starts a payment; `wait_payment` tells how it ended. `amount_msat` for an invoice without one,
+   * `payment_secret` to send another than the invoice's.
+   */
   pay_invoice: ({ invoice, ...terms }) => {
     const parsed = must(ldk.Bolt11Invoice.constructor_from_str(invoice), 'invoice');
     const payment_hash = sendPayment(parsed, terms);
-    // An event may already have settled it.
-    if (!node.payments.has(payment_hash)) node.payments.set(payment_hash, { payment_hash, state: 'pending' });
+    node.payments.set(payment_hash, { payment_hash, state: 'pending' });
     return { payment_hash };
   },
   wait_payment: ({ payment_hash, timeout_ms = PATIENCE_MS }) => node.until(() => {
     const payment = node.payments.get(payment_hash);
     return payment?.state !== 'pending' && payment;
   }, timeout_ms, `payment ${payment_hash}`),
+  list_payments: () => [...node.payments.values()],
   claim: ({ preimage }) => { manager.claim_funds(unhex(preimage)); return {}; },
   fail: ({ payment_hash }) => { manager.fail_htlc_backwards(unhex(payment_hash)); return {}; },
 

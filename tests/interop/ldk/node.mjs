@@ -128,6 +128,7 @@ export class Node {
       this.manager = ldk.ChannelManager.constructor_new(...parts, ...signers, config, start, nowSeconds());
     }
     this.nodeId = hex(this.manager.get_our_node_id());
+    this.#recallPayments();
     await this.#catchUp();
     this.#save();
   }
@@ -137,6 +138,19 @@ export class Node {
     const read = ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelMonitorZ_read;
     return fs.readdirSync(folder).map(name => must(
       read(new Uint8Array(fs.readFileSync(path.join(folder, name))), entropy, signerProvider), name).get_b());
+  }
+
+  /** What LDK remembers of payments: all that are open, and those settled lately. */
+  #recallPayments() {
+    const states = {
+      RecentPaymentDetails_Pending: 'pending',
+      RecentPaymentDetails_Fulfilled: 'sent',
+      RecentPaymentDetails_Abandoned: 'failed',
+    };
+    for (const payment of this.manager.list_recent_payments()) {
+      const payment_hash = hex(payment.payment_id), state = states[payment.constructor.name];
+      if (state) this.payments.set(payment_hash, { payment_hash, state });
+    }
   }
 
   /** Restored monitors hear the blocks one by one; afterwards the chain monitor speaks for them. */
