@@ -5,9 +5,13 @@ for an ECDH, a channel's public keys or the release of a per-commitment secret. 
 all requests of a batch to the `Signer` port at once, before the batch is committed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
+from wallet.base.bitcoin.sighash import script_signature
+from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.channel_tx.keys import Basepoints
 from wallet.base.values.ids import KeysId, Point, Secret, Signature
 
@@ -104,7 +108,22 @@ class ReleaseSecret:
     number: int
 
 
-KeyRequest: TypeAlias = SignDigest | SignInvoice | Ecdh | DeriveChannel | ReleaseSecret
+@dataclass(frozen=True, slots=True)
+class DerivePubkey:
+    """Public key of an on-chain address. Answer: 33 bytes; for BIP 86 the tweaked output key."""
+
+    key: WalletKey
+
+
+@dataclass(frozen=True, slots=True)
+class DerivePoint:
+    """The per-commitment point of our commitment `number`. Answer: `Point`. Reveals nothing."""
+
+    keys_id: KeysId
+    number: int
+
+
+KeyRequest: TypeAlias = DerivePoint | SignDigest | SignInvoice | Ecdh | DeriveChannel | ReleaseSecret | DerivePubkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +152,46 @@ class RecoverableSignature:
 
 
 KeyAnswer: TypeAlias = Signature | RecoverableSignature | bytes | ChannelKeys | ReleasedSecret
+
+
+class Slot(Enum):
+    """Place of a signature in a witness, and the form it takes there."""
+
+    DER_ALL = "DER, SIGHASH_ALL"
+    SCHNORR = "BIP 340, default sighash"
+
+
+@dataclass(frozen=True, slots=True)
+class InputToSign:
+    """What one input still needs: a digest signed by a key of ours, and the witness around it."""
+
+    index: int
+    request: SignDigest
+    witness: tuple[bytes | Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedTx:
+    """A transaction whose listed inputs wait for our signatures; others are complete already."""
+
+    tx: Transaction
+    inputs: tuple[InputToSign, ...]
+
+    def requests(self) -> tuple[SignDigest, ...]:
+        """What to ask of the signer, in the order in which `finish` takes the answers."""
+        return tuple(i.request for i in self.inputs)
+
+    def finish(self, signatures: Sequence[Signature]) -> Transaction:
+        """The signed transaction."""
+        tx = self.tx
+        for wanted, signature in zip(self.inputs, signatures, strict=True):
+            tx = tx.with_witness(
+                wanted.index, tuple(_place(item, signature) for item in wanted.witness)
+            )
+        return tx
+
+
+def _place(item: bytes | Slot, signature: Signature) -> bytes:
+    if item is Slot.DER_ALL:
+        return script_signature(signature)
+    return bytes(signature) if isinstance(item, Slot) else item

@@ -1,0 +1,606 @@
+"""Opening a channel, BOLT 2 v1: from a wish to a `Channel` with its first commitments.
+
+Nothing of an `Opening` is stored: until `funding_signed` was sent or received there is nothing at
+stake, and a lost connection simply ends it.  The opener's coins stay reserved for as long.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from wallet.base.channel_tx.format import ANCHORS
+from wallet.base.channel_tx.keys import Basepoints
+from wallet.base.channel_tx.scripts import funding_output
+from wallet.base.crypto.shachain import Shachain
+from wallet.base.errors import PeerFault, Refused, Severity, ensure
+from wallet.base.values.amounts import (
+    FEERATE_FLOOR,
+    ZERO_MSAT,
+    FeeratePerKw,
+    MilliSatoshi,
+    Satoshi,
+)
+from wallet.base.values.features import Feature, Features
+from wallet.base.values.ids import (
+    ChainHash,
+    ChannelId,
+    KeysId,
+    NodeId,
+    OutPoint,
+    Point,
+    ShortChannelId,
+    Signature,
+    channel_id_of,
+)
+from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
+from wallet.machines.channel.actions import Action, Broadcast, Send, TheirCommitmentSigned, Watch
+from wallet.machines.channel.commitments import (
+    Split,
+    build,
+    check_signatures,
+)
+from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.state import (
+    Change,
+    Channel,
+    FeeUpdate,
+    Funding,
+    Link,
+    Negotiation,
+    Phase,
+    Scid,
+    ScidKind,
+    SideTerms,
+    Tally,
+    Terms,
+)
+from wallet.machines.signing import ChannelKeys, FundingKey, SignDigest, UnsignedTx
+from wallet.machines.step import Context, Step
+
+ANCHOR_TYPE: Final = (Feature.OPTION_STATIC_REMOTEKEY.value, Feature.OPTION_ANCHORS.value)
+"""The one channel type that we open and accept: bits 12 and 22."""
+MIN_FUNDING: Final = Satoshi(20_000)
+"""Below this, reserve and anchors leave next to nothing to send."""
+LARGE_CHANNEL: Final = Satoshi(1 << 24)
+"""BOLT 2: from here on `option_support_large_channel` must be negotiated."""
+LEAST_DUST_LIMIT: Final = Satoshi(354)
+MOST_DUST_LIMIT: Final = Satoshi(546)
+MOST_TO_SELF_DELAY: Final = 2016
+MOST_MINIMUM_DEPTH: Final = 144
+MOST_HTLCS: Final = 483
+LEAST_RESERVE: Final = Satoshi(1_000)
+NO_LIMIT: Final = MilliSatoshi((1 << 64) - 1)
+MAX_OPEN_FEERATE: Final = FeeratePerKw(250_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What we say in `open_channel` and `accept_channel`, by chain and configuration."""
+
+    chain_hash: ChainHash
+    to_self_delay: int
+    minimum_depth: int
+    max_accepted_htlcs: int = MOST_HTLCS
+    htlc_minimum: MilliSatoshi = MilliSatoshi(1)
+    dust_limit: Satoshi = LEAST_DUST_LIMIT
+    max_in_flight: MilliSatoshi = NO_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingAccept:
+    """We sent `open_channel`."""
+
+    peer: NodeId
+    temporary_id: ChannelId
+    keys_id: KeysId
+    payment_index: int
+    keys: ChannelKeys
+    ours: SideTerms
+    close_to: bytes
+    amount: Satoshi
+    push: MilliSatoshi
+    feerate: FeeratePerKw
+    announce: bool
+    their_features: Features
+    sent: OpenChannel
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingFunding:
+    """They accepted; the wallet builds the funding transaction that pays to `output_script`."""
+
+    before: AwaitingAccept
+    accepted: AcceptChannel
+    output_script: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingFundingSigned:
+    """We sent `funding_created`."""
+
+    before: AwaitingFunding
+    draft: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingFundingCreated:
+    """We sent `accept_channel`."""
+
+    peer: NodeId
+    temporary_id: ChannelId
+    keys_id: KeysId
+    payment_index: int
+    keys: ChannelKeys
+    ours: SideTerms
+    close_to: bytes
+    received: OpenChannel
+    minimum_depth: int
+    their_features: Features
+
+
+Opening: TypeAlias = (
+    AwaitingAccept | AwaitingFunding | AwaitingFundingSigned | AwaitingFundingCreated
+)
+
+
+def reserve_of(amount: Satoshi) -> Satoshi:
+    """What we ask the other side to keep: 1 %, at least 1,000 sat (less is refused as dust)."""
+    return max(Satoshi(amount.sat // 100), LEAST_RESERVE)
+
+
+def _side(policy: Policy, keys: ChannelKeys, amount: Satoshi) -> SideTerms:
+    return SideTerms(
+        dust_limit=policy.dust_limit,
+        max_htlc_value_in_flight=policy.max_in_flight,
+        channel_reserve=reserve_of(amount),
+        htlc_minimum=policy.htlc_minimum,
+        to_self_delay=policy.to_self_delay,
+        max_accepted_htlcs=policy.max_accepted_htlcs,
+        basepoints=keys.basepoints,
+        upfront_shutdown_script=b"",
+    )
+
+
+def _type_bytes() -> bytes:
+    return Features(frozenset(ANCHOR_TYPE)).to_bytes()
+
+
+# --- as the opener ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """What a person asks for."""
+
+    peer: NodeId
+    amount: Satoshi
+    push: MilliSatoshi
+    feerate: FeeratePerKw
+    announce: bool
+
+
+def check_request(request: OpenRequest, their_features: Features) -> None:
+    """Raise `Refused` for what no peer could accept."""
+    if request.amount < MIN_FUNDING:
+        raise Refused(
+            f"a channel of {request.amount} is too small: at least {MIN_FUNDING}", -32602
+        )
+    if request.amount >= LARGE_CHANNEL and not their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL):
+        raise Refused(
+            f"this peer takes no channel of {LARGE_CHANNEL} or more", 300
+        )
+    if request.push > request.amount.to_msat():
+        raise Refused("push_msat is more than the channel holds", -32602)
+    for needed in (Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS):
+        if not their_features.supports(needed):
+            raise Refused(f"the peer does not offer {needed.word}, which we need", 312)
+    fee = FeeratePerKw(request.feerate.per_kw).fee(ANCHORS.commitment_weight)
+    left = request.amount.to_msat() - request.push
+    needed_msat = (fee + ANCHORS.anchors_total + reserve_of(request.amount)).to_msat()
+    if left < needed_msat:
+        raise Refused(
+            f"after push_msat the channel cannot pay its fee and keep its reserve"
+            f" ({needed_msat.ceil_to_sat()})",
+            -32602,
+        )
+
+
+def open_channel(
+    request: OpenRequest,
+    policy: Policy,
+    keys_id: KeysId,
+    payment_index: int,
+    keys: ChannelKeys,
+    close_to: bytes,
+    their_features: Features,
+    ctx: Context,
+) -> Step[AwaitingAccept, Action]:
+    """Begin: send `open_channel`. Raises `Refused`."""
+    check_request(request, their_features)
+    ours = _side(policy, keys, request.amount)
+    temporary_id = ChannelId(ctx.entropy)
+    message = OpenChannel(
+        chain_hash=policy.chain_hash,
+        temporary_channel_id=temporary_id,
+        funding_satoshis=request.amount,
+        push_msat=request.push,
+        dust_limit_satoshis=ours.dust_limit,
+        max_htlc_value_in_flight_msat=ours.max_htlc_value_in_flight,
+        channel_reserve_satoshis=ours.channel_reserve,
+        htlc_minimum_msat=ours.htlc_minimum,
+        feerate_per_kw=request.feerate,
+        to_self_delay=ours.to_self_delay,
+        max_accepted_htlcs=ours.max_accepted_htlcs,
+        funding_pubkey=keys.funding_pubkey,
+        revocation_basepoint=keys.basepoints.revocation,
+        payment_basepoint=keys.basepoints.payment,
+        delayed_payment_basepoint=keys.basepoints.delayed_payment,
+        htlc_basepoint=keys.basepoints.htlc,
+        first_per_commitment_point=keys.first_points[0],
+        channel_flags=int(request.announce),
+        upfront_shutdown_script=b"",
+        channel_type=_type_bytes(),
+    )
+    state = AwaitingAccept(
+        request.peer,
+        temporary_id,
+        keys_id,
+        payment_index,
+        keys,
+        ours,
+        close_to,
+        request.amount,
+        request.push,
+        request.feerate,
+        request.announce,
+        their_features,
+        message,
+    )
+    return Step(state, (Send(message),))
+
+
+def receive_accept(state: AwaitingAccept, message: AcceptChannel) -> AwaitingFunding:
+    """BOLT 2 `accept_channel`; raises `PeerFault`."""
+    if message.channel_type != state.sent.channel_type:
+        raise _fault("accept_channel names another channel_type than open_channel")
+    if message.minimum_depth > MOST_MINIMUM_DEPTH:
+        raise _fault(f"minimum_depth {message.minimum_depth} is unreasonably large")
+    _check_side(message, state.ours, state.amount)
+    script = funding_output(state.keys.funding_pubkey, message.funding_pubkey)
+    return AwaitingFunding(state, message, script)
+
+
+def fund(
+    state: AwaitingFunding, transaction: UnsignedTx, index: int, alias: ShortChannelId, ctx: Context
+) -> Step[AwaitingFundingSigned, Action]:
+    """The wallet has built the funding transaction: sign their first commitment."""
+    before, accepted = state.before, state.accepted
+    output = transaction.tx.outputs[index]
+    ensure(
+        output.amount == before.amount and output.script_pubkey == state.output_script,
+        "the funding transaction does not pay to the channel",
+    )
+    outpoint = OutPoint(transaction.tx.txid, index)
+    terms = Terms(
+        channel_id=channel_id_of(outpoint),
+        peer=before.peer,
+        keys_id=before.keys_id,
+        payment_index=before.payment_index,
+        chain_hash=before.sent.chain_hash,
+        format=ANCHORS,
+        channel_type=ANCHOR_TYPE,
+        we_opened=True,
+        announce=before.announce,
+        minimum_depth=accepted.minimum_depth,
+        ours=before.ours,
+        theirs=_their_terms(accepted),
+        opened_at=ctx.now,
+        close_to=before.close_to,
+        their_features=before.their_features.to_bytes(),
+    )
+    funding = Funding(
+        number=0,
+        outpoint=outpoint,
+        amount=before.amount,
+        our_pubkey=before.keys.funding_pubkey,
+        their_pubkey=accepted.funding_pubkey,
+        our_contribution=before.amount.to_msat(),
+        to_us=before.amount.to_msat() - before.push,
+        to_them=before.push,
+        signature=Signature(bytes(64)),
+        htlc_signatures=(),
+        confirmed=None,
+        transaction=transaction,
+    )
+    draft = _draft(
+        terms,
+        funding,
+        before.keys.first_points,
+        accepted.first_per_commitment_point,
+        before.feerate,
+        alias,
+        ctx,
+    )
+    theirs = _first_commitment(draft, accepted.first_per_commitment_point)
+    message = FundingCreated(before.temporary_id, outpoint.txid, index, Signature(bytes(64)))
+    request = SignDigest(FundingKey(before.keys_id, 0), theirs)
+    return Step(AwaitingFundingSigned(state, draft), (Send(message, (request,)),))
+
+
+def receive_funding_signed(
+    state: AwaitingFundingSigned, message: FundingSigned
+) -> Step[Channel, Action]:
+    """BOLT 2 `funding_signed`: the channel exists; its funding may be broadcast."""
+    draft = state.draft
+    if message.channel_id != draft.id:
+        raise _fault("funding_signed for another channel_id")
+    channel = _with_signature(draft, message.signature)
+    transaction = channel.funding.transaction
+    broadcast = (Broadcast(transaction, "funding"),) if transaction else ()
+    return Step(channel, (_first_record(channel), Watch(channel.funding.outpoint), *broadcast))
+
+
+# --- as the accepter ----------------------------------------------------------------------------
+
+
+def check_open(message: OpenChannel, policy: Policy, their_features: Features) -> None:
+    """BOLT 2 `open_channel`, "The receiving node MUST fail the channel if"; raises `PeerFault`."""
+    if message.chain_hash != policy.chain_hash:
+        raise _fault("unknown chain_hash")
+    if message.channel_type is None:
+        raise _fault("open_channel without channel_type")
+    if message.channel_type != _type_bytes():
+        raise _fault("we open channels of type option_static_remotekey and option_anchors only")
+    if message.funding_satoshis < MIN_FUNDING:
+        raise _fault(f"funding_satoshis {message.funding_satoshis} is below our {MIN_FUNDING}")
+    if message.funding_satoshis >= LARGE_CHANNEL:
+        raise _fault("funding_satoshis needs option_support_large_channel")
+    if message.push_msat > message.funding_satoshis.to_msat():
+        raise _fault("push_msat is more than funding_satoshis")
+    if not FEERATE_FLOOR <= message.feerate_per_kw <= MAX_OPEN_FEERATE:
+        raise _fault(f"feerate_per_kw {message.feerate_per_kw.per_kw} is out of reason")
+    if not their_features.supports(Feature.OPTION_ANCHORS):
+        raise _fault("channel_type with option_anchors, which was not negotiated")
+
+
+def accept_channel(
+    message: OpenChannel,
+    peer: NodeId,
+    policy: Policy,
+    keys_id: KeysId,
+    payment_index: int,
+    keys: ChannelKeys,
+    close_to: bytes,
+    their_features: Features,
+) -> Step[AwaitingFundingCreated, Action]:
+    """Answer `open_channel`; raises `PeerFault`."""
+    check_open(message, policy, their_features)
+    amount = message.funding_satoshis
+    ours = _side(policy, keys, amount)
+    _check_side(message, ours, amount)
+    fee = message.feerate_per_kw.fee(ANCHORS.commitment_weight)
+    # BOLT 2: MUST fail the channel if the funder's amount for the initial commitment transaction is
+    # not sufficient for full fee payment, or if both amounts are at or below the reserve.
+    to_opener = amount.to_msat() - message.push_msat
+    if to_opener < (fee + ANCHORS.anchors_total).to_msat():
+        raise _fault("the opener cannot pay the fee of the first commitment")
+    if max(to_opener - (fee + ANCHORS.anchors_total).to_msat(), message.push_msat) <= (
+        ours.channel_reserve.to_msat()
+    ):
+        raise _fault("both sides would start at or below their reserve")
+    answer = AcceptChannel(
+        temporary_channel_id=message.temporary_channel_id,
+        dust_limit_satoshis=ours.dust_limit,
+        max_htlc_value_in_flight_msat=ours.max_htlc_value_in_flight,
+        channel_reserve_satoshis=ours.channel_reserve,
+        htlc_minimum_msat=ours.htlc_minimum,
+        minimum_depth=policy.minimum_depth,
+        to_self_delay=ours.to_self_delay,
+        max_accepted_htlcs=ours.max_accepted_htlcs,
+        funding_pubkey=keys.funding_pubkey,
+        revocation_basepoint=keys.basepoints.revocation,
+        payment_basepoint=keys.basepoints.payment,
+        delayed_payment_basepoint=keys.basepoints.delayed_payment,
+        htlc_basepoint=keys.basepoints.htlc,
+        first_per_commitment_point=keys.first_points[0],
+        upfront_shutdown_script=b"",
+        channel_type=message.channel_type,
+    )
+    state = AwaitingFundingCreated(
+        peer,
+        message.temporary_channel_id,
+        keys_id,
+        payment_index,
+        keys,
+        ours,
+        close_to,
+        message,
+        policy.minimum_depth,
+        their_features,
+    )
+    return Step(state, (Send(answer),))
+
+
+def receive_funding_created(
+    state: AwaitingFundingCreated, message: FundingCreated, alias: ShortChannelId, ctx: Context
+) -> Step[Channel, Action]:
+    """BOLT 2 `funding_created`: check their signature, sign for them; the channel exists."""
+    opened = state.received
+    outpoint = OutPoint(message.funding_txid, message.funding_output_index)
+    terms = Terms(
+        channel_id=channel_id_of(outpoint),
+        peer=state.peer,
+        keys_id=state.keys_id,
+        payment_index=state.payment_index,
+        chain_hash=opened.chain_hash,
+        format=ANCHORS,
+        channel_type=ANCHOR_TYPE,
+        we_opened=False,
+        announce=bool(opened.channel_flags & 1),
+        minimum_depth=state.minimum_depth,
+        ours=state.ours,
+        theirs=_their_terms(opened),
+        opened_at=ctx.now,
+        close_to=state.close_to,
+        their_features=state.their_features.to_bytes(),
+    )
+    funding = Funding(
+        number=0,
+        outpoint=outpoint,
+        amount=opened.funding_satoshis,
+        our_pubkey=state.keys.funding_pubkey,
+        their_pubkey=opened.funding_pubkey,
+        our_contribution=ZERO_MSAT,
+        to_us=opened.push_msat,
+        to_them=opened.funding_satoshis.to_msat() - opened.push_msat,
+        signature=Signature(bytes(64)),
+        htlc_signatures=(),
+        confirmed=None,
+        transaction=None,
+    )
+    draft = _draft(
+        terms,
+        funding,
+        state.keys.first_points,
+        opened.first_per_commitment_point,
+        opened.feerate_per_kw,
+        alias,
+        ctx,
+    )
+    channel = _with_signature(draft, message.signature)
+    theirs = _first_commitment(channel, opened.first_per_commitment_point)
+    answer = FundingSigned(channel.id, Signature(bytes(64)))
+    request = SignDigest(FundingKey(state.keys_id, 0), theirs)
+    return Step(
+        channel, (_first_record(channel), Watch(outpoint), Send(answer, (request,)))
+    )
+
+
+# --- both ---------------------------------------------------------------------------------------
+
+
+def _their_terms(message: OpenChannel | AcceptChannel) -> SideTerms:
+    return SideTerms(
+        dust_limit=message.dust_limit_satoshis,
+        max_htlc_value_in_flight=message.max_htlc_value_in_flight_msat,
+        channel_reserve=message.channel_reserve_satoshis,
+        htlc_minimum=message.htlc_minimum_msat,
+        to_self_delay=message.to_self_delay,
+        max_accepted_htlcs=message.max_accepted_htlcs,
+        basepoints=Basepoints(
+            message.revocation_basepoint,
+            message.payment_basepoint,
+            message.delayed_payment_basepoint,
+            message.htlc_basepoint,
+        ),
+        upfront_shutdown_script=message.upfront_shutdown_script or b"",
+    )
+
+
+def _check_side(
+    message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi
+) -> None:
+    """The requirements that `open_channel` and `accept_channel` share; raises `PeerFault`."""
+    dust_limit = message.dust_limit_satoshis
+    if not LEAST_DUST_LIMIT <= dust_limit <= MOST_DUST_LIMIT:
+        raise _fault(
+            f"dust_limit_satoshis {dust_limit.sat} is not between {LEAST_DUST_LIMIT.sat}"
+            f" and {MOST_DUST_LIMIT.sat}"
+        )
+    if message.to_self_delay > MOST_TO_SELF_DELAY:
+        raise _fault(f"to_self_delay {message.to_self_delay} is unreasonably large")
+    if not 1 <= message.max_accepted_htlcs <= MOST_HTLCS:
+        raise _fault(f"max_accepted_htlcs {message.max_accepted_htlcs} is not between 1 and 483")
+    # Each reserve must stand above either dust limit, or all outputs could be trimmed at once.
+    if message.channel_reserve_satoshis < max(dust_limit, ours.dust_limit):
+        raise _fault("channel_reserve_satoshis is below a dust limit")
+    if ours.channel_reserve < dust_limit:
+        raise _fault("dust_limit_satoshis is above the reserve that we ask for")
+    if message.channel_reserve_satoshis.sat * 5 > amount.sat:
+        raise _fault(
+            f"channel_reserve_satoshis {message.channel_reserve_satoshis.sat} is more than a fifth"
+            " of the channel"
+        )
+    if message.htlc_minimum_msat.floor_to_sat().sat * 10 > amount.sat:
+        raise _fault("htlc_minimum_msat is more than a tenth of the channel")
+
+
+def _draft(
+    terms: Terms,
+    funding: Funding,
+    our_points: tuple[Point, Point],
+    their_first_point: Point,
+    feerate: FeeratePerKw,
+    alias: ShortChannelId,
+    ctx: Context,
+) -> Channel:
+    return Channel(
+        terms=terms,
+        phase=Phase.AWAITING_CONFIRMATION,
+        link=Link.LIVE,
+        fundings=(funding,),
+        our_number=0,
+        their_number=0,
+        awaiting_revocation=False,
+        revoking=False,
+        commit_sent_last=False,
+        our_points=our_points,
+        # The second point comes with channel_ready; until then nothing can be signed with it.
+        their_points=(their_first_point, their_first_point),
+        their_secrets=Shachain(),
+        htlcs={},
+        fees=(
+            FeeUpdate(
+                feerate,
+                Stage.SENT_ADD_ACK_REVOCATION
+                if terms.we_opened
+                else Stage.RCVD_ADD_ACK_REVOCATION,
+            ),
+        ),
+        our_next_htlc_id=0,
+        their_next_htlc_id=0,
+        ready_sent=False,
+        ready_received=False,
+        scids=(Scid(alias, ScidKind.OURS, 0),),
+        our_shutdown=None,
+        shutdown_sent=False,
+        their_shutdown=None,
+        negotiation=Negotiation(),
+        close_feerate=None,
+        signed_close=None,
+        fell_behind=False,
+        error=None,
+        onchain=None,
+        changes=(Change(ctx.now, None, Phase.AWAITING_CONFIRMATION, "user", "Funding signed"),),
+        in_tally=Tally(),
+        out_tally=Tally(),
+    )
+
+
+def _content(channel: Channel) -> Split:
+    return Split(channel.funding.to_us, channel.funding.to_them, channel.feerate, ())
+
+
+def _first_commitment(channel: Channel, their_point: Point) -> bytes:
+    """The digest that we sign of their commitment 0."""
+    built = build(
+        channel.terms, channel.funding, _content(channel), 0, their_point, ours=False
+    )
+    return built.commitment.digest
+
+
+def _with_signature(draft: Channel, signature: Signature) -> Channel:
+    built = build(
+        draft.terms, draft.funding, _content(draft), 0, draft.our_points[0], ours=True
+    )
+    check_signatures(draft.funding, built, signature, ())
+    return draft.with_funding(replace(draft.funding, signature=signature))
+
+
+def _first_record(channel: Channel) -> TheirCommitmentSigned:
+    content = _content(channel)
+    return TheirCommitmentSigned(0, 0, content.to_us, content.to_them, content.feerate)
+
+
+def _fault(reason: str) -> PeerFault:
+    return PeerFault(Severity.FAIL_CHANNEL, reason)
+

@@ -1,0 +1,91 @@
+"""From a funding transaction in the mempool to a channel that may carry payments.
+
+BOLT 2 `channel_ready`.  The opener trusts its own funding; the other side waits for the depth that
+it asked for.  Aliases name a channel that has no real scid yet, or wants to keep it private.
+"""
+
+from dataclasses import replace
+
+from wallet.base.errors import PeerFault, Severity
+from wallet.base.values.ids import ShortChannelId
+from wallet.base.wire.channel import ChannelReady
+from wallet.machines.channel import events
+from wallet.machines.channel.actions import Action, Send
+from wallet.machines.channel.state import (
+    Channel,
+    Confirmation,
+    Link,
+    Phase,
+    Scid,
+    ScidKind,
+)
+from wallet.machines.step import Context, Step
+
+ChannelStep = Step[Channel, Action]
+
+
+def funding_confirmed(channel: Channel, event: events.FundingConfirmed) -> ChannelStep:
+    """The funding transaction is in a block: note where, and the channel's real name."""
+    funding = channel.funding
+    output = event.tx.outputs[funding.outpoint.index]
+    # BOLT 2: MUST NOT send `channel_ready` unless the outpoint pays exactly `funding_satoshis` to
+    # the scriptpubkey of BOLT 3.  The txid binds both, so only the amount of a fundee can differ.
+    if output.amount != funding.amount:
+        raise PeerFault(Severity.FAIL_CHANNEL, "the funding output has another amount")
+    found = replace(funding, confirmed=Confirmation(event.height, event.tx_index))
+    scid = ShortChannelId(event.height, event.tx_index, funding.outpoint.index)
+    names = tuple(
+        replace(s, until=event.height)
+        if s.kind is ScidKind.REAL and s.until is None and s.scid != scid
+        else s
+        for s in channel.scids
+    )
+    if not any(s.scid == scid and s.kind is ScidKind.REAL for s in names):
+        names = (*names, Scid(scid, ScidKind.REAL, funding.number))
+    return Step(replace(channel.with_funding(found), scids=names))
+
+
+def funding_unconfirmed(channel: Channel) -> ChannelStep:
+    """A reorganisation took the funding out; it may be mined elsewhere and get a new name."""
+    return Step(channel.with_funding(replace(channel.funding, confirmed=None)))
+
+
+def progress(channel: Channel, ctx: Context) -> ChannelStep:
+    """Say `channel_ready` once the depth is reached and the peer is there."""
+    if channel.ready_sent or channel.link is not Link.LIVE or channel.phase is not (
+        Phase.AWAITING_CONFIRMATION
+    ):
+        return Step(channel)
+    confirmed = channel.funding.confirmed
+    depth = ctx.height.height - confirmed.height + 1 if confirmed else 0
+    if depth < channel.terms.minimum_depth:
+        return Step(channel)
+    after = _both_ready(replace(channel, ready_sent=True), ctx)
+    return Step(after, (channel_ready(channel),))
+
+
+def channel_ready(channel: Channel) -> Send:
+    """The message; the same each time it is sent."""
+    return Send(
+        ChannelReady(channel.id, channel.our_points[1], channel.scid(ScidKind.OURS))
+    )
+
+
+def receive_channel_ready(channel: Channel, message: ChannelReady, ctx: Context) -> ChannelStep:
+    """BOLT 2 `channel_ready`; a redundant one after a reconnect may only bring another alias."""
+    names = channel.scids
+    alias = message.short_channel_id
+    if alias is not None and alias != channel.scid(ScidKind.THEIRS):
+        names = (*names, Scid(alias, ScidKind.THEIRS, channel.funding.number))
+    after = replace(channel, scids=names)
+    if channel.ready_received:
+        return Step(after)
+    points = (channel.their_points[0], message.second_per_commitment_point)
+    return Step(_both_ready(replace(after, ready_received=True, their_points=points), ctx))
+
+
+def _both_ready(channel: Channel, ctx: Context) -> Channel:
+    if channel.ready_sent and channel.ready_received:
+        if channel.phase is Phase.AWAITING_CONFIRMATION:
+            return channel.with_phase(Phase.READY, ctx.now, "user", "Lockin complete")
+    return channel

@@ -1,0 +1,291 @@
+"""Cooperative close: `shutdown` both ways, then legacy `closing_signed` until a fee is agreed.
+
+BOLT 2 "Closing Initiation" and "Legacy Closing Negotiation".  The modern method: the opener sends
+a fee range, the other side picks a fee in it; without a range, strictly between the two last offers.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from wallet.base.bitcoin.script import witness_program
+from wallet.base.channel_tx.closing import Closing, ClosingTerms, build_closing, closing_weight
+from wallet.base.crypto.curve import verify
+from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity, ensure
+from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
+from wallet.base.values.features import Feature, Features
+from wallet.base.values.ids import Signature
+from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
+from wallet.machines.channel.actions import Action, Broadcast, Send
+from wallet.machines.channel.commitments import spend_funding
+from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.state import (
+    Channel,
+    Link,
+    Negotiation,
+    Phase,
+    SignedClose,
+    in_flight,
+)
+from wallet.machines.signing import FundingKey, SignDigest
+from wallet.machines.step import Context, Step
+
+ChannelStep = Step[Channel, Action]
+
+MAX_FEE_FACTOR: Final = 10
+"""As opener we go up to this multiple of our estimate, and down to the relay floor."""
+
+
+def ask(channel: Channel, script: bytes | None, feerate: FeeratePerKw | None) -> ChannelStep:
+    """Want a cooperative close; the message goes out with the next flush that allows it."""
+    if channel.phase not in {Phase.AWAITING_CONFIRMATION, Phase.READY, Phase.SHUTTING_DOWN}:
+        raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
+    if channel.our_shutdown is not None:
+        return Step(channel)
+    ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
+    if script is not None and script != ours:
+        raise Refused("this channel was opened with a fixed address to close to")
+    return Step(replace(channel, our_shutdown=ours, close_feerate=feerate))
+
+
+def progress(channel: Channel, ctx: Context) -> ChannelStep:
+    """At the end of a batch: say `shutdown` or the first `closing_signed` once it may be said."""
+    if channel.link is not Link.LIVE:
+        return Step(channel)
+    actions: list[Action] = []
+    if channel.our_shutdown is not None and not channel.shutdown_sent and _may_shut(channel):
+        channel = replace(channel, shutdown_sent=True).with_phase(
+            Phase.SHUTTING_DOWN, ctx.now, "user", "Shutdown sent"
+        )
+        actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
+    if channel.phase is Phase.SHUTTING_DOWN and _is_clear(channel):
+        channel = channel.with_phase(
+            Phase.NEGOTIATING, ctx.now, "remote", "No HTLC left: agreeing on the closing fee"
+        )
+    if channel.phase is Phase.NEGOTIATING and channel.terms.we_opened:
+        proposed = _open_negotiation(channel, ctx)
+        return Step(proposed.state, (*actions, *proposed.actions))
+    return Step(channel, tuple(actions))
+
+
+def _may_shut(channel: Channel) -> bool:
+    # BOLT 2: if there are updates pending on the receiving node's commitment transaction: MUST NOT
+    # send a `shutdown`.
+    waiting = {Stage.SENT_ADD_HTLC, Stage.SENT_REMOVE_HTLC}
+    return not any(h.stage in waiting for h in channel.htlcs.values()) and not any(
+        f.stage in waiting for f in channel.fees
+    )
+
+
+def _is_clear(channel: Channel) -> bool:
+    """Both said shutdown, and no HTLC, fee change or revocation is outstanding."""
+    return (
+        channel.shutdown_sent
+        and channel.their_shutdown is not None
+        and not in_flight(channel)
+        and not channel.awaiting_revocation
+        and not channel.revoking
+    )
+
+
+def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> ChannelStep:
+    """BOLT 2 `shutdown`; ours follows with the next flush."""
+    script = message.scriptpubkey
+    upfront = channel.terms.theirs.upfront_shutdown_script
+    if upfront and script != upfront:
+        # BOLT 2: MAY send a `warning`. MUST fail the connection.
+        raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
+    if not _is_acceptable(script, channel.terms.their_features):
+        raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
+    if any(h.stage is Stage.RCVD_ADD_HTLC for h in channel.htlcs.values()):
+        raise PeerFault(Severity.DISCONNECT, "shutdown with updates that are not committed")
+    after = replace(
+        channel,
+        their_shutdown=script,
+        our_shutdown=channel.our_shutdown
+        or channel.terms.ours.upfront_shutdown_script
+        or channel.terms.close_to,
+    )
+    if after.phase in {Phase.AWAITING_CONFIRMATION, Phase.READY}:
+        after = after.with_phase(Phase.SHUTTING_DOWN, ctx.now, "remote", "Peer sent shutdown")
+    return Step(after)
+
+
+def _is_acceptable(script: bytes, their_features: bytes) -> bool:
+    program = witness_program(script)
+    if program is None:
+        return False
+    version, _ = program
+    if version == 0:
+        return True
+    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated. We never
+    # offer it yet, but a peer that does says it can pay there, and any segwit output is spendable.
+    return Features.from_bytes(their_features).supports(Feature.OPTION_SHUTDOWN_ANYSEGWIT)
+
+
+def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
+    """BOLT 2: upon reconnection, if it has sent a previous `shutdown`: MUST retransmit it."""
+    if not channel.shutdown_sent or channel.our_shutdown is None:
+        return ()
+    return (Send(Shutdown(channel.id, channel.our_shutdown)),)
+
+
+# --- the fee ------------------------------------------------------------------------------------
+
+
+def _terms(channel: Channel) -> ClosingTerms:
+    funding, terms = channel.funding, channel.terms
+    ours, theirs = channel.our_shutdown, channel.their_shutdown
+    ensure(ours is not None and theirs is not None, "closing before both said shutdown")
+    us = (funding.our_pubkey, funding.to_us, ours or b"")
+    them = (funding.their_pubkey, funding.to_them, theirs or b"")
+    opener, accepter = (us, them) if terms.we_opened else (them, us)
+    return ClosingTerms(
+        funding=funding.outpoint,
+        funding_amount=funding.amount,
+        opener_funding_pubkey=opener[0],
+        accepter_funding_pubkey=accepter[0],
+        to_opener=opener[1],
+        to_accepter=accepter[1],
+        opener_script=opener[2],
+        accepter_script=accepter[2],
+    )
+
+
+def our_closing(channel: Channel, fee: Satoshi) -> Closing:
+    """The transaction we sign at `fee`; `PeerFault` when the opener cannot pay it."""
+    closing = build_closing(_terms(channel), fee, channel.terms.ours.dust_limit)
+    if closing is None:
+        raise PeerFault(Severity.FAIL_CHANNEL, f"no closing transaction can pay a fee of {fee}")
+    return closing
+
+
+def _weight(channel: Channel) -> int:
+    return closing_weight(channel.our_shutdown or b"", channel.their_shutdown or b"")
+
+
+def _our_range(channel: Channel, ctx: Context) -> tuple[Satoshi, Satoshi, Satoshi]:
+    """Our ideal, least and greatest fee."""
+    weight = _weight(channel)
+    ideal = max(channel.close_feerate or ctx.feerate, FEERATE_FLOOR).fee_ceil(weight)
+    least = FEERATE_FLOOR.fee_ceil(weight)
+    balance = (
+        channel.funding.to_us if channel.terms.we_opened else channel.funding.to_them
+    ).floor_to_sat()
+    greatest = Satoshi(ideal.sat * MAX_FEE_FACTOR) if channel.terms.we_opened else balance
+    return min(ideal, balance), min(least, balance), min(greatest, balance)
+
+
+def _propose(channel: Channel, fee: Satoshi, fee_range: tuple[Satoshi, Satoshi]) -> Send:
+    closing = our_closing(channel, fee)
+    key = FundingKey(channel.terms.keys_id, channel.funding.number)
+    message = ClosingSigned(channel.id, fee, Signature(bytes(64)), FeeRange(*fee_range))
+    return Send(message, (SignDigest(key, closing.digest),))
+
+
+def _open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
+    if channel.negotiation.our_fee is not None or not _is_clear(channel):
+        return Step(channel)
+    ideal, least, greatest = _our_range(channel, ctx)
+    send = _propose(channel, ideal, (least, greatest))
+    said = Negotiation(ideal, (least, greatest))
+    return Step(replace(channel, negotiation=said), (send,))
+
+
+def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
+    """BOLT 2 `closing_signed`: agree, answer with another fee, or refuse."""
+    if channel.phase not in {Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED} or not _is_clear(channel):
+        raise PeerFault(Severity.WARN, "closing_signed before the channel is clear of HTLCs")
+    _check_signature(channel, message)
+    fee = message.fee_satoshis
+    talk = channel.negotiation
+    if fee == talk.our_fee:
+        return _agree(channel, message, ctx)
+    ideal, least, greatest = _our_range(channel, ctx)
+    theirs = message.fee_range
+    if theirs is not None:
+        low, high = max(least, theirs.min_fee_satoshis), min(greatest, theirs.max_fee_satoshis)
+        if low > high:
+            raise PeerFault(
+                Severity.WARN,
+                f"no closing fee suits both: we take {least} to {greatest},"
+                f" they offer {theirs.min_fee_satoshis} to {theirs.max_fee_satoshis}",
+            )
+        if channel.terms.we_opened or talk.our_fee is not None:
+            # BOLT 2: if it is the funder and `fee_satoshis` is not in the overlap between the sent
+            # and received `fee_range`: MUST fail the channel.
+            if not channel.terms.we_opened or not low <= fee <= high:
+                raise PeerFault(Severity.FAIL_CHANNEL, f"closing fee {fee} is not what was agreed")
+            answer = fee
+        else:
+            answer = fee if low <= fee <= high else min(max(ideal, low), high)
+    elif least <= fee <= greatest:
+        answer = fee
+    else:
+        last = talk.our_fee if talk.our_fee is not None else ideal
+        answer = Satoshi((last.sat + fee.sat) // 2)
+        if answer in (last, fee):
+            raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
+    said = replace(channel, negotiation=Negotiation(answer, (least, greatest), fee))
+    send = _propose(said, answer, (least, greatest))
+    if answer != fee:
+        return Step(said, (send,))
+    agreed = _agree(said, message, ctx)
+    return Step(agreed.state, (send, *agreed.actions))
+
+
+def _check_signature(channel: Channel, message: ClosingSigned) -> None:
+    """BOLT 2: the signature must be valid for either variant of the closing transaction."""
+    if _signed_by_them(channel, message.fee_satoshis, message.signature) is None:
+        raise PeerFault(
+            Severity.FAIL_CHANNEL,
+            f"bad signature in closing_signed for a fee of {message.fee_satoshis}",
+        )
+
+
+def _signed_by_them(channel: Channel, fee: Satoshi, signature: Signature) -> Closing | None:
+    """Their variant that this signature is for: with their own output, or without it."""
+    terms = _terms(channel)
+    they_opened = not channel.terms.we_opened
+    variants = (
+        build_closing(terms, fee, channel.terms.theirs.dust_limit),
+        build_closing(terms, fee, channel.terms.ours.dust_limit),
+        build_closing(
+            terms,
+            fee,
+            channel.terms.theirs.dust_limit,
+            with_opener=not they_opened,
+            with_accepter=they_opened,
+        ),
+    )
+    for closing in variants:
+        if closing and verify(channel.funding.their_pubkey, closing.digest, signature):
+            return closing
+    return None
+
+
+def _agree(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
+    signed = replace(
+        channel, signed_close=SignedClose(message.fee_satoshis, message.signature)
+    ).with_phase(
+        Phase.MUTUALLY_CLOSED, ctx.now, "remote", f"Agreed on a closing fee of {message.fee_satoshis}"
+    )
+    return Step(signed, broadcast_close(signed))
+
+
+def broadcast_close(channel: Channel) -> tuple[Action, ...]:
+    """The agreed closing transaction, to be broadcast (again, after a restart)."""
+    close = channel.signed_close
+    if close is None:
+        return ()
+    closing = _signed_by_them(channel, close.fee, close.their_signature)
+    if closing is None:
+        raise InvariantBroken("the signed close no longer matches the channel")
+    transaction = spend_funding(
+        channel.terms,
+        channel.funding,
+        closing.tx,
+        closing.digest,
+        closing.funding_script,
+        close.their_signature,
+    )
+    return (Broadcast(transaction, "mutual close"),)
