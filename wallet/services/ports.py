@@ -4,9 +4,15 @@ Tests and the real services implement the same ports, so a whole network can run
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.values.amounts import FeeratePerKw
+from wallet.base.values.blocks import CltvDelta
+from wallet.base.values.features import Features
 from wallet.base.values.ids import NodeId
+from wallet.machines.chain_events import BroadcastResult, ChainEvent, ChainStatus
 from wallet.machines.signing import KeyAnswer, KeyRequest
 
 
@@ -33,3 +39,73 @@ class Signer(Protocol):
 
     def answer(self, requests: Sequence[KeyRequest]) -> list[KeyAnswer]:
         """Answer each request, in order. Pure computation; may take tens of microseconds each."""
+
+
+class ChainSource(Protocol):
+    """The chain: what to send, what to pay. Blocks come to a `ChainListener`."""
+
+    async def broadcast(self, tx: Transaction) -> BroadcastResult:
+        """Offer a transaction; repeating is harmless. Raises `ServiceFault` when nobody answers."""
+
+    async def feerate(self, target: CltvDelta) -> FeeratePerKw:
+        """What confirms within `target` blocks, at least `FEERATE_FLOOR`. Raises `ServiceFault`."""
+
+
+class ChainListener(Protocol):
+    """Who wants to hear of blocks."""
+
+    async def absorb(self, events: Sequence[ChainEvent]) -> None:
+        """Take events in order. The follower reads no further until this returns."""
+
+    def chain_status(self, status: ChainStatus) -> None:
+        """Told whenever the status changes. Must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A connected peer: `init` was exchanged and its features are acceptable.
+
+    `address` is `host:port` as dialled, or where an inbound connection comes from; `features` is
+    what the peer offers, `negotiated` what holds on this connection (BOLT 1, BOLT 9).
+    """
+
+    node_id: NodeId
+    address: str
+    outbound: bool
+    features: Features
+    negotiated: Features
+
+
+class Transport(Protocol):
+    """Encrypted links to peers, at most one each."""
+
+    def send(self, node_id: NodeId, data: bytes) -> bool:
+        """Queue one encoded message; never blocks. False if the peer is not connected now."""
+
+    def disconnect(self, node_id: NodeId, reason: str) -> None:
+        """Close the link once what was queued is on its way. Nothing happens if there is none."""
+
+    async def connect(self, node_id: NodeId, host: str, port: int) -> Peer:
+        """The peer, dialled unless it is connected already.
+
+        Raises `Refused` with Core Lightning's code: 401 nobody there, 402 it hung up.
+        """
+
+    def peer(self, node_id: NodeId) -> Peer | None:
+        """The peer if it is connected."""
+
+
+class PeerListener(Protocol):
+    """Who talks to peers. For one peer: connected, messages, disconnected, strictly in turn."""
+
+    def peer_connected(self, peer: Peer) -> None:
+        """A link is up. Must not block."""
+
+    async def peer_message(self, node_id: NodeId, data: bytes) -> None:
+        """One message, type included; not init, ping or pong, and no unknown type.
+
+        The link reads no further until this returns: a bounded queue here bounds the peer.
+        """
+
+    def peer_disconnected(self, node_id: NodeId, reason: str) -> None:
+        """The link is down; `reason` is a sentence for people. Must not block."""
