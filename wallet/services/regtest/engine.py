@@ -139,19 +139,7 @@ class KernelEngine:
 
     def verify(self, tx: Transaction, prevouts: Sequence[TxOut]) -> int | None:
         """Index of the first input whose script does not hold, or None; see `Engine.verify`."""
-        ensure(len(prevouts) == len(tx.inputs), "one previous output for each input")  # rule 4
-        parsed = pbk.Transaction(tx.encode())
-        scripts = [pbk.ScriptPubkey(p.script_pubkey) for p in prevouts]
-        outputs = [
-            pbk.TransactionOutput(script, prevout.amount.sat)
-            for script, prevout in zip(scripts, prevouts, strict=True)
-        ]
-        precomputed = PrecomputedTransactionData(parsed, outputs)
-        flags = pbk.ScriptVerificationFlags.ALL
-        for index, script in enumerate(scripts):
-            if not script.verify(prevouts[index].amount.sat, parsed, precomputed, index, flags):
-                return index
-        return None
+        return verify_scripts(tx, prevouts)
 
     def close(self) -> None:
         """Give memory and scratch files back."""
@@ -163,3 +151,24 @@ class KernelEngine:
 
 def _remember(message: str) -> None:
     KernelEngine._log.append(message.rstrip())
+
+
+def verify_scripts(tx: Transaction, prevouts: Sequence[TxOut]) -> int | None:
+    """Index of the first input that may not spend its output by script, or None if all may.
+
+    `prevouts` are the outputs that the inputs spend, in their order. Consensus rules (taproot
+    included); amounts, locks and double spends are not looked at.
+    """
+    ensure(len(prevouts) == len(tx.inputs), "one previous output for each input")  # rule 4
+    parsed = pbk.Transaction(tx.encode())
+    scripts = [pbk.ScriptPubkey(p.script_pubkey) for p in prevouts]
+    outputs = [
+        pbk.TransactionOutput(script, prevout.amount.sat)
+        for script, prevout in zip(scripts, prevouts, strict=True)
+    ]
+    precomputed = PrecomputedTransactionData(parsed, outputs)
+    flags = pbk.ScriptVerificationFlags.ALL
+    for index, script in enumerate(scripts):
+        if not script.verify(prevouts[index].amount.sat, parsed, precomputed, index, flags):
+            return index
+    return None

@@ -1,0 +1,54 @@
+"""An embedded node inside the test, with the faucet's money matured."""
+
+from pathlib import Path
+
+from tests.support.faucet import SCRIPT, Spendable, coinbase_of
+from wallet.base.bitcoin.block import Block
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.values.ids import Txid
+from wallet.services.regtest.index import Coin
+from wallet.services.regtest.node import Regtest
+
+
+class TestClock:
+    """A clock that stands still until it is moved; near the real one, which the kernel reads."""
+
+    __test__ = False
+
+    def __init__(self, start: float) -> None:
+        self.time = start
+
+    def now(self) -> float:
+        """Unix time."""
+        return self.time
+
+
+def block_at(node: Regtest, height: int) -> Block:
+    """The active block at a height."""
+    raw = node.chain.index.raw_block(node.chain.hash_at(height))
+    assert raw is not None
+    return Block.decode(raw)
+
+
+def funded(directory: Path, clock: TestClock, blocks: int = 110) -> Regtest:
+    """A node with `blocks` blocks, all paid to the faucet."""
+    node = Regtest(directory, clock)
+    node.generate(blocks, SCRIPT)
+    return node
+
+
+def coin(node: Regtest, height: int) -> Spendable:
+    """The faucet's coinbase at a height."""
+    return coinbase_of(block_at(node, height))
+
+
+def send(node: Regtest, *txs: Transaction) -> list[Txid]:
+    """Accept transactions one after the other; raises `Rejected`."""
+    for tx in txs:
+        node.accept(node.check(tx))
+    return [tx.txid for tx in txs]
+
+
+def utxos(node: Regtest) -> dict[str, Coin]:
+    """The whole UTXO set by outpoint."""
+    return {str(outpoint): coin for outpoint, coin in node.chain.index.coins()}
