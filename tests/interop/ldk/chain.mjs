@@ -42,17 +42,25 @@ export class Rpc {
 export class Broadcaster {
   log = [];               // {txid, hex, result}: result is "pending", "ok" or the refusal
   #rpc;
+  #waiting = [];          // packages that LDK broadcast since the last release
   #last = Promise.resolve();
 
   constructor(rpc) { this.#rpc = rpc; }
 
+  /** Keeps the transactions until `release`: what explains them must be on disk first. */
   send(transactions) {
     const entries = transactions.map(raw => ({ txid: decode(raw).txid, hex: hex(raw), result: 'pending' }));
     this.log.push(...entries);
-    this.#last = this.#last.then(() => this.#deliver(entries));
+    this.#waiting.push(entries);
   }
 
-  /** Resolves once everything sent so far has been answered. Mine only after it. */
+  release() {
+    for (const entries of this.#waiting.splice(0)) {
+      this.#last = this.#last.then(() => this.#deliver(entries));
+    }
+  }
+
+  /** Resolves once everything released so far has been answered. Mine only after it. */
   flush() { return this.#last; }
 
   async #deliver(entries) {

@@ -52,7 +52,7 @@ await ldk.initializeWasmFromBinary(
   fs.readFileSync(createRequire(import.meta.url).resolve('lightningdevkit/liblightningjs.wasm')));
 const { userConfig } = await import('./config.mjs');
 const { Node } = await import('./node.mjs');
-const { enumName, hex, must, optionHash, optionU16, optionU32, optionU64, plain, some, unhex } =
+const { enumName, hex, must, optionHash, optionU16, optionU32, optionU64, plain, unhex } =
   await import('./plain.mjs');
 
 const logger = ldk.Logger.new_impl({
@@ -80,7 +80,7 @@ function describeInvoice(invoice) {
     invoice: invoice.to_str(),
     payment_hash: hex(invoice.payment_hash()),
     payment_secret: hex(invoice.payment_secret()),
-    amount_msat: some(invoice.amount_milli_satoshis()),
+    amount_msat: plain(invoice.amount_milli_satoshis()),
     payee: hex(invoice.get_payee_pub_key()),
     min_final_cltv_expiry: plain(invoice.min_final_cltv_expiry_delta()),
     expiry: plain(invoice.expiry_time()),

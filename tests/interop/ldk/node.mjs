@@ -1,12 +1,13 @@
-// A whole LDK node, assembled: keys, channel manager, monitors on disk, peers, wallet, chain.
+// A whole LDK node, assembled: keys, channel manager, monitors, disk, peers, wallet, chain.
 // What it does by itself is in `#onEvent`; everything else is asked for (ldk_node.mjs).
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import v8 from 'node:v8';
 import * as ldk from 'lightningdevkit';
 import { Broadcaster, Follower, Rpc } from './chain.mjs';
 import { userConfig } from './config.mjs';
-import { enumName, hex, must, optionU32, plain, present, reversed, some, unhex } from './plain.mjs';
+import { enumName, hex, must, optionU32, plain, reversed, unhex } from './plain.mjs';
 import { Sockets } from './sockets.mjs';
 import { Wallet, encode, psbtTransaction } from './wallet.mjs';
 
@@ -23,6 +24,8 @@ export class Node {
   waitingForFunds = new Map();   // temporary channel id → Event_FundingGenerationReady
   options = { autoclaim: true, autoaccept: true, autofund: true, sweep: true };
   feerates = { default: MINIMUM_FEERATE };
+  #monitorBytes = new Map();     // funding outpoint → the monitor as LDK wrote it last
+  #monitorsChanged = false;
   #changed = new Set();     // called after every tick
   #queue = [];
   #ticking = false;
@@ -70,7 +73,7 @@ export class Node {
 
   #seed() {
     const file = path.join(this.directory, 'seed');
-    fs.mkdirSync(path.join(this.directory, 'monitors'), { recursive: true });
+    fs.mkdirSync(this.directory, { recursive: true });
     if (!fs.existsSync(file)) writeWhole(file, crypto.randomBytes(32));
     return new Uint8Array(fs.readFileSync(file));
   }
@@ -84,14 +87,16 @@ export class Node {
       get_est_sat_per_1000_weight: target => Math.max(
         MINIMUM_FEERATE, this.feerates[enumName('ConfirmationTarget', target)] ?? this.feerates.default),
     });
+    // "Completed" though nothing is on disk yet: nothing leaves this process before `#save`.
     const store = (funding, monitor) => {
-      writeWhole(this.#monitorFile(funding), monitor.write());
+      this.#monitorBytes.set(monitorName(funding), Uint8Array.from(monitor.write()));
+      this.#monitorsChanged = true;
       return ldk.ChannelMonitorUpdateStatus.LDKChannelMonitorUpdateStatus_Completed;
     };
     this.persister = ldk.Persist.new_impl({
       persist_new_channel: store,
       update_persisted_channel: (funding, update, monitor) => store(funding, monitor),
-      archive_persisted_channel: funding => fs.rmSync(this.#monitorFile(funding), { force: true }),
+      archive_persisted_channel: funding => this.#monitorBytes.delete(monitorName(funding)),
     });
     this.walletSource = ldk.WalletSource.new_impl({
       list_confirmed_utxos: () => ldk.Result_CVec_UtxoZNoneZ.constructor_ok(
@@ -104,14 +109,9 @@ export class Node {
     });
   }
 
-  #monitorFile(funding) {
-    const name = `${hex(reversed(funding.get_txid()))}_${funding.get_index()}`;
-    return path.join(this.directory, 'monitors', name);
-  }
-
   /** Makes the channel manager, or reads it and its monitors and brings each to the tip. */
   async #manage(genesis) {
-    const file = path.join(this.directory, 'manager');
+    const file = this.#stateFile();
     const config = userConfig(this.settings.config);
     const parts = [
       this.estimator, this.monitors.as_Watch(), this.broadcasts, this.router.as_Router(),
@@ -119,9 +119,11 @@ export class Node {
     const signers = [this.keys.as_EntropySource(), this.keys.as_NodeSigner(), this.keys.as_SignerProvider()];
     this.restored = [];
     if (fs.existsSync(file)) {
+      const saved = v8.deserialize(fs.readFileSync(file));
+      this.#monitorBytes = saved.monitors;
       this.restored = this.#readMonitors(signers);
       this.manager = must(ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelManagerZ_read(
-        new Uint8Array(fs.readFileSync(file)), ...signers, ...parts, config, this.restored), 'manager').get_b();
+        saved.manager, ...signers, ...parts, config, this.restored), 'manager').get_b();
     } else {
       const start = ldk.ChainParameters.constructor_new(
         ldk.Network.LDKNetwork_Regtest, ldk.BestBlock.constructor_new(genesis, 0));
@@ -134,10 +136,9 @@ export class Node {
   }
 
   #readMonitors([entropy, , signerProvider]) {
-    const folder = path.join(this.directory, 'monitors');
     const read = ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelMonitorZ_read;
-    return fs.readdirSync(folder).map(name => must(
-      read(new Uint8Array(fs.readFileSync(path.join(folder, name))), entropy, signerProvider), name).get_b());
+    return [...this.#monitorBytes].map(
+      ([name, bytes]) => must(read(bytes, entropy, signerProvider), `monitor ${name}`).get_b());
   }
 
   /** What LDK remembers of payments: all that are open, and those settled lately. */
@@ -236,7 +237,7 @@ export class Node {
     setImmediate(() => this.tick());
   }
 
-  /** Events, then disk, then messages: nothing leaves before the manager that explains it. */
+  /** Events, then disk, then transactions and messages: nothing leaves before what explains it. */
   tick() {
     this.#scheduled = false;
     if (this.#ticking) return;
@@ -248,16 +249,27 @@ export class Node {
           source.ptrs_to.length = 0;        // each call leaves a reference here, for ever
         }
         for (const event of this.#queue.splice(0)) this.#handle(event);
-      } while (this.manager.get_and_clear_needs_persistence() && this.#save());
+      } while (this.#unsaved() && this.#save());
+      this.broadcaster.release();
       this.peers.process_events();
     } finally { this.#ticking = false; }
     for (const check of [...this.#changed]) check();
   }
 
+  #unsaved() { return this.manager.get_and_clear_needs_persistence() || this.#monitorsChanged; }
+
+  /**
+   * Manager and monitors in one file, replaced at once. In two files a kill between the writes
+   * leaves a monitor ahead of its manager, and LDK then force-closes that channel ("stale").
+   */
   #save() {
-    writeWhole(path.join(this.directory, 'manager'), this.manager.write());
+    const state = { manager: Uint8Array.from(this.manager.write()), monitors: this.#monitorBytes };
+    writeWhole(this.#stateFile(), v8.serialize(state));
+    this.#monitorsChanged = false;
     return true;
   }
+
+  #stateFile() { return path.join(this.directory, 'state'); }
 
   /** Waits until `check` answers something; it is asked after every tick. */
   async until(check, milliseconds, what) {
@@ -350,8 +362,8 @@ export class Node {
     // A payment's id is its hash (ldk_node.mjs), so a payment of an earlier start is known too.
     const hash = plain(event.payment_hash) ?? plain(event.payment_id);
     const details = state === 'sent'
-      ? { preimage: hex(event.payment_preimage), fee_msat: some(event.fee_paid_msat) }
-      : { reason: some(event.reason) };
+      ? { preimage: hex(event.payment_preimage), fee_msat: plain(event.fee_paid_msat) }
+      : { reason: plain(event.reason) };
     this.payments.set(hash, { payment_hash: hash, ...this.payments.get(hash), ...details, state });
   }
 
@@ -387,6 +399,8 @@ export class Node {
     return details;
   }
 }
+
+const monitorName = funding => `${hex(reversed(funding.get_txid()))}:${funding.get_index()}`;
 
 /** A file is whole or absent, also when the process dies in the middle. */
 function writeWhole(file, bytes) {

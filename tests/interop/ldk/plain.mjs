@@ -10,8 +10,6 @@ export const hex = bytes => Buffer.from(bytes).toString('hex');
 export const unhex = text => new Uint8Array(Buffer.from(text, 'hex'));
 export const reversed = bytes => Uint8Array.from(bytes).reverse();
 
-export const present = object => (object && object.ptr !== 0n ? object : null);
-export const some = option => (option && option.some !== undefined ? plain(option.some) : null);
 
 const option = kind => value => value === undefined || value === null
   ? ldk[`Option_${kind}Z`].constructor_none() : ldk[`Option_${kind}Z`].constructor_some(value);
