@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from wallet.base.crypto.curve import check_point
 from wallet.base.errors import DecodeError
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import (
     ChannelId,
     NodeId,
@@ -122,20 +122,6 @@ def one_of(*allowed: str) -> Parser[str]:
     return parse
 
 
-def either(first: Parser[T], *others: Parser[T]) -> Parser[T]:
-    """The first parser that takes the value; the last one's words if none does."""
-
-    def parse(value: object) -> T:
-        for parser in (first, *others)[:-1]:
-            try:
-                return parser(value)
-            except Unfit:
-                continue
-        return (first, *others)[-1](value)
-
-    return parse
-
-
 def _unsigned(limit: int, should_be: str) -> Callable[[object], int]:
     def parse(value: object) -> int:
         text = _text(value)
@@ -221,8 +207,10 @@ def feerate(value: object) -> FeeratePerKw | FeerateTarget:
     if found is None or int(found[1]) > _U32:
         raise Unfit("should be an integer with optional perkw/perkb, or urgent, normal, slow")
     rate = int(found[1])
-    # 1,000 virtual bytes are 4,000 weight units. Rounded up: never below what was asked.
-    return FeeratePerKw(rate if found[2] == "perkw" else -(-rate // 4))
+    # 1,000 virtual bytes are 4,000 weight units. Rounded up: never below what was asked, and as
+    # Core Lightning does, never below what the network relays.
+    asked = FeeratePerKw(rate if found[2] == "perkw" else -(-rate // 4))
+    return max(asked, FEERATE_FLOOR)
 
 
 def hex_bytes(value: object) -> bytes:

@@ -242,11 +242,11 @@ class _Request:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names are distinct: of two amounts, nobody should guess which was meant."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _refused(f"duplicate json names: {twice[:100]}")
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise _refused(f"duplicate json names: {name[:100]}")
+        members[name] = value
     return members
 
 
