@@ -61,7 +61,7 @@ class ChainServer:
     """`leyden regtest` on a directory; a context manager that always ends the process."""
 
     def __init__(self, directory: Path, port: int = 0) -> None:
-        """Start it and wait until it serves; raises `RuntimeError` with its words if it does not."""
+        """Start and wait until it serves; raises `RuntimeError` with its words if it cannot."""
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(directory), str(port)],
             stdout=subprocess.PIPE,
