@@ -50,7 +50,7 @@ class RevocationKey:
 
 @dataclass(frozen=True, slots=True)
 class PaymentKey:
-    """`payment_basepoint`: one of 1,000 keys of the seed alone, so `to_remote` is found by scanning."""
+    """`payment_basepoint`: one of 1,000 keys of the seed, so `to_remote` is found by scanning."""
 
     index: int
 
@@ -99,9 +99,9 @@ class DeriveChannel:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSecret:
-    """Give away the secret of our commitment `number` (0 first): it is revoked. Answer: `ReleasedSecret`.
+    """Give away the secret of our commitment `number` (0 first): from here on it is revoked.
 
-    Danger: once released, broadcasting that commitment loses everything in the channel.
+    Answer: `ReleasedSecret`.  Danger: broadcasting that commitment afterwards loses the channel.
     """
 
     keys_id: KeysId
@@ -123,12 +123,14 @@ class DerivePoint:
     number: int
 
 
-KeyRequest: TypeAlias = DerivePoint | SignDigest | SignInvoice | Ecdh | DeriveChannel | ReleaseSecret | DerivePubkey
+KeyRequest: TypeAlias = (
+    DerivePoint | SignDigest | SignInvoice | Ecdh | DeriveChannel | ReleaseSecret | DerivePubkey
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelKeys:
-    """Public side of a channel's keys: basepoints, first funding key, per-commitment points 0 and 1."""
+    """A channel's public keys: basepoints, first funding key, per-commitment points 0 and 1."""
 
     basepoints: Basepoints
     funding_pubkey: Point

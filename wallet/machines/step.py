@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.blocks import BlockHeight
 
-S = TypeVar("S", covariant=True)
-A = TypeVar("A", covariant=True)
+S_co = TypeVar("S_co", covariant=True)
+A_co = TypeVar("A_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Step(Generic[S, A]):
+class Step(Generic[S_co, A_co]):
     """The outcome of one step: the state after it, and what the world is asked to do."""
 
-    state: S
-    actions: tuple[A, ...] = ()
+    state: S_co
+    actions: tuple[A_co, ...] = ()

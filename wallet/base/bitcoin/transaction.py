@@ -7,6 +7,7 @@ from typing import Final, Self
 from wallet.base.crypto.hashes import sha256d
 from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import Satoshi
+from wallet.base.values.encode import register_leaf, unhex
 from wallet.base.values.ids import OutPoint, Txid
 
 SEQUENCE_FINAL: Final = 0xFFFFFFFF
@@ -228,3 +229,8 @@ def _decode_witnesses(data: bytes, at: int, inputs: list[TxIn]) -> int:
     if not some:
         raise DecodeError("a transaction in segwit form has no witness")
     return at
+
+
+register_leaf(
+    Transaction, lambda tx: tx.encode().hex(), lambda text: Transaction.decode(unhex(text))
+)

@@ -27,11 +27,11 @@ class Claim:
     tx: Transaction
     digest: bytes
     fee: Satoshi
-    _behind_signature: tuple[bytes, ...]
+    behind_signature: tuple[bytes, ...]
 
     def witness(self, signature: Signature) -> tuple[bytes, ...]:
         """The witness of the one input, for a signature over `digest`."""
-        return (script_signature(signature), *self._behind_signature)
+        return (script_signature(signature), *self.behind_signature)
 
     def signed(self, signature: Signature) -> Transaction:
         """The transaction to broadcast."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from wallet.base.bitcoin.sighash import SigHash
+from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, Satoshi
+from wallet.base.values.encode import register_leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,12 @@ _BY_NAME: Final = {ANCHORS.name: ANCHORS}
 def format_by_name(name: str) -> CommitmentFormat | None:
     """The format that a stored channel names; None when this version does not know it."""
     return _BY_NAME.get(name)
+
+
+def _stored_format(name: str) -> CommitmentFormat:
+    if (found := format_by_name(name)) is None:
+        raise DecodeError(f"this leyden knows no commitment format {name[:40]!r}")
+    return found
+
+
+register_leaf(CommitmentFormat, lambda commitment_format: commitment_format.name, _stored_format)

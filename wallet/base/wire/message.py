@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform, get_type_hints
 
 from wallet.base.errors import DecodeError, InvariantBroken
+from wallet.base.values.encode import register_leaf, unhex
 from wallet.base.wire.codec import Codec, codecs_of
 from wallet.base.wire.tlv import Namespace, Tlv, UnknownTlvs
 
@@ -131,3 +132,13 @@ def decode(data: bytes) -> Message | UnknownMessage:
     if layout is None:
         return UnknownMessage(number, data[2:])
     return layout.read(data)
+
+
+def _stored_message(text: str) -> Message:
+    found = decode(unhex(text))
+    if isinstance(found, UnknownMessage):
+        raise DecodeError(f"a stored message of type {found.type}, which this leyden does not know")
+    return found
+
+
+register_leaf(Message, lambda message: encode(message).hex(), _stored_message)

@@ -130,9 +130,7 @@ def build(
 ) -> Built:
     """Our commitment (`ours`) or theirs, with that number and per-commitment point."""
     broadcaster, countersigner = _basepoints(terms, ours=ours)
-    mine, other = (
-        (content.to_us, content.to_them) if ours else (content.to_them, content.to_us)
-    )
+    mine, other = (content.to_us, content.to_them) if ours else (content.to_them, content.to_us)
     spec = CommitmentSpec(
         number=number,
         feerate=content.feerate,
@@ -224,9 +222,7 @@ def check_signatures(
         )
     for htlc, htlc_signature in zip(commitment.htlcs, htlc_signatures, strict=True):
         if not verify(built.keys.countersigner_htlc_pubkey, htlc.digest, htlc_signature):
-            raise PeerFault(
-                Severity.FAIL_CHANNEL, f"bad htlc_signature for HTLC {htlc.htlc.id}"
-            )
+            raise PeerFault(Severity.FAIL_CHANNEL, f"bad htlc_signature for HTLC {htlc.htlc.id}")
 
 
 def spend_funding(
@@ -238,8 +234,11 @@ def spend_funding(
     their_signature: Signature,
 ) -> UnsignedTx:
     """A commitment of ours or a mutual close, complete but for our signature."""
-    signed = sorted(
-        [(funding.our_pubkey, Slot.DER_ALL), (funding.their_pubkey, script_signature(their_signature))],
+    signed: list[tuple[Point, bytes | Slot]] = sorted(
+        [
+            (funding.our_pubkey, Slot.DER_ALL),
+            (funding.their_pubkey, script_signature(their_signature)),
+        ],
         key=lambda pair: pair[0],
     )
     witness = (b"", *(item for _, item in signed), script)

@@ -93,13 +93,9 @@ def receive_commitment_signed(channel: Channel, message: CommitmentSigned) -> Ch
         # match the current funding transaction.
         return Step(channel)
     content = split(moved, funding, in_ours)
-    built = build(
-        channel.terms, funding, content, number, channel.our_points[1], ours=True
-    )
+    built = build(channel.terms, funding, content, number, channel.our_points[1], ours=True)
     check_signatures(funding, built, message.signature, message.htlc_signatures)
-    signed = replace(
-        funding, signature=message.signature, htlc_signatures=message.htlc_signatures
-    )
+    signed = replace(funding, signature=message.signature, htlc_signatures=message.htlc_signatures)
     after = replace(moved.with_funding(signed), our_number=number, revoking=True)
     return Step(after, (Release(number - 1),))
 
@@ -156,7 +152,7 @@ def receive_revoke_and_ack(channel: Channel, message: RevokeAndAck) -> ChannelSt
 def _beat(
     channel: Channel, beat: Beat, *, ours: int | None = None, theirs: int | None = None
 ) -> Channel:
-    """Move every row that waits for `beat`; note which commitment (by number) first or last has it."""
+    """Move every row that waits for `beat`; note the first or last commitment that has it."""
     table: dict[HtlcKey, Htlc] = dict(channel.htlcs)
     for key, htlc in channel.htlcs.items():
         stage = advance(htlc.stage, beat)
@@ -191,9 +187,7 @@ def _settle(channel: Channel) -> ChannelStep:
     after = replace(channel, fees=fees[settled[-1] :]) if settled[-1] else channel
     if not gone:
         return Step(after)
-    table: Mapping[HtlcKey, Htlc] = {
-        k: h for k, h in channel.htlcs.items() if h.stage not in FINAL
-    }
+    table: Mapping[HtlcKey, Htlc] = {k: h for k, h in channel.htlcs.items() if h.stage not in FINAL}
     moved = sum(
         -h.amount.msat if h.key.offered_by_us else h.amount.msat
         for h in gone
@@ -226,5 +220,3 @@ def _counted(tally: Tally, gone: list[Htlc]) -> Tally:
         tally.fulfilled + len(paid),
         tally.fulfilled_msat + sum(h.amount.msat for h in paid),
     )
-
-

@@ -152,7 +152,7 @@ class ClaimUnspent:
 
 @dataclass(frozen=True, slots=True)
 class NewTip:
-    """The best chain has another tip; `Context.height` says which. `sweep_to` is a wallet script."""
+    """The best chain has another tip (`Context.height`). `sweep_to` is a wallet script."""
 
     sweep_to: bytes
 

@@ -51,7 +51,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stage: the four columns, the beat that ends it, its successor, its fate at a reconnect."""
+    """One stage: four columns, the beat that ends it, its successor, its fate at a reconnect."""
 
     in_ours: bool
     in_theirs: bool
@@ -139,7 +139,7 @@ SETTLED: Final = frozenset({_S.SENT_ADD_ACK_REVOCATION, _S.RCVD_ADD_ACK_REVOCATI
 
 
 def advance(stage: Stage, beat: Beat) -> Stage:
-    """The stage after `beat`: the row's successor if it waits for that beat, else the same stage."""
+    """The stage after `beat`: the successor if the row waits for that beat, else the same."""
     row = ROWS[stage]
     if row.beat is beat and row.following is not None:
         return row.following

@@ -68,6 +68,7 @@ MOST_TO_SELF_DELAY: Final = 2016
 MOST_MINIMUM_DEPTH: Final = 144
 MOST_HTLCS: Final = 483
 LEAST_RESERVE: Final = Satoshi(1_000)
+LEAST_HTLC: Final = MilliSatoshi(1)
 NO_LIMIT: Final = MilliSatoshi((1 << 64) - 1)
 MAX_OPEN_FEERATE: Final = FeeratePerKw(250_000)
 
@@ -80,7 +81,7 @@ class Policy:
     to_self_delay: int
     minimum_depth: int
     max_accepted_htlcs: int = MOST_HTLCS
-    htlc_minimum: MilliSatoshi = MilliSatoshi(1)
+    htlc_minimum: MilliSatoshi = LEAST_HTLC
     dust_limit: Satoshi = LEAST_DUST_LIMIT
     max_in_flight: MilliSatoshi = NO_LIMIT
 
@@ -181,13 +182,11 @@ class OpenRequest:
 def check_request(request: OpenRequest, their_features: Features) -> None:
     """Raise `Refused` for what no peer could accept."""
     if request.amount < MIN_FUNDING:
-        raise Refused(
-            f"a channel of {request.amount} is too small: at least {MIN_FUNDING}", -32602
-        )
-    if request.amount >= LARGE_CHANNEL and not their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL):
-        raise Refused(
-            f"this peer takes no channel of {LARGE_CHANNEL} or more", 300
-        )
+        raise Refused(f"a channel of {request.amount} is too small: at least {MIN_FUNDING}", -32602)
+    if request.amount >= LARGE_CHANNEL and not their_features.supports(
+        Feature.OPTION_SUPPORT_LARGE_CHANNEL
+    ):
+        raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
     if request.push > request.amount.to_msat():
         raise Refused("push_msat is more than the channel holds", -32602)
     for needed in (Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS):
@@ -470,9 +469,7 @@ def receive_funding_created(
     theirs = _first_commitment(channel, opened.first_per_commitment_point)
     answer = FundingSigned(channel.id, Signature(bytes(64)))
     request = SignDigest(FundingKey(state.keys_id, 0), theirs)
-    return Step(
-        channel, (_first_record(channel), Watch(outpoint), Send(answer, (request,)))
-    )
+    return Step(channel, (_first_record(channel), Watch(outpoint), Send(answer, (request,))))
 
 
 # --- both ---------------------------------------------------------------------------------------
@@ -496,9 +493,7 @@ def _their_terms(message: OpenChannel | AcceptChannel) -> SideTerms:
     )
 
 
-def _check_side(
-    message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi
-) -> None:
+def _check_side(message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi) -> None:
     """The requirements that `open_channel` and `accept_channel` share; raises `PeerFault`."""
     dust_limit = message.dust_limit_satoshis
     if not LEAST_DUST_LIMIT <= dust_limit <= MOST_DUST_LIMIT:
@@ -551,9 +546,7 @@ def _draft(
         fees=(
             FeeUpdate(
                 feerate,
-                Stage.SENT_ADD_ACK_REVOCATION
-                if terms.we_opened
-                else Stage.RCVD_ADD_ACK_REVOCATION,
+                Stage.SENT_ADD_ACK_REVOCATION if terms.we_opened else Stage.RCVD_ADD_ACK_REVOCATION,
             ),
         ),
         our_next_htlc_id=0,
@@ -582,16 +575,12 @@ def _content(channel: Channel) -> Split:
 
 def _first_commitment(channel: Channel, their_point: Point) -> bytes:
     """The digest that we sign of their commitment 0."""
-    built = build(
-        channel.terms, channel.funding, _content(channel), 0, their_point, ours=False
-    )
+    built = build(channel.terms, channel.funding, _content(channel), 0, their_point, ours=False)
     return built.commitment.digest
 
 
 def _with_signature(draft: Channel, signature: Signature) -> Channel:
-    built = build(
-        draft.terms, draft.funding, _content(draft), 0, draft.our_points[0], ours=True
-    )
+    built = build(draft.terms, draft.funding, _content(draft), 0, draft.our_points[0], ours=True)
     check_signatures(draft.funding, built, signature, ())
     return draft.with_funding(replace(draft.funding, signature=signature))
 
@@ -603,4 +592,3 @@ def _first_record(channel: Channel) -> TheirCommitmentSigned:
 
 def _fault(reason: str) -> PeerFault:
     return PeerFault(Severity.FAIL_CHANNEL, reason)
-

@@ -52,8 +52,10 @@ def funding_unconfirmed(channel: Channel) -> ChannelStep:
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
     """Say `channel_ready` once the depth is reached and the peer is there."""
-    if channel.ready_sent or channel.link is not Link.LIVE or channel.phase is not (
-        Phase.AWAITING_CONFIRMATION
+    if (
+        channel.ready_sent
+        or channel.link is not Link.LIVE
+        or channel.phase is not (Phase.AWAITING_CONFIRMATION)
     ):
         return Step(channel)
     confirmed = channel.funding.confirmed
@@ -66,9 +68,7 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
 
 def channel_ready(channel: Channel) -> Send:
     """The message; the same each time it is sent."""
-    return Send(
-        ChannelReady(channel.id, channel.our_points[1], channel.scid(ScidKind.OURS))
-    )
+    return Send(ChannelReady(channel.id, channel.our_points[1], channel.scid(ScidKind.OURS)))
 
 
 def receive_channel_ready(channel: Channel, message: ChannelReady, ctx: Context) -> ChannelStep:
@@ -85,7 +85,7 @@ def receive_channel_ready(channel: Channel, message: ChannelReady, ctx: Context)
 
 
 def _both_ready(channel: Channel, ctx: Context) -> Channel:
-    if channel.ready_sent and channel.ready_received:
-        if channel.phase is Phase.AWAITING_CONFIRMATION:
-            return channel.with_phase(Phase.READY, ctx.now, "user", "Lockin complete")
+    waiting = channel.phase is Phase.AWAITING_CONFIRMATION
+    if waiting and channel.ready_sent and channel.ready_received:
+        return channel.with_phase(Phase.READY, ctx.now, "user", "Lockin complete")
     return channel

@@ -30,7 +30,7 @@ _NO_SECRET = bytes(32)
 def disconnected(channel: Channel) -> Channel:
     """BOLT 2: upon disconnection, reverse any uncommitted updates sent by the other side.
 
-    A preimage that came with a reversed `update_fulfill_htlc` stays known: it went upstream at once.
+    A preimage that came with a reversed `update_fulfill_htlc` stays known: it went upstream.
     """
     table: dict[HtlcKey, Htlc] = {}
     forgotten = 0
@@ -81,9 +81,7 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
     # BOLT 2: if it has previously sent a `commitment_signed` that needs to be retransmitted: MUST
     # retransmit `revoke_and_ack` and `commitment_signed` in the same relative order as initially
     # transmitted.  Otherwise the peer verifies our signature against another commitment.
-    missed = (
-        (*revocation, *commitment) if channel.commit_sent_last else (*commitment, *revocation)
-    )
+    missed = (*revocation, *commitment) if channel.commit_sent_last else (*commitment, *revocation)
     live = replace(channel, link=Link.LIVE)
     actions: list[Action] = []
     # BOLT 2: if `next_commitment_number` is 1 in both the `channel_reestablish` it sent and

@@ -1,7 +1,7 @@
 """Cooperative close: `shutdown` both ways, then legacy `closing_signed` until a fee is agreed.
 
 BOLT 2 "Closing Initiation" and "Legacy Closing Negotiation".  The modern method: the opener sends
-a fee range, the other side picks a fee in it; without a range, strictly between the two last offers.
+a fee range, the other side picks a fee in it; without a range, between the two last offers.
 """
 
 from dataclasses import replace
@@ -267,7 +267,10 @@ def _agree(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelSte
     signed = replace(
         channel, signed_close=SignedClose(message.fee_satoshis, message.signature)
     ).with_phase(
-        Phase.MUTUALLY_CLOSED, ctx.now, "remote", f"Agreed on a closing fee of {message.fee_satoshis}"
+        Phase.MUTUALLY_CLOSED,
+        ctx.now,
+        "remote",
+        f"Agreed on a closing fee of {message.fee_satoshis}",
     )
     return Step(signed, broadcast_close(signed))
 

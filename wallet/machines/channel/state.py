@@ -1,4 +1,4 @@
-"""What is true of a channel. Four classes of state: Opening, Channel, Closing (a phase of it), Closed.
+"""What is true of a channel, from its first commitment to the last claim on chain.
 
 A `Channel` has commitments; `phase` says how far its life has come and `link` whether the peer is
 there.  Everything here is frozen: an exception in the middle of a step leaves the old state as it
@@ -46,7 +46,9 @@ class Phase(StrEnum):
     CLOSED = "CLOSED"
 
 
-LIVING = frozenset({Phase.AWAITING_CONFIRMATION, Phase.READY, Phase.SHUTTING_DOWN, Phase.NEGOTIATING})
+LIVING = frozenset(
+    {Phase.AWAITING_CONFIRMATION, Phase.READY, Phase.SHUTTING_DOWN, Phase.NEGOTIATING}
+)
 """Phases in which the peers still talk about commitments."""
 
 
@@ -199,7 +201,7 @@ class ScidKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scid:
-    """A name under which a channel is found. Old ones keep working (`until`: height, None = now)."""
+    """A name of the channel. Old ones keep working; `until` is the height at which one ended."""
 
     scid: ShortChannelId
     kind: ScidKind
@@ -236,8 +238,17 @@ class SpendKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """The transaction that we last sent to take an output: enough to build it again."""
+
+    script_pubkey: bytes
+    feerate: FeeratePerKw
+    txid: Txid
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """An output of a commitment on chain that is ours to take, and what we last sent to take it."""
+    """An output of a commitment on chain that is ours to take."""
 
     outpoint: OutPoint
     amount: Satoshi
@@ -245,8 +256,7 @@ class Claim:
     """`to_local` or `to_remote`."""
     mature_at: int
     """First height at which a block may contain the claim."""
-    txids: tuple[Txid, ...] = ()
-    feerate: FeeratePerKw | None = None
+    sweep: Sweep | None = None
     resolved_by: Txid | None = None
     resolved_at: int | None = None
 
@@ -303,7 +313,7 @@ class Channel:
     revoking: bool
     """A released secret is on its way within this batch; never true in a stored state."""
     commit_sent_last: bool
-    """Of our last commitment_signed and revoke_and_ack, which was sent later: for retransmission."""
+    """Which was sent later, our last commitment_signed or revoke_and_ack (retransmission)."""
     our_points: tuple[Point, Point]
     their_points: tuple[Point, Point]
     their_secrets: Shachain

@@ -32,6 +32,7 @@ from wallet.machines.signing import (
     ChannelKeys,
     DelayedKey,
     DeriveChannel,
+    DerivePoint,
     DerivePubkey,
     Ecdh,
     FundingKey,
@@ -122,6 +123,8 @@ class LocalSigner:
                     secret=self._per_commitment_secret(keys_id, number),
                     next_point=point_of(self._per_commitment_secret(keys_id, number + 2)),
                 )
+            case DerivePoint():
+                return point_of(self._per_commitment_secret(request.keys_id, request.number))
             case DerivePubkey(WalletKey(purpose, change, index)):
                 return self.wallet_pubkey(purpose, change, index)
 

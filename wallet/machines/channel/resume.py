@@ -1,0 +1,48 @@
+"""After a restart: every action that the stored state still promises, worked out again."""
+
+from wallet.machines.channel.actions import Action, Broadcast, HtlcCommitted, HtlcFulfilled, Watch
+from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.onchain import broadcast_commitment, rebroadcast
+from wallet.machines.channel.reconnect import disconnected
+from wallet.machines.channel.shutdown import broadcast_close
+from wallet.machines.channel.state import Channel, Fulfilled, Phase
+from wallet.machines.step import Step
+
+ChannelStep = Step[Channel, Action]
+
+
+def resume(channel: Channel) -> ChannelStep:
+    """The channel as it stands without its peer, and what it has promised.
+
+    Idempotent: resuming what was resumed gives the same state and the same actions.
+    """
+    away = disconnected(channel)
+    actions: list[Action] = []
+    if away.phase is not Phase.CLOSED:
+        actions.append(Watch(away.funding.outpoint))
+    actions += _onchain(away)
+    for htlc in away.htlcs.values():
+        if htlc.stage is Stage.RCVD_ADD_ACK_REVOCATION:
+            actions.append(HtlcCommitted(htlc))
+        elif htlc.key.offered_by_us and isinstance(htlc.removal, Fulfilled):
+            actions.append(HtlcFulfilled(htlc, htlc.removal.preimage))
+    return Step(away, tuple(actions))
+
+
+def _onchain(channel: Channel) -> list[Action]:
+    match channel.phase:
+        case Phase.AWAITING_CONFIRMATION:
+            funding = channel.funding
+            if funding.transaction is not None and funding.confirmed is None:
+                return [Broadcast(funding.transaction, "funding")]
+            return []
+        case Phase.MUTUALLY_CLOSED:
+            return list(broadcast_close(channel))
+        case Phase.FAILED:
+            return list(broadcast_commitment(channel))
+        case Phase.SPENT:
+            claims = channel.onchain.claims if channel.onchain else ()
+            watched: list[Action] = [Watch(c.outpoint) for c in claims]
+            return watched + [a for c in claims for a in rebroadcast(channel, c)]
+        case Phase.READY | Phase.SHUTTING_DOWN | Phase.NEGOTIATING | Phase.CLOSED:
+            return []

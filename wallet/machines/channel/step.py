@@ -1,0 +1,193 @@
+"""The life of one channel as a function: `step(channel, event, ctx) -> Step(channel', actions)`.
+
+Rule 1: helpers raise `PeerFault`; `step` is the one place that turns a fault into actions.
+Rule 2: `Refused` passes through to whoever asked, with the state untouched.
+Rule 3: what the peer says is heard only in the phase and on the link in which it may say it.
+"""
+
+from typing import assert_never
+
+from wallet.base.errors import PeerFault, Refused, Severity
+from wallet.base.wire.channel import (
+    ChannelReady,
+    ChannelReestablish,
+    ClosingSigned,
+    CommitmentSigned,
+    RevokeAndAck,
+    Shutdown,
+    UpdateAddHtlc,
+    UpdateFailHtlc,
+    UpdateFailMalformedHtlc,
+    UpdateFee,
+    UpdateFulfillHtlc,
+)
+from wallet.base.wire.message import Message
+from wallet.base.wire.setup import Error, reason_of
+from wallet.base.wire.setup import Warning as PeerWarning
+from wallet.machines.channel import (
+    dance,
+    events,
+    onchain,
+    ready,
+    reconnect,
+    shutdown,
+    updates,
+)
+from wallet.machines.channel.actions import Action, Disconnect, PhaseChanged, Send
+from wallet.machines.channel.state import LIVING, Channel, Link, Phase
+from wallet.machines.step import Context, Step
+
+ChannelStep = Step[Channel, Action]
+
+
+def step(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
+    """One event. Raises `Refused` for what our own side may not ask now."""
+    try:
+        after = _handle(channel, event, ctx)
+    except PeerFault as fault:
+        after = _answer_fault(channel, fault, ctx)
+    if after.state.phase is not channel.phase and not any(
+        isinstance(a, PhaseChanged) for a in after.actions
+    ):
+        change = PhaseChanged(channel.phase, after.state.phase, after.state.changes[-1].message)
+        return Step(after.state, (*after.actions, change))
+    return after
+
+
+def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:  # noqa: PLR0911
+    match event:
+        case events.MessageReceived():
+            return _receive(channel, event.message, ctx)
+        case events.Flush():
+            return _flush(channel, ctx)
+        case events.SecretReleased():
+            return dance.revoke(channel, event.released)
+        case events.OfferHtlc():
+            return updates.offer(channel, event)
+        case events.FulfillHtlc() | events.FailHtlc() | events.FailMalformedHtlc():
+            return updates.remove(channel, event)
+        case events.PeerConnected():
+            return _connected(channel)
+        case events.PeerDisconnected():
+            return Step(reconnect.disconnected(channel))
+        case events.ProofChecked():
+            return reconnect.proof_checked(channel, event, ctx.now)
+        case events.ChangeFeerate():
+            return updates.change_feerate(channel, event.feerate)
+        case events.CloseMutually():
+            return shutdown.ask(channel, event.script_pubkey, event.feerate)
+        case events.CloseUnilaterally():
+            return _close_unilaterally(channel, event.reason, ctx)
+        case events.FundingConfirmed():
+            return ready.funding_confirmed(channel, event)
+        case events.FundingUnconfirmed():
+            return ready.funding_unconfirmed(channel)
+        case events.FundingSpent():
+            return onchain.funding_spent(channel, event, ctx)
+        case events.FundingUnspent():
+            return onchain.funding_unspent(channel, ctx)
+        case events.ClaimSpent():
+            return onchain.claim_spent(channel, event)
+        case events.ClaimUnspent():
+            return onchain.claim_unspent(channel, event)
+        case events.NewTip():
+            return onchain.progress(channel, event, ctx)
+    assert_never(event)
+
+
+def _connected(channel: Channel) -> ChannelStep:
+    if channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED:
+        return reconnect.connected(channel)
+    if channel.phase is Phase.FAILED and channel.error is not None:
+        # BOLT 2: if a channel is in an error state: SHOULD retransmit the error packet and ignore
+        # any other packets for that channel.  A peer that is told that we fell behind also needs
+        # our channel_reestablish to learn it is the one that must close.
+        hello = reconnect.connected(channel).actions if channel.fell_behind else ()
+        return Step(channel, (*hello, Send(Error(channel.id, channel.error.encode()))))
+    return Step(channel)
+
+
+def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelStep:
+    if channel.fell_behind:
+        raise Refused(
+            "our copy of this channel is old: broadcasting it would lose everything in it."
+            " Only the peer can close it; ask its operator"
+        )
+    if channel.phase not in LIVING:
+        raise Refused(f"this channel is closing already ({channel.phase})")
+    return onchain.fail(channel, reason, ctx, "user")
+
+
+def _flush(channel: Channel, ctx: Context) -> ChannelStep:
+    """What may be said now: channel_ready, then the commitment, then words about the close."""
+    said = ready.progress(channel, ctx)
+    committed = dance.commit(said.state)
+    closing = shutdown.progress(committed.state, ctx)
+    return Step(closing.state, (*said.actions, *committed.actions, *closing.actions))
+
+
+def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
+    match message:
+        case Error():
+            said = reason_of(message)
+            return onchain.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
+        case PeerWarning():
+            return Step(channel)
+        case ChannelReestablish():
+            return _reestablish(channel, message)
+        case _:
+            pass
+    if channel.phase not in LIVING and not isinstance(message, ClosingSigned | Shutdown):
+        return Step(channel)
+    if channel.link is not Link.LIVE:
+        # BOLT 2: MUST wait to receive the other node's `channel_reestablish` message before sending
+        # any other messages for that channel.
+        raise PeerFault(Severity.DISCONNECT, f"{message.name} before channel_reestablish")
+    return _operate(channel, message, ctx)
+
+
+def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
+    if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
+        return Step(channel)
+    return reconnect.receive_reestablish(channel, message)
+
+
+def _operate(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
+    match message:
+        case ChannelReady():
+            return ready.receive_channel_ready(channel, message, ctx)
+        case Shutdown():
+            return shutdown.receive_shutdown(channel, message, ctx)
+        case ClosingSigned():
+            return shutdown.receive_closing_signed(channel, message, ctx)
+        case _:
+            pass
+    if not (channel.ready_sent and channel.ready_received):
+        raise PeerFault(Severity.FAIL_CHANNEL, f"{message.name} before channel_ready")
+    match message:
+        case UpdateAddHtlc():
+            return updates.receive_addition(channel, message)
+        case UpdateFulfillHtlc() | UpdateFailHtlc() | UpdateFailMalformedHtlc():
+            return updates.receive_removal(channel, message)
+        case UpdateFee():
+            return updates.receive_feerate(channel, message)
+        case CommitmentSigned():
+            return dance.receive_commitment_signed(channel, message)
+        case RevokeAndAck():
+            return dance.receive_revoke_and_ack(channel, message)
+        case _:
+            raise PeerFault(Severity.WARN, f"{message.name} is not expected on a channel")
+
+
+def _answer_fault(channel: Channel, fault: PeerFault, ctx: Context) -> ChannelStep:
+    match fault.severity:
+        case Severity.IGNORE:
+            return Step(channel)
+        case Severity.WARN:
+            return Step(channel, (Send(PeerWarning(channel.id, fault.reason.encode())),))
+        case Severity.DISCONNECT:
+            warning = Send(PeerWarning(channel.id, fault.reason.encode()))
+            return Step(channel, (warning, Disconnect(fault.reason)))
+        case Severity.FAIL_CHANNEL:
+            return onchain.fail(channel, fault.reason, ctx, "protocol")
+    assert_never(fault.severity)

@@ -1,0 +1,56 @@
+"""Filling what machines left open: the signer's answers go into messages and transactions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, cast
+
+from wallet.base.errors import InvariantBroken
+from wallet.base.values.ids import Signature
+from wallet.base.wire.channel import (
+    ClosingSigned,
+    CommitmentSigned,
+    FundingCreated,
+    FundingSigned,
+    RevokeAndAck,
+)
+from wallet.base.wire.message import Message
+from wallet.machines.signing import KeyAnswer, ReleasedSecret
+
+_Fill = Callable[[Message, Sequence[KeyAnswer]], Message]
+
+
+def _commitment_signed(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    signatures = tuple(cast(Signature, answer) for answer in answers)
+    return replace(
+        cast(CommitmentSigned, message), signature=signatures[0], htlc_signatures=signatures[1:]
+    )
+
+
+def _one_signature(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    signed = cast(FundingCreated | FundingSigned | ClosingSigned, message)
+    return replace(signed, signature=cast(Signature, answers[0]))
+
+
+def _revoke_and_ack(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    released = answers[0]
+    if not isinstance(released, ReleasedSecret):
+        raise InvariantBroken("the signer answered a release with something else")
+    return replace(
+        cast(RevokeAndAck, message),
+        per_commitment_secret=released.secret,
+        next_per_commitment_point=released.next_point,
+    )
+
+
+_FILL: Final[dict[type[Message], _Fill]] = {
+    CommitmentSigned: _commitment_signed,
+    FundingCreated: _one_signature,
+    FundingSigned: _one_signature,
+    ClosingSigned: _one_signature,
+    RevokeAndAck: _revoke_and_ack,
+}
+
+
+def fill(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    """`message` with its open fields taken from `answers`, in the order they were asked for."""
+    return _FILL[type(message)](message, answers) if answers else message
