@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tests.interop.ldk.control import LdkNode
-from tests.interop.ldk.leyden import NOBODY, Daemon, EmbeddedChain, wait_for
+from tests.interop.ldk.daemon import Daemon, wait_for
+from tests.support.chain_server import ChainServer
 from wallet.base.bitcoin.address import encode_address
 from wallet.base.bitcoin.chains import REGTEST
 
@@ -17,6 +18,8 @@ Side = Literal["ours", "theirs"]
 
 CAPACITY_SAT = 1_000_000
 COINBASE_MATURITY = 100
+# Mined coins go here unless a test wants them: a P2WPKH script that nobody has a key for.
+NOBODY = encode_address(bytes([0x00, 0x14]) + bytes(20), REGTEST)
 
 
 def pushed_msat(capacity_sat: int) -> int:
@@ -36,12 +39,11 @@ class Pair:
     """Both nodes, connected and funded. Channels are opened when a scenario asks for one."""
 
     def __init__(self, directory: Path) -> None:
-        self.chain = EmbeddedChain(directory / "chain")
-        self.daemon = Daemon(directory / "leyden", self.chain)
+        self.chain = ChainServer(directory / "chain")
+        self.daemon = Daemon(directory / "leyden", self.chain.url, self.chain.cookie)
         self.ldk = LdkNode(directory / "ldk", self.chain.url, self.chain.cookie)
         self._labels = itertools.count()
         try:
-            self.chain.start()
             self.daemon.create()
             self.daemon.start()
             self.ldk.start()
@@ -55,15 +57,17 @@ class Pair:
 
     def close(self) -> None:
         """End all three processes."""
-        for process in (self.ldk, self.daemon, self.chain):
-            process.stop()
+        self.ldk.stop()
+        self.daemon.stop()
+        self.chain.stop()
 
     # ------------------------------------------------------------------ chain
 
     def mine(self, blocks: int = 1, address: str = NOBODY) -> None:
         """Mine what both have broadcast, and wait until both have seen it."""
         self.ldk.call("flush")
-        height = self.chain.mine(blocks, address)
+        self.chain.call("generatetoaddress", blocks, address)
+        height = self.chain.call("getblockcount")
         self.ldk.call("sync", height=height)
         wait_for(lambda: self.height_of_daemon() >= height, f"our daemon at height {height}")
 
@@ -103,7 +107,7 @@ class Pair:
                 "open_channel", node_id=self.daemon.node_id, sat=capacity_sat, push_msat=pushed
             )
             txid = opened["funding_txo"]["txid"]
-        wait_for(lambda: txid in self.chain.rpc("getrawmempool"), "the funding transaction")
+        wait_for(lambda: txid in self.chain.call("getrawmempool"), "the funding transaction")
         self.mine()
         self.wait_usable()
 

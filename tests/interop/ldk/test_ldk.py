@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.ldk.leyden import wait_for
+from tests.interop.ldk.daemon import wait_for
 from tests.interop.ldk.pair import CAPACITY_SAT, Balances, Pair, Side, in_background, pushed_msat
 from wallet.base.bitcoin.transaction import Transaction
 
@@ -294,8 +294,8 @@ def closing_transaction(pair: Pair, funding_txid: str) -> Transaction:
     """The transaction in the mempool that spends this funding output."""
 
     def spender() -> Transaction | None:
-        for txid in pair.chain.rpc("getrawmempool"):
-            raw = bytes.fromhex(pair.chain.rpc("getrawtransaction", txid))
+        for txid in pair.chain.call("getrawmempool"):
+            raw = bytes.fromhex(pair.chain.call("getrawtransaction", txid))
             transaction = Transaction.decode(raw)
             if str(transaction.inputs[0].outpoint.txid) == funding_txid:
                 return transaction
