@@ -21,11 +21,15 @@ _ABSURD_FEERATE: Final = Decimal(21_000_000)
 
 @dataclass(frozen=True, slots=True)
 class BackendTip:
-    """`getblockchaininfo`: Core's name of the network, its best block, and its best header."""
+    """`getblockchaininfo`: Core's name of the network, its best block, and its best header.
+
+    `catching_up` says that it knows itself to be behind: more headers than blocks, or old blocks.
+    """
 
     network: str
     tip: BlockRef
     headers: BlockHeight
+    catching_up: bool
 
 
 def parse_json(text: bytes) -> object:
@@ -95,7 +99,9 @@ def as_backend_tip(value: object) -> BackendTip:
     """`getblockchaininfo`."""
     info = as_members(value)
     tip = BlockRef(as_height(info.get("blocks")), as_hash(info.get("bestblockhash")))
-    return BackendTip(as_text(info.get("chain")), tip, as_height(info.get("headers")))
+    headers = as_height(info.get("headers"))
+    catching_up = headers > tip.height or info.get("initialblockdownload") is True
+    return BackendTip(as_text(info.get("chain")), tip, headers, catching_up)
 
 
 def _unexpected(wanted: str, value: object) -> DecodeError:

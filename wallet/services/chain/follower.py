@@ -33,7 +33,7 @@ REMEMBERED: Final = 1000
 """Blocks below the tip that are kept for reorganisations; deeper ones ask the backend."""
 
 _MAX_BATCH: Final = 64
-_BATCH_BYTES: Final = 1 << 22
+_BATCH_TRANSACTIONS: Final = 2_000
 
 
 class BlockSource(Protocol):
@@ -80,7 +80,7 @@ class Follower:
         source: BlockSource,
         chain: Chain,
         listener: ChainListener,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
+        pace: Pace = Pace(),
     ) -> None:
         self._source = source
         self._chain = chain
@@ -137,12 +137,17 @@ class Follower:
                 waiting.exception()
 
     async def _catch_up(self) -> bool:
-        """Hand on all there is; whether that was anything."""
+        """Hand on all there is; whether that was anything.
+
+        A backend that is building its chain again is behind us without any reorganisation: to take
+        its word for it would make every channel unconfirmed.
+        """
         before = self._tip
         while True:
             best = await self._source.backend_tip()
             self._report(best.tip.height, best.headers)
-            if best.tip == self._tip:
+            behind = best.catching_up and best.tip.height < self._tip.height
+            if behind or best.tip == self._tip:
                 return self._tip != before
             await self._rewind()
             await self._advance()
@@ -186,10 +191,10 @@ class Follower:
             return
         await self._listener.absorb(events)
         self._line.extend(event.ref for event in events)
-        weight = sum(block.weight for block in blocks)
-        self._batch = (
-            min(_MAX_BATCH, self._batch * 2) if weight < _BATCH_BYTES else max(1, self._batch // 2)
-        )
+        if sum(len(block.transactions) for block in blocks) < _BATCH_TRANSACTIONS:
+            self._batch = min(_MAX_BATCH, self._batch * 2)
+        else:
+            self._batch = max(1, self._batch // 2)
 
     def _report(self, backend_height: BlockHeight, headers: BlockHeight) -> None:
         self._tell(ChainStatus(self._tip, backend_height, headers))
