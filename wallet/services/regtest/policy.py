@@ -8,7 +8,7 @@ CLEANSTACK) needs a script interpreter and is not here: the kernel knows consens
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from wallet.base.bitcoin.script import MAX_SCRIPT_SIZE, P2A, Op, dust_limit, witness_program
+from wallet.base.bitcoin.script import P2A, Op, dust_limit, witness_program
 from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
 from wallet.base.values.amounts import SAT_PER_BTC
 
@@ -21,7 +21,6 @@ STANDARD_VERSIONS: Final = range(1, 4)
 _NULL_TXID: Final = bytes(32)
 _NULL_INDEX: Final = 0xFFFFFFFF
 _MAX_SCRIPT_SIG: Final = 1650
-_MAX_DATA_CARRIER: Final = 100_000
 _MAX_WITNESS_SCRIPT: Final = 3600
 _MAX_WITNESS_ITEMS: Final = 100
 _MAX_WITNESS_ITEM: Final = 80
@@ -88,15 +87,9 @@ def check_standard(tx: Transaction) -> None:
             raise Rejected("scriptsig-size")
         if not is_push_only(txin.script_sig):
             raise Rejected("scriptsig-not-pushonly")
-    data_left = _MAX_DATA_CARRIER
-    for out in tx.outputs:
-        kind = script_type(out.script_pubkey)
-        if kind == "nonstandard":
-            raise Rejected("scriptpubkey")
-        if kind == "nulldata":
-            data_left -= len(out.script_pubkey)
-            if data_left < 0:
-                raise Rejected("datacarrier")
+    # Core's limit for data (100,000 bytes in all) is above what the weight leaves room for.
+    if any(script_type(out.script_pubkey) == "nonstandard" for out in tx.outputs):
+        raise Rejected("scriptpubkey")
     if len(dust_outputs(tx)) > 1:
         raise Rejected("dust")
     if len(tx.encode(witness=False)) < MIN_STANDARD_SIZE:
@@ -222,4 +215,4 @@ def is_push_only(script: bytes) -> bool:
             return False
         width = (1 << opcode - Op.PUSHDATA1) if Op.PUSHDATA1 <= opcode <= Op.PUSHDATA4 else 0
         end += 1 + width + len(data)
-    return end == len(script) <= MAX_SCRIPT_SIZE
+    return end == len(script)
