@@ -1,9 +1,11 @@
 """What every RPC method is given, and how parameters become values."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
 
 from wallet.base.bitcoin.address import decode_address
 from wallet.base.bitcoin.block import Block
@@ -20,6 +22,8 @@ from wallet.services.regtest.rpc import (
     TYPE_ERROR,
     RpcError,
 )
+
+_HEX: Final = re.compile("[0-9a-fA-F]*")
 
 
 @dataclass(slots=True)
@@ -38,12 +42,9 @@ def hash_of(text: str, name: str) -> bytes:
         raise RpcError(
             INVALID_PARAMETER, f"{name} must be of length 64 (not {len(text)}, for '{text[:100]}')"
         )
-    try:
-        return bytes.fromhex(text)[::-1]
-    except ValueError:
-        raise RpcError(
-            INVALID_PARAMETER, f"{name} must be hexadecimal string (not '{text}')"
-        ) from None
+    if not _HEX.fullmatch(text):
+        raise RpcError(INVALID_PARAMETER, f"{name} must be hexadecimal string (not '{text}')")
+    return bytes.fromhex(text)[::-1]
 
 
 def txid_of(text: str, name: str = "txid") -> Txid:

@@ -36,12 +36,12 @@ def coinbase(
 ) -> Transaction:
     """Coinbase transaction with height (BIP 34) and witness commitment (BIP 141) over `wtxids`.
 
-    `extra_nonce` makes two blocks on one parent, to one script, in one second, different blocks.
+    `extra_nonce` (64 bits) makes two blocks on one parent, to one script, in one second, differ.
     """
     # The coinbase's own wtxid counts as zero.
     root = merkle_root([bytes(32), *wtxids])
     commitment = _COMMITMENT_TAG + sha256d(root + _WITNESS_RESERVED)
-    script_sig = push_int(height) + push(extra_nonce.to_bytes(4, "little"))
+    script_sig = push_int(height) + push(extra_nonce.to_bytes(8, "little"))
     return Transaction(
         2,
         (TxIn(_NO_OUTPOINT, script_sig, SEQUENCE_FINAL, (_WITNESS_RESERVED,)),),

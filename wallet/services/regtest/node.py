@@ -6,20 +6,22 @@ between a block and what it does to the mempool.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wallet.base.bitcoin.block import Block
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import Satoshi
 from wallet.base.values.ids import BlockHash, OutPoint
-from wallet.services.ports import Clock
 from wallet.services.regtest.chain import Chain, ChainChange, OpenEngine
 from wallet.services.regtest.engine import KernelEngine
 from wallet.services.regtest.events import EventLog
 from wallet.services.regtest.mempool import Acceptance, Entry, Mempool
 from wallet.services.regtest.miner import coinbase, mine, subsidy
 from wallet.services.regtest.policy import Rejected
+
+if TYPE_CHECKING:  # Importing the ports loads machines that this process never needs.
+    from wallet.services.ports import Clock
 
 MAX_REORG: Final = 1000
 _EXPLAINABLE: Final = "block-script-verify-flag-failed"
@@ -30,7 +32,7 @@ class Regtest:
     """A regtest chain with its mempool and miner, in one directory."""
 
     def __init__(
-        self, directory: Path, clock: Clock, open_engine: OpenEngine = KernelEngine
+        self, directory: Path, clock: "Clock", open_engine: OpenEngine = KernelEngine
     ) -> None:
         """Open or create; raises `Refused` when another process has the directory."""
         self._clock = clock
@@ -38,6 +40,7 @@ class Regtest:
         self.mempool = Mempool(self.chain)
         self.events = EventLog()
         self.started = self.now()
+        self._built = 0
 
     def close(self) -> None:
         """Close everything and let the directory go."""
@@ -84,7 +87,7 @@ class Regtest:
 
         What they held goes back to the mempool. Raises `Refused` where the chain is too short.
         """
-        if not 0 < depth <= min(self.chain.height, MAX_REORG) or extra < 1:
+        if not 0 < depth <= min(self.chain.height, MAX_REORG) or not 0 < extra <= MAX_REORG:
             raise Refused(
                 f"a reorg replaces 1 to {min(self.chain.height, MAX_REORG)} blocks "
                 "by at least one more"
@@ -115,13 +118,16 @@ class Regtest:
         if found is None:
             raise Refused("the parent block is not known")
         height = found[1] + 1
-        # Blocks logged so far: no two blocks of ours are ever the same, not even on one parent.
+        # No two blocks of ours are the same, not even on one parent in one second: the count of
+        # logged blocks tells this one from any that was logged, the second number from the rest.
+        self._built += 1
+        nonce = self.chain.index.logged << 32 | self._built
         first = coinbase(
             height,
             script_pubkey,
             subsidy(height) + Satoshi(fees),
             [tx.wtxid for tx in transactions],
-            self.chain.index.logged,
+            nonce,
         )
         time = max(self.chain.index.median_time_past(parent) + 1, self.now())
         return mine(parent, time, first, transactions)

@@ -12,6 +12,7 @@ from wallet.services.regtest.rpc import METHODS, MISC_ERROR, RpcError, method
 
 CORE_VERSION: Final = 319900
 """The version of the Core tree that the kernel was built from (31.99)."""
+_LONGEST_MS: Final = 10**9
 
 
 async def _until(context: Context, timeout_ms: int | None, done: Callable[[], object]) -> None:
@@ -19,7 +20,7 @@ async def _until(context: Context, timeout_ms: int | None, done: Callable[[], ob
     if (timeout_ms or 0) < 0:
         raise RpcError(MISC_ERROR, "Negative timeout")
     try:
-        async with asyncio.timeout(timeout_ms / 1000 if timeout_ms else None):
+        async with asyncio.timeout(min(timeout_ms, _LONGEST_MS) / 1000 if timeout_ms else None):
             while not done() and not context.stop.is_set():
                 await context.node.events.wait()
     except TimeoutError:

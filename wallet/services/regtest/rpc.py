@@ -5,21 +5,24 @@ of the parameters are read from its signature once, when it is entered into the 
 """
 
 import inspect
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin
 
-from wallet.base.errors import Refused, ServiceFault
+from wallet.base.errors import DecodeError, InvariantBroken, Refused, ServiceFault
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
+INTERNAL_ERROR: Final = -32603
 MISC_ERROR: Final = -1
 TYPE_ERROR: Final = -3
 INVALID_ADDRESS_OR_KEY: Final = -5
 INVALID_PARAMETER: Final = -8
+DATABASE_ERROR: Final = -20
 DESERIALIZATION_ERROR: Final = -22
 VERIFY_ERROR: Final = -25
 VERIFY_REJECTED: Final = -26
@@ -58,6 +61,8 @@ class Parameter:
 
     def check(self, value: Any) -> None:
         """Raise `RpcError` unless `value` is of a type that the method takes."""
+        if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+            raise RpcError(MISC_ERROR, "JSON integer out of range")
         if not self.types or type(value) in self.types:
             return
         if type(value) is int and Decimal in self.types:
@@ -192,5 +197,9 @@ async def _call(context: object, request: dict[str, Any]) -> Any:
         return await result if isinstance(result, Awaitable) else result
     except Refused as refused:
         raise RpcError(refused.code, refused.message) from None
-    except ServiceFault as fault:
-        raise RpcError(MISC_ERROR, str(fault)) from None
+    except DecodeError as error:
+        raise RpcError(DESERIALIZATION_ERROR, str(error)) from None
+    except (ServiceFault, sqlite3.Error) as fault:
+        raise RpcError(DATABASE_ERROR, str(fault)) from None
+    except InvariantBroken as bug:
+        raise RpcError(INTERNAL_ERROR, f"Internal bug detected: {bug}") from None

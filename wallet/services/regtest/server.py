@@ -138,7 +138,7 @@ class _Server:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)
         while True:
-            request, body = await _receive(connection, reader)
+            request, body = await _receive(connection, reader, writer)
             if request is None:
                 return
             status, headers, payload = await self._respond(request, body, reader)
@@ -175,7 +175,7 @@ class _Server:
     async def _answer(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         try:
             request = loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if isinstance(request, list):
             answers = [await answer(self._context, item) for item in request]
@@ -197,7 +197,7 @@ class _Server:
 
 
 async def _receive(
-    connection: h11.Connection, reader: asyncio.StreamReader
+    connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> tuple[h11.Request | None, bytes | None]:
     """The next request and its body (None: too large); no request: the client has closed."""
     request: h11.Request | None = None
@@ -207,6 +207,9 @@ async def _receive(
         event = connection.next_event()
         match event:
             case h11.NEED_DATA:
+                if connection.they_are_waiting_for_100_continue:
+                    go_on = h11.InformationalResponse(status_code=100, headers=[])
+                    writer.write(connection.send(go_on) or b"")
                 connection.receive_data(await reader.read(_CHUNK))
             case h11.Request():
                 request = event
