@@ -4,3 +4,77 @@ node/switchboard enters.
 Never here: keys, broadcasts.
 Read first: wallet.py, selection.py.
 """
+
+from wallet.machines.coins.blocks import connect_block, disconnect_block
+from wallet.machines.coins.building import Built, build
+from wallet.machines.coins.selection import (
+    EMERGENCY_RESERVE,
+    Selection,
+    input_weight,
+    select,
+    select_all,
+)
+from wallet.machines.coins.spending import forget, release, reserve, spent, unconfirmed
+from wallet.machines.coins.wallet import (
+    COINBASE_MATURITY,
+    GAP,
+    P2TR,
+    P2WPKH,
+    Address,
+    Balance,
+    Branch,
+    Changes,
+    Coin,
+    CoinStatus,
+    Sent,
+    Wallet,
+    balance,
+    change_script,
+    difference,
+    known_coins,
+    new_address,
+    spendable,
+    status,
+    wanted,
+    with_address,
+    with_addresses,
+)
+
+__all__ = [
+    "COINBASE_MATURITY",
+    "EMERGENCY_RESERVE",
+    "GAP",
+    "P2TR",
+    "P2WPKH",
+    "Address",
+    "Balance",
+    "Branch",
+    "Built",
+    "Changes",
+    "Coin",
+    "CoinStatus",
+    "Selection",
+    "Sent",
+    "Wallet",
+    "balance",
+    "build",
+    "change_script",
+    "connect_block",
+    "difference",
+    "disconnect_block",
+    "forget",
+    "input_weight",
+    "known_coins",
+    "new_address",
+    "release",
+    "reserve",
+    "select",
+    "select_all",
+    "spendable",
+    "spent",
+    "status",
+    "unconfirmed",
+    "wanted",
+    "with_address",
+    "with_addresses",
+]
