@@ -14,6 +14,7 @@ from wallet.base.values.features import Features
 from wallet.base.values.ids import NodeId
 from wallet.machines.chain_events import BroadcastResult, ChainEvent, ChainStatus
 from wallet.machines.signing import KeyAnswer, KeyRequest
+from wallet.services.store.tables import Row, Table, Value, Write
 
 
 class Clock(Protocol):
@@ -39,6 +40,28 @@ class Signer(Protocol):
 
     def answer(self, requests: Sequence[KeyRequest]) -> list[KeyAnswer]:
         """Answer each request, in order. Pure computation; may take tens of microseconds each."""
+
+
+class Store(Protocol):
+    """The keeper of tables. A failing disk is a `ServiceFault`, a row that cannot be, a bug.
+
+    Rows are written as `Put` and `Delete` (`services/store/tables.py` declares the tables).
+    """
+
+    async def open(self) -> None:
+        """Make or migrate the database. Raises `ServiceFault` when it cannot be trusted."""
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        """Apply in order, in one transaction; durable once this returns. Nothing when empty."""
+
+    async def load(self, table: Table) -> list[Row]:
+        """All committed rows of a table, by key."""
+
+    async def query(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
+        """The rows of a SELECT over what is committed, for lists and search."""
+
+    async def close(self) -> None:
+        """Let go of the database."""
 
 
 class ChainSource(Protocol):

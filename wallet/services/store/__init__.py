@@ -2,5 +2,5 @@
 
 node enters.
 Never here: decisions, default values of the business.
-Read first: sqlite.py, migrations.py.
+Read first: tables.py, sqlite.py.
 """
