@@ -12,10 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-_PROGRAM = (
-    "import argparse, sys; from wallet.faces.cli.regtest import run; "
-    "sys.exit(run(argparse.Namespace(dir=sys.argv[1], rpc_port=int(sys.argv[2]))))"
-)
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -62,8 +58,9 @@ class ChainServer:
 
     def __init__(self, directory: Path, port: int = 0) -> None:
         """Start and wait until it serves; raises `RuntimeError` with its words if it cannot."""
+        options = ["--dir", str(directory), "--rpc-port", str(port)]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(directory), str(port)],
+            [sys.executable, "-m", "wallet", "regtest", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,8 @@
 import json
 import signal
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -87,6 +89,19 @@ def test_unwritable_directory__one_sentence(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^leyden regtest: .*file") as refused:
         ChainServer(file)
     assert "\n" not in str(refused.value)
+
+
+def test_another_network__refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wallet", "regtest", "--dir", tmp_path, "--network", "signet"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "leyden regtest: the embedded chain is always regtest; leave --network away\n"
+    )
 
 
 def test_two_servers__follow_each_other(tmp_path: Path) -> None:

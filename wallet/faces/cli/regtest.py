@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from wallet.base.bitcoin.chains import REGTEST
 from wallet.base.errors import Refused
 from wallet.services.regtest.server import serve
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM, SIGINT or RPC `stop`; `args` has `dir` and `rpc_port` (None: any).
+    """Serve until SIGTERM, SIGINT or RPC `stop`; `args`: `dir`, `network`, `rpc_port` (0: any).
 
     Prints one JSON line when it serves. Exit code 1, with one sentence on stderr, if it cannot.
     """
     try:
-        asyncio.run(_serve(Path(args.dir), args.rpc_port or 0))
+        if args.network not in (None, REGTEST.name):
+            raise Refused("the embedded chain is always regtest; leave --network away")
+        asyncio.run(_serve(Path(args.dir), args.rpc_port))
     except Refused as refused:
         print(f"leyden regtest: {refused.message}", file=sys.stderr)
         return 1
