@@ -189,9 +189,7 @@ def check_request(request: OpenRequest, their_features: Features) -> None:
         raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
     if request.push > request.amount.to_msat():
         raise Refused("push_msat is more than the channel holds", -32602)
-    for needed in (Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS):
-        if not their_features.supports(needed):
-            raise Refused(f"the peer does not offer {needed.word}, which we need", 312)
+    check_peer(their_features)
     fee = FeeratePerKw(request.feerate.per_kw).fee(ANCHORS.commitment_weight)
     left = request.amount.to_msat() - request.push
     needed_msat = (fee + ANCHORS.anchors_total + reserve_of(request.amount)).to_msat()
@@ -201,6 +199,13 @@ def check_request(request: OpenRequest, their_features: Features) -> None:
             f" ({needed_msat.ceil_to_sat()})",
             -32602,
         )
+
+
+def check_peer(their_features: Features) -> None:
+    """Raise `Refused` unless the peer speaks the one channel type that we open."""
+    # option_static_remotekey is ASSUMED (BOLT 9): a peer may leave it out.
+    if not their_features.supports(Feature.OPTION_ANCHORS):
+        raise Refused("the peer does not offer option_anchors, which we need", 312)
 
 
 def open_channel(

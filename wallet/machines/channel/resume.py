@@ -20,7 +20,7 @@ def resume(channel: Channel) -> ChannelStep:
     actions: list[Action] = []
     if away.phase is not Phase.CLOSED:
         actions.append(Watch(away.funding.outpoint))
-    actions += _onchain(away)
+    actions += promised(away)
     for htlc in away.htlcs.values():
         if htlc.stage is Stage.RCVD_ADD_ACK_REVOCATION:
             actions.append(HtlcCommitted(htlc))
@@ -29,7 +29,8 @@ def resume(channel: Channel) -> ChannelStep:
     return Step(away, tuple(actions))
 
 
-def _onchain(channel: Channel) -> list[Action]:
+def promised(channel: Channel) -> list[Action]:
+    """What the channel wants of the chain as long as no block has it; harmless to repeat."""
     match channel.phase:
         case Phase.AWAITING_CONFIRMATION:
             funding = channel.funding

@@ -151,6 +151,8 @@ class Htlc:
     onion: bytes
     """1,366 bytes; empty once peeled or irrevocably sent."""
     stage: Stage
+    path_key: Point | None = None
+    """Of `update_add_htlc`, inside a blinded route (BOLT 4)."""
     removal: Removal | None = None
     in_ours: CommitmentRange = CommitmentRange()
     in_theirs: CommitmentRange = CommitmentRange()

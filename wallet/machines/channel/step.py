@@ -34,6 +34,7 @@ from wallet.machines.channel import (
     updates,
 )
 from wallet.machines.channel.actions import Action, Disconnect, PhaseChanged, Send
+from wallet.machines.channel.resume import promised
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
 
@@ -91,6 +92,8 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.ClaimUnspent():
             return onchain.claim_unspent(channel, event)
         case events.NewTip():
+            if channel.phase is not Phase.SPENT:
+                return Step(channel, tuple(promised(channel)))
             return onchain.progress(channel, event, ctx)
     assert_never(event)
 

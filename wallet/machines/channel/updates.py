@@ -168,6 +168,7 @@ def receive_addition(channel: Channel, message: UpdateAddHtlc) -> ChannelStep:
         message.cltv_expiry,
         message.onion_routing_packet,
         Stage.RCVD_ADD_HTLC,
+        message.path_key,
     )
     after = replace(channel.with_htlc(htlc), their_next_htlc_id=message.id + 1)
     check_their_addition(after, htlc)

@@ -1,0 +1,46 @@
+"""What commands are answered with: values for the faces, frozen like everything else."""
+
+from dataclasses import dataclass
+
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.values.ids import ChannelId
+from wallet.machines.channel.state import Channel
+from wallet.machines.payments.records import InvoiceRecord, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class NewAddressGiven:
+    """An address of ours, as a script."""
+
+    script_pubkey: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOpened:
+    """The funding transaction is with the chain."""
+
+    channel: Channel
+    tx: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed:
+    """The transaction that ends a channel is with the chain; `kind`: mutual or unilateral."""
+
+    channel_id: ChannelId
+    tx: Transaction
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceCreated:
+    """A signed invoice."""
+
+    invoice: InvoiceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDone:
+    """A payment that ended, well or not."""
+
+    payment: Payment

@@ -1,0 +1,157 @@
+"""The board: every machine's state within reach of one batch, and the way between machines.
+
+Rule 1: only `run` steps a channel; what it wishes goes to `work` or to a neighbour.
+Rule 2: wishes are handled first in, first out, so messages leave in the order of the states.
+Rule 3: a broken invariant freezes one channel: nothing more is signed for it; the rest goes on.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wallet.base.bitcoin.chains import Chain
+from wallet.base.crypto.curve import point_of
+from wallet.base.crypto.hashes import sha256
+from wallet.base.errors import DecodeError, InvariantBroken, Refused
+from wallet.base.values.ids import ChannelId
+from wallet.machines.channel import actions, events
+from wallet.machines.channel.opening import Policy
+from wallet.machines.channel.state import Channel
+from wallet.machines.channel.step import step
+from wallet.machines.signing import DerivePoint, KeyAnswer, KeyRequest, ReleasedSecret
+from wallet.machines.signing import ReleaseSecret as ReleaseRequest
+from wallet.machines.step import Context
+from wallet.node.memory import Memory
+from wallet.node.work import BroadcastTx, DropPeer, Notice, SendTo, Work
+from wallet.services.ports import Signer
+
+Listener = Callable[["Board", ChannelId, actions.Action], None]
+
+
+@dataclass(slots=True)
+class Board:
+    """Memory, signer and the work of the present batch."""
+
+    memory: Memory
+    signer: Signer
+    chain: Chain
+    policy: Policy
+    neighbour: Listener
+    """Takes what a channel says about HTLCs (the payments desk)."""
+    ctx: Context
+    work: Work = field(default_factory=Work)
+    log: list[str] = field(default_factory=list)
+    _queue: deque[tuple[ChannelId, actions.Action]] = field(default_factory=deque)
+    _running: bool = False
+    _unflushed: set[ChannelId] = field(default_factory=set)
+
+    def ask(self, request: KeyRequest) -> KeyAnswer:
+        """One question to the signer, answered within the batch."""
+        (answer,) = self.signer.answer([request])
+        return answer
+
+    def entropy(self, purpose: str) -> bytes:
+        """32 bytes of this event's entropy for one purpose."""
+        return sha256(purpose.encode() + self.ctx.entropy)
+
+    def add_channel(self, channel: Channel, wishes: tuple[actions.Action, ...]) -> None:
+        """A channel has come to be."""
+        self.memory.channels[channel.id] = channel
+        self._touch(channel.id)
+        self._queue.extend((channel.id, wish) for wish in wishes)
+        self._drain()
+
+    def run(self, channel_id: ChannelId, event: events.Event) -> tuple[actions.Action, ...]:
+        """Step one channel and see to its wishes. Raises `Refused`; then nothing has changed."""
+        channel = self.memory.channels[channel_id]
+        if channel_id in self.memory.frozen:
+            raise Refused(f"this channel is frozen: {self.memory.frozen[channel_id]}")
+        try:
+            after = step(channel, event, self.ctx)
+        except (InvariantBroken, DecodeError) as error:
+            self._freeze(channel_id, str(error))
+            return ()
+        if after.state is not channel or after.actions:
+            self.memory.channels[channel_id] = after.state
+            self._touch(channel_id)
+        self._queue.extend((channel_id, wish) for wish in after.actions)
+        self._drain()
+        return after.actions
+
+    def _touch(self, channel_id: ChannelId) -> None:
+        self.work.touched.add(channel_id)
+        self._unflushed.add(channel_id)
+
+    def tell(self, channel_id: ChannelId, event: events.Event) -> None:
+        """`run` for events that nobody asked for: a frozen channel hears nothing."""
+        if channel_id not in self.memory.frozen:
+            self.run(channel_id, event)
+
+    def flush(self) -> None:
+        """End of the batch: every channel that was touched commits what has gathered."""
+        # One flush may touch another channel (a preimage goes upstream), so until nothing is new.
+        while self._unflushed:
+            waiting, self._unflushed = self._unflushed, set()
+            for channel_id in sorted(waiting):
+                self._flush_one(channel_id)
+
+    def _flush_one(self, channel_id: ChannelId) -> None:
+        self.tell(channel_id, events.Flush())
+        self._unflushed.discard(channel_id)
+
+    def _freeze(self, channel_id: ChannelId, reason: str) -> None:
+        self.memory.frozen[channel_id] = reason
+        self.log.append(f"channel {channel_id.hex()} is frozen: {reason}")
+        peer = self.memory.channels[channel_id].terms.peer
+        self.work.act(DropPeer(peer, "internal error"))
+        self.work.act(Notice("channel_frozen", channel_id.hex()))
+
+    def _drain(self) -> None:
+        # Re-entered by the neighbour through `run`: the outermost call empties the queue.
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._queue:
+                self._see_to(*self._queue.popleft())
+        finally:
+            self._running = False
+            self._queue.clear()
+
+    def _see_to(self, channel_id: ChannelId, wish: actions.Action) -> None:
+        terms = self.memory.channels[channel_id].terms
+        match wish:
+            case actions.Send(message, slots):
+                self.work.act(SendTo(terms.peer, message, slots))
+            case actions.Release(number):
+                released = self.ask(ReleaseRequest(terms.keys_id, number))
+                if not isinstance(released, ReleasedSecret):
+                    raise InvariantBroken("the signer answered a release with something else")
+                self.run(channel_id, events.SecretReleased(released))
+            case actions.CheckProof(number, shown):
+                ours = self.ask(DerivePoint(terms.keys_id, number))
+                self.run(channel_id, events.ProofChecked(number, _is_secret_of(shown, ours)))
+            case actions.Disconnect(reason):
+                self.work.act(DropPeer(terms.peer, reason))
+            case actions.Broadcast(transaction, kind):
+                self.work.act(BroadcastTx(channel_id, kind, transaction))
+            case actions.Watch(outpoint):
+                self.memory.watched[outpoint] = channel_id
+            case actions.TheirCommitmentSigned():
+                self.work.their_commitments.append((channel_id, wish))
+            case actions.PhaseChanged():
+                self.work.act(Notice("channel_state_changed", channel_id.hex()))
+            case actions.HtlcGone(htlc):
+                self.work.gone.append((channel_id, htlc))
+                self.neighbour(self, channel_id, wish)
+            case actions.HtlcCommitted() | actions.HtlcFulfilled():
+                self.neighbour(self, channel_id, wish)
+            case actions.HtlcOffered():
+                pass
+
+
+def _is_secret_of(shown: bytes, point: KeyAnswer) -> bool:
+    try:
+        return point_of(shown) == point
+    except DecodeError:
+        return False

@@ -1,0 +1,150 @@
+"""Blocks: what they confirm, what they spend, and what a reorganisation takes back.
+
+Every funding output is watched from its first day.  Reorganisations and restarts are ordinary
+inputs: whatever a block told a channel, its disconnection takes back.
+"""
+
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.values.ids import ChannelId, OutPoint
+from wallet.machines.chain_events import (
+    BlockConnected,
+    BlockDisconnected,
+    BroadcastKind,
+)
+from wallet.machines.channel import events
+from wallet.machines.channel.state import Channel, Phase
+from wallet.node import coin_desk
+from wallet.node.answers import ChannelClosed, ChannelOpened
+from wallet.node.board import Board
+from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged
+from wallet.node.memory import genesis_ref
+from wallet.node.work import Notice
+
+
+def block_connected(board: Board, event: BlockConnected) -> None:
+    """One more block: the wallet, then channels it confirms or ends, then everyone's clock."""
+    memory = board.memory
+    if event.ref in memory.blocks:
+        # A batch that failed may have been offered again.
+        return
+    if event.prev != memory.tip.hash:
+        raise InvariantBroken(f"{event.ref} does not build on our tip {memory.tip}")
+    memory.push_block(event.ref)
+    board.work.blocks = True
+    coin_desk.connect(board, event)
+    height = event.height.height
+    fundings = {
+        c.funding.outpoint.txid: c.id
+        for c in memory.channels.values()
+        if c.funding.confirmed is None
+    }
+    for index, tx in enumerate(event.transactions):
+        if fundings and (channel_id := fundings.get(tx.txid)):
+            board.tell(channel_id, events.FundingConfirmed(height, index, tx))
+        for spent in tx.inputs:
+            watcher = memory.watched.get(spent.outpoint)
+            if watcher is not None:
+                _spent(board, watcher, spent.outpoint, tx, height)
+    _new_tip(board)
+    board.work.act(Notice("block_added", str(height)))
+
+
+def _spent(
+    board: Board, channel_id: ChannelId, outpoint: OutPoint, tx: Transaction, height: int
+) -> None:
+    channel = board.memory.channels[channel_id]
+    if any(f.outpoint == outpoint for f in channel.fundings):
+        board.tell(channel_id, events.FundingSpent(tx, height))
+    else:
+        board.tell(channel_id, events.ClaimSpent(outpoint.txid, outpoint.index, tx.txid, height))
+
+
+def block_disconnected(board: Board, event: BlockDisconnected) -> None:
+    """The tip is gone, and with it whatever it had told us."""
+    memory = board.memory
+    if event.hash != memory.tip.hash:
+        raise InvariantBroken(f"block {event.height.height} is not our tip")
+    parent = memory.blocks[-2] if len(memory.blocks) > 1 else genesis_ref(board.chain.chain_hash)
+    memory.pop_block(parent)
+    board.work.blocks = True
+    coin_desk.disconnect(board, event)
+    height = event.height.height
+    for channel in list(memory.channels.values()):
+        _take_back(board, channel, height)
+    _new_tip(board)
+
+
+def _take_back(board: Board, channel: Channel, height: int) -> None:
+    end = channel.onchain
+    if end is not None:
+        for claim in end.claims:
+            if claim.resolved_at == height:
+                gone = events.ClaimUnspent(claim.outpoint.txid, claim.outpoint.index)
+                board.tell(channel.id, gone)
+        if end.height == height:
+            board.tell(channel.id, events.FundingUnspent())
+    confirmed = channel.funding.confirmed
+    if confirmed is not None and confirmed.height == height:
+        board.tell(channel.id, events.FundingUnconfirmed())
+
+
+def _new_tip(board: Board) -> None:
+    ctx = board.ctx
+    board.ctx = type(ctx)(board.memory.height, ctx.feerate, ctx.now, ctx.entropy)
+    for channel in list(board.memory.channels.values()):
+        if channel.phase is not Phase.CLOSED:
+            board.tell(channel.id, events.NewTip(channel.terms.close_to))
+
+
+def feerate_changed(board: Board, event: FeerateChanged) -> None:
+    """The backend estimates another fee rate."""
+    board.memory.feerate = event.feerate
+
+
+# --- what we gave to the chain ------------------------------------------------------------------
+
+
+def broadcast_done(board: Board, event: BroadcastDone) -> None:
+    """A transaction of ours was taken or refused: answer whoever waits for it."""
+    if event.channel_id is None:
+        return
+    memory, result = board.memory, event.result
+    if not result.is_known:
+        board.log.append(f"{event.kind} {event.tx.txid} was refused: {result.reason}")
+    if event.kind == "funding":
+        ticket = memory.awaiting_open.pop(event.channel_id, 0)
+        if result.is_known or result.kind is BroadcastKind.MISSING_INPUTS:
+            channel = memory.channels[event.channel_id]
+            board.work.reply(ticket, ChannelOpened(channel, event.tx))
+        else:
+            board.work.refuse(ticket, Refused(_funding_refused(event), 303))
+    elif event.kind in ("mutual close", "commitment"):
+        kind = "mutual" if event.kind == "mutual close" else "unilateral"
+        for ticket in memory.awaiting_close.pop(event.channel_id, []):
+            board.work.reply(ticket, ChannelClosed(event.channel_id, event.tx, kind))
+
+
+def _funding_refused(event: BroadcastDone) -> str:
+    return (
+        f"the chain backend refused the funding transaction {event.tx.txid}:"
+        f" {event.result.reason}. The channel waits and it is offered again at every start;"
+        " the coins stay reserved for it"
+    )
+
+
+def close_channel(board: Board, command: CloseChannel) -> None:
+    """Ask a channel to close; the ticket is answered when its transaction is on its way."""
+    memory = board.memory
+    channel = memory.channel(command.channel_id)
+    event: events.Event
+    if command.unilateral:
+        event = events.CloseUnilaterally("the user closed the channel")
+    else:
+        event = events.CloseMutually(command.script_pubkey, command.feerate)
+    memory.awaiting_close.setdefault(channel.id, []).append(command.ticket)
+    try:
+        board.run(channel.id, event)
+    except Refused:
+        memory.awaiting_close[channel.id].remove(command.ticket)
+        raise

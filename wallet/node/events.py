@@ -1,0 +1,138 @@
+"""What the kernel is told: by peers, by the chain, by people. Each can be recorded and replayed."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.ids import ChannelId, NodeId, Preimage
+from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
+from wallet.machines.payments.incoming import InvoiceRequest
+from wallet.machines.payments.outgoing import PayRequest
+
+Ticket = int
+"""Number of a caller who waits for an answer; 0: nobody does."""
+
+
+# --- peers --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUp:
+    """A link is up and `init` was exchanged; `features` as the peer offers them."""
+
+    node_id: NodeId
+    address: str
+    outbound: bool
+    features: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDown:
+    """The link is gone."""
+
+    node_id: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """One message, type included."""
+
+    node_id: NodeId
+    data: bytes
+
+
+# --- the chain ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FeerateChanged:
+    """The backend's estimate for a commitment or close."""
+
+    feerate: FeeratePerKw
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastDone:
+    """What became of a transaction that we gave to the chain."""
+
+    channel_id: ChannelId | None
+    kind: str
+    tx: Transaction
+    result: BroadcastResult
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewAddress:
+    """Hand out the next address of a kind (84: P2WPKH, 86: P2TR)."""
+
+    ticket: Ticket
+    purpose: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannelTo:
+    """Fund a channel; `amount` None means all that the wallet can spare."""
+
+    ticket: Ticket
+    peer: NodeId
+    amount: Satoshi | None
+    push: MilliSatoshi
+    feerate: FeeratePerKw | None
+    announce: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseChannel:
+    """Close cooperatively, or with `unilateral` by our commitment."""
+
+    ticket: Ticket
+    channel_id: ChannelId
+    script_pubkey: bytes | None
+    feerate: FeeratePerKw | None
+    unilateral: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreateInvoice:
+    """Make and sign an invoice; a preimage is drawn unless one is given."""
+
+    ticket: Ticket
+    request: InvoiceRequest
+    preimage: Preimage | None
+
+
+@dataclass(frozen=True, slots=True)
+class PayInvoice:
+    """Pay a decoded invoice."""
+
+    ticket: Ticket
+    request: PayRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SetFeerate:
+    """Propose another commitment fee rate on a channel that we opened."""
+
+    ticket: Ticket
+    channel_id: ChannelId
+    feerate: FeeratePerKw
+
+
+Command: TypeAlias = (
+    NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice | SetFeerate
+)
+NodeEvent: TypeAlias = (
+    PeerUp
+    | PeerDown
+    | PeerSaid
+    | BlockConnected
+    | BlockDisconnected
+    | FeerateChanged
+    | BroadcastDone
+    | Command
+)

@@ -1,0 +1,279 @@
+"""The one loop, four beats: step, sign, commit, act.
+
+Nothing leaves the house before the state that explains it is on disk.  If signing or the commit
+fails, no action of the batch runs and memory is read back from disk: a crash and a full disk are
+the same case.  Were the order another, a peer could hold a signature that we have forgotten giving.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.errors import Refused, ServiceFault
+from wallet.base.values.ids import ChannelId, NodeId, Signature
+from wallet.base.wire.message import encode
+from wallet.machines.chain_events import (
+    BlockConnected,
+    BlockRef,
+    BroadcastKind,
+    BroadcastResult,
+    ChainEvent,
+)
+from wallet.machines.signing import KeyAnswer, KeyRequest
+from wallet.machines.step import Context
+from wallet.node import persist
+from wallet.node.board import Board
+from wallet.node.events import BroadcastDone, NodeEvent, PeerUp, Ticket
+from wallet.node.filling import fill
+from wallet.node.inbox import Inbox
+from wallet.node.switchboard import absorb
+from wallet.node.tap import Tap
+from wallet.node.work import BroadcastTx, DropPeer, NodeAction, Notice, Reply, SendTo, Work
+from wallet.services.ports import ChainSource, Clock, Entropy, Store, Transport
+
+log: Final = logging.getLogger("leyden.kernel")
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """An action whose signatures are in place."""
+
+    action: NodeAction
+    data: bytes = b""
+    tx: Transaction | None = None
+
+
+class Kernel:
+    """Owns memory, through its board; the only writer of the store."""
+
+    def __init__(
+        self,
+        board: Board,
+        store: Store,
+        transport: Transport,
+        chain: ChainSource,
+        clock: Clock,
+        entropy: Entropy,
+        tap: Tap | None = None,
+    ) -> None:
+        self.board = board
+        self.inbox = Inbox()
+        self._store = store
+        self._transport = transport
+        self._chain = chain
+        self._clock = clock
+        self._entropy = entropy
+        self._tap = tap
+        self._waiters: dict[Ticket, asyncio.Future[object]] = {}
+        self._last_ticket: Ticket = 0
+        self._listeners: list[Callable[[Notice], None]] = []
+        self._broadcasts: set[asyncio.Task[None]] = set()
+        self._links_to_come: dict[NodeId, int] = {}
+        self._unheard: dict[tuple[ChannelId | None, str], BroadcastTx] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.commits = 0
+        self.rows = 0
+
+    # --- callers --------------------------------------------------------------------------------
+
+    async def command(self, make: Callable[[Ticket], NodeEvent]) -> object:
+        """Put a command, wait for its answer. Raises `Refused`."""
+        self._last_ticket += 1
+        ticket = self._last_ticket
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiters[ticket] = future
+        self.inbox.put(make(ticket))
+        try:
+            return await future
+        finally:
+            self._waiters.pop(ticket, None)
+
+    async def settled(self) -> None:
+        """Wait for the end of the batch under way: what memory says then is on disk."""
+        await self._idle.wait()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is under way."""
+        return not self._idle.is_set()
+
+    async def next_batch(self) -> None:
+        """Wait for the end of the batch under way, or of the next one."""
+        if self._idle.is_set():
+            await asyncio.sleep(0)
+        await self._idle.wait()
+
+    def knows(self, event: ChainEvent) -> bool:
+        """Whether a block event is in what memory says."""
+        block = BlockRef(event.height, event.hash)
+        return (block in self.board.memory.blocks) is isinstance(event, BlockConnected)
+
+    def listen(self, listener: Callable[[Notice], None]) -> None:
+        """Be told of notices, after the commit that makes them true."""
+        self._listeners.append(listener)
+
+    def link_is_up(self, event: PeerUp) -> None:
+        """A link came up. Until its event is absorbed, nothing may be said on it."""
+        waiting = self._links_to_come.get(event.node_id, 0)
+        self._links_to_come[event.node_id] = waiting + 1
+        self.inbox.put_peer(event.node_id, event)
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until the inbox is closed. Raises `ServiceFault` only when the store cannot be read."""
+        while batch := await self.inbox.take_batch():
+            self._idle.clear()
+            try:
+                await self.process(batch)
+            finally:
+                self._idle.set()
+        for task in list(self._broadcasts):
+            task.cancel()
+
+    async def process(self, batch: Sequence[NodeEvent]) -> None:
+        """One batch: step → sign → commit → act."""
+        now = int(self._clock.now())
+        board = self.board
+        board.work = work = Work()
+        before = persist.Before(board.memory)
+        try:
+            for event in batch:
+                entropy = self._entropy.draw()
+                memory = board.memory
+                board.ctx = Context(memory.height, memory.feerate, now, entropy)
+                if self._tap is not None:
+                    self._tap.record(event, now, entropy)
+                if isinstance(event, PeerUp):
+                    self._link_absorbed(event.node_id)
+                absorb(board, event)
+            board.flush()
+            if self._tap is not None:
+                self._tap.end_of_batch()
+            filled = self._sign(work.actions)
+            writes = persist.writes(board.memory, before, work)
+            if writes:
+                await self._store.commit(writes)
+                self.commits += 1
+                self.rows += len(writes)
+        except ServiceFault as fault:
+            await self._start_over(batch, str(fault))
+            return
+        except Exception as error:
+            # A bug of ours. Whatever it touched, disk is as before the batch; so is memory, soon.
+            log.exception("a batch failed; memory is read back from disk")
+            await self._start_over(batch, f"internal error ({type(error).__name__})")
+            return
+        for line in board.log:
+            log.info(line)
+        board.log.clear()
+        for ready in filled:
+            self._act(ready)
+
+    def _sign(self, actions: Sequence[NodeAction]) -> list[_Filled]:
+        """One call to the signer for all the open slots of the batch."""
+        asked: list[KeyRequest] = []
+        for action in actions:
+            asked.extend(_requests(action))
+        answers = iter(self.board.signer.answer(asked))
+        return [_fill(action, [next(answers) for _ in _requests(action)]) for action in actions]
+
+    async def _start_over(self, batch: Sequence[NodeEvent], reason: str) -> None:
+        """Forget the batch: memory from disk, links closed, callers told."""
+        log.error("nothing of a batch of %d events was done: %s", len(batch), reason)
+        peers = list(self.board.memory.peers)
+        self.board.memory, wishes = await persist.load(self._store, self.board)
+        self.board.work = Work()
+        for peer in peers:
+            self._transport.disconnect(peer, "internal error")
+        sentence = f"{reason}. Nothing was sent or changed; try again"
+        for future in self._waiters.values():
+            if not future.done():
+                future.set_exception(Refused(sentence))
+        for wish in wishes:
+            self._act(_fill(wish, self.board.signer.answer(_requests(wish))))
+
+    def _link_absorbed(self, node_id: NodeId) -> None:
+        waiting = self._links_to_come.pop(node_id, 0) - 1
+        if waiting > 0:
+            self._links_to_come[node_id] = waiting
+
+    # --- acting ---------------------------------------------------------------------------------
+
+    def resume(self, wishes: Sequence[NodeAction]) -> None:
+        """Perform what the stored state still promises, at start."""
+        for ready in self._sign(wishes):
+            self._act(ready)
+
+    def _act(self, ready: _Filled) -> None:
+        action = ready.action
+        match action:
+            case SendTo(peer=peer):
+                if peer not in self._links_to_come:
+                    self._transport.send(peer, ready.data)
+            case DropPeer(peer, reason):
+                self._transport.disconnect(peer, reason)
+            case BroadcastTx():
+                if ready.tx is not None:
+                    self._spawn(self._broadcast(action, ready.tx))
+            case Reply(ticket, value):
+                self._answer(ticket, value)
+            case Notice():
+                for listener in self._listeners:
+                    listener(action)
+
+    def _answer(self, ticket: Ticket, value: object) -> None:
+        future = self._waiters.get(ticket)
+        if future is None or future.done():
+            return
+        if isinstance(value, Refused):
+            future.set_exception(value)
+        else:
+            future.set_result(value)
+
+    def _spawn(self, job: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._broadcasts.add(task)
+        task.add_done_callback(self._broadcasts.discard)
+
+    async def _broadcast(self, action: BroadcastTx, tx: Transaction) -> None:
+        """Offer a transaction; keep it for later when the chain is away. The state promises it."""
+        key = (action.channel_id, action.kind)
+        try:
+            result = await self._chain.broadcast(tx)
+            self._unheard.pop(key, None)
+        except ServiceFault as fault:
+            log.warning("%s %s waits for the chain backend: %s", action.kind, tx.txid, fault)
+            self._unheard[key] = action
+            result = BroadcastResult(BroadcastKind.MISSING_INPUTS, str(fault))
+        self.inbox.put(BroadcastDone(action.channel_id, action.kind, tx, result))
+
+    def chain_is_back(self) -> None:
+        """Offer again what the chain has not heard."""
+        waiting, self._unheard = self._unheard, {}
+        self.resume(list(waiting.values()))
+
+
+def _requests(action: NodeAction) -> Sequence[KeyRequest]:
+    match action:
+        case SendTo(slots=slots):
+            return slots
+        case BroadcastTx(transaction=transaction):
+            return transaction.requests()
+        case _:
+            return ()
+
+
+def _fill(action: NodeAction, answers: Sequence[KeyAnswer]) -> _Filled:
+    match action:
+        case SendTo(message=message):
+            return _Filled(action, data=encode(fill(message, answers)))
+        case BroadcastTx(transaction=transaction):
+            signatures = [Signature(a) for a in answers if isinstance(a, bytes)]
+            return _Filled(action, tx=transaction.finish(signatures))
+        case _:
+            return _Filled(action)

@@ -1,0 +1,125 @@
+"""Everything the kernel knows, in memory. It equals what the store holds between two batches."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from wallet.base.errors import Refused
+from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
+from wallet.base.values.blocks import BlockHeight
+from wallet.base.values.features import Features
+from wallet.base.values.ids import BlockHash, ChannelId, NodeId, OutPoint, PaymentHash, Txid
+from wallet.machines.chain_events import BlockRef
+from wallet.machines.channel.opening import Opening
+from wallet.machines.channel.state import LIVING, Channel
+from wallet.machines.coins.selection import Selection
+from wallet.machines.coins.wallet import Wallet
+from wallet.machines.payments.records import InvoiceRecord, Payment
+from wallet.node.events import Ticket
+
+KEPT_BLOCKS = 200
+"""Hashes of past blocks that are kept to find the fork of a reorganisation."""
+
+PaymentKey = tuple[PaymentHash, int]
+"""Hash and group: one attempt of a person to pay an invoice."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedPeer:
+    """A peer that is there now."""
+
+    node_id: NodeId
+    address: str
+    outbound: bool
+    features: Features
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """A peer that we remember: where to dial it."""
+
+    node_id: NodeId
+    address: str | None
+    features: bytes
+
+
+@dataclass(slots=True)
+class PendingOpening:
+    """An opening and what it holds until it is a channel or is given up."""
+
+    state: Opening
+    ticket: Ticket = 0
+    selection: Selection | None = None
+    all_coins: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """Mutable maps of frozen states. Only the board changes them."""
+
+    wallet: Wallet
+    tip: BlockRef
+    blocks: deque[BlockRef] = field(default_factory=deque)
+    feerate: FeeratePerKw = FEERATE_FLOOR
+    channels: dict[ChannelId, Channel] = field(default_factory=dict)
+    frozen: dict[ChannelId, str] = field(default_factory=dict)
+    invoices: dict[PaymentHash, InvoiceRecord] = field(default_factory=dict)
+    labels: dict[str, PaymentHash] = field(default_factory=dict)
+    payments: dict[PaymentKey, Payment] = field(default_factory=dict)
+    known_peers: dict[NodeId, KnownPeer] = field(default_factory=dict)
+    invoice_index: int = 0
+    invoice_updates: int = 0
+    pay_index: int = 0
+    payment_index: int = 0
+    payment_updates: int = 0
+
+    # Not stored: what a restart begins without.
+    peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)
+    openings: dict[tuple[NodeId, ChannelId], PendingOpening] = field(default_factory=dict)
+    awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
+    awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
+    awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
+
+    # Derived: where to look something up.
+    watched: dict[OutPoint, ChannelId] = field(default_factory=dict)
+    htlc_payments: dict[tuple[ChannelId, int], tuple[PaymentKey, int]] = field(default_factory=dict)
+
+    @property
+    def height(self) -> BlockHeight:
+        """Height of the last block that was absorbed."""
+        return self.tip.height
+
+    def channel(self, channel_id: ChannelId) -> Channel:
+        """The channel; raises `Refused` when there is none."""
+        channel = self.channels.get(channel_id)
+        if channel is None:
+            raise Refused(f"there is no channel {channel_id.hex()}", -32602)
+        return channel
+
+    def channels_with(self, node_id: NodeId) -> list[Channel]:
+        """All channels with a peer, oldest first."""
+        return [c for c in self.channels.values() if c.terms.peer == node_id]
+
+    def has_anchors(self) -> bool:
+        """Whether an anchor channel is open or opening: then the emergency reserve is kept."""
+        return bool(self.openings) or any(c.phase in LIVING for c in self.channels.values())
+
+    def funding_of(self, txid: Txid) -> Channel | None:
+        """The channel that this transaction funds."""
+        return next((c for c in self.channels.values() if c.funding.outpoint.txid == txid), None)
+
+    def push_block(self, block: BlockRef) -> None:
+        """A new tip."""
+        self.tip = block
+        self.blocks.append(block)
+        while len(self.blocks) > KEPT_BLOCKS:
+            self.blocks.popleft()
+
+    def pop_block(self, parent: BlockRef) -> None:
+        """The tip was taken away."""
+        self.blocks.pop()
+        self.tip = parent
+
+
+def genesis_ref(chain_hash: bytes) -> BlockRef:
+    """The block every chain starts from."""
+    return BlockRef(BlockHeight(0), BlockHash(chain_hash))

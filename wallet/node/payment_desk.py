@@ -1,0 +1,260 @@
+"""Payments in and out: where what a channel says about HTLCs meets invoices and payments.
+
+Both sides of a decision settle in one batch: an invoice is paid in the same commit in which its
+HTLC is fulfilled, and a payment is complete in the commit that holds its preimage.
+"""
+
+from dataclasses import replace
+
+from wallet.base.crypto.hashes import sha256
+from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.invoices.bolt11 import attach_signature, signing_digest
+from wallet.base.values.amounts import ZERO_MSAT
+from wallet.base.values.ids import ChannelId, PaymentHash, Preimage, Secret
+from wallet.base.wire.failures import UnknownNextPeer
+from wallet.machines.channel import actions, events
+from wallet.machines.channel.limits import spendable
+from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase
+from wallet.machines.payments import forwarding, incoming, outgoing
+from wallet.machines.payments.records import Payment, PaymentStatus
+from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
+from wallet.node.answers import InvoiceCreated, PaymentDone
+from wallet.node.board import Board
+from wallet.node.events import CreateInvoice, PayInvoice
+from wallet.node.memory import PaymentKey
+from wallet.node.work import Notice
+
+
+def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
+    """What a channel says about an HTLC."""
+    match said:
+        case actions.HtlcCommitted(htlc):
+            _answer(board, channel_id, htlc)
+        case actions.HtlcFulfilled(htlc, preimage):
+            _fulfilled(board, channel_id, htlc, preimage)
+        case actions.HtlcGone(htlc, Failed() | Malformed() as removal):
+            if htlc.key.offered_by_us:
+                _failed(board, channel_id, htlc, removal)
+        case _:
+            pass
+
+
+# --- in -----------------------------------------------------------------------------------------
+
+
+def create_invoice(board: Board, command: CreateInvoice) -> None:
+    """Make, sign and store an invoice. Raises `Refused`: 900 label taken, 901 preimage known."""
+    memory, request = board.memory, command.request
+    if request.label in memory.labels:
+        raise Refused(f"Duplicate label '{request.label}'", 900)
+    preimage = command.preimage or Preimage(board.entropy("preimage"))
+    payment_hash = PaymentHash(sha256(preimage))
+    if payment_hash in memory.invoices:
+        raise Refused("an invoice with this preimage exists already", 901)
+    fields = incoming.make_invoice(
+        request,
+        chain=board.chain,
+        preimage=preimage,
+        payment_secret=board.entropy("payment_secret"),
+        now=board.ctx.now,
+    )
+    signed = board.ask(SignInvoice(signing_digest(fields)))
+    if not isinstance(signed, RecoverableSignature):
+        raise InvariantBroken("the signer gave no signature for an invoice")
+    text = attach_signature(fields, signed.signature, signed.recovery_id)
+    record = incoming.record(
+        request, fields, text, preimage=preimage, created_index=memory.invoice_index + 1
+    )
+    memory.invoice_index += 1
+    memory.invoices[payment_hash] = record
+    memory.labels[request.label] = payment_hash
+    board.work.invoices.add(payment_hash)
+    board.work.reply(command.ticket, InvoiceCreated(record))
+    board.work.act(Notice("invoice_creation", request.label))
+
+
+def _answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
+    """Their HTLC is irrevocable: fulfil it or give it back."""
+    memory = board.memory
+    offered = incoming.IncomingHtlc(
+        channel_id,
+        htlc.key.id,
+        htlc.amount,
+        htlc.payment_hash,
+        htlc.cltv_expiry,
+        htlc.onion,
+        htlc.path_key,
+    )
+    channel = memory.channels[channel_id]
+    if channel.phase not in (Phase.READY, Phase.SHUTTING_DOWN):
+        # On chain the HTLC is the court's; a preimage must not be shown there by chance.
+        return
+    match _verdict(board, offered):
+        case incoming.Fulfill(preimage, invoice):
+            if invoice != memory.invoices.get(htlc.payment_hash):
+                memory.invoice_updates += 1
+                memory.pay_index += 1
+                memory.invoices[htlc.payment_hash] = replace(
+                    invoice, updated_index=memory.invoice_updates
+                )
+                board.work.invoices.add(htlc.payment_hash)
+                board.work.act(Notice("invoice_payment", invoice.label))
+            board.run(channel_id, events.FulfillHtlc(htlc.key.id, preimage))
+        case incoming.Fail(reason):
+            board.run(channel_id, events.FailHtlc(htlc.key.id, reason))
+        case incoming.FailMalformed(digest, code):
+            board.run(channel_id, events.FailMalformedHtlc(htlc.key.id, digest, code))
+
+
+def _verdict(
+    board: Board, offered: incoming.IncomingHtlc
+) -> incoming.Fulfill | incoming.Fail | incoming.FailMalformed:
+    point = incoming.ephemeral_point(offered)
+    if isinstance(point, incoming.FailMalformed):
+        return point
+    shared_secret = board.ask(Ecdh(point))
+    if not isinstance(shared_secret, bytes):
+        raise InvariantBroken("the signer gave no shared secret")
+    memory = board.memory
+    invoice = memory.invoices.get(offered.payment_hash)
+    verdict = incoming.answer(offered, shared_secret, invoice, board.ctx, memory.pay_index + 1)
+    if isinstance(verdict, incoming.Forward):
+        # No channel of ours is offered to others yet: nobody can name one.
+        failure = forwarding.verdict(verdict.forward, offered, None, board.ctx)
+        return incoming.refuse(shared_secret, failure or UnknownNextPeer())
+    return verdict
+
+
+# --- out ----------------------------------------------------------------------------------------
+
+
+def pay(board: Board, command: PayInvoice) -> None:
+    """Pay an invoice, once: a hash that was paid is answered, one under way is waited for."""
+    memory = board.memory
+    payment_hash = command.request.invoice.payment_hash
+    prior = [p for key, p in memory.payments.items() if key[0] == payment_hash]
+    payment = outgoing.start(
+        command.request,
+        ctx=board.ctx,
+        now=float(board.ctx.now),
+        our_id=board.signer.node_id,
+        created_index=memory.payment_index + 1,
+        groupid=1 + len(prior),
+    )
+    if (earlier := outgoing.standing(payment, prior)) is not None:
+        if earlier.status is PaymentStatus.COMPLETE:
+            board.work.reply(command.ticket, PaymentDone(earlier))
+        else:
+            key = (payment_hash, earlier.groupid)
+            memory.awaiting_payment.setdefault(key, []).append(command.ticket)
+        return
+    # What cannot even be tried is refused without a trace.
+    outgoing.choose(payment, _candidates(board, payment))
+    memory.payment_index += 1
+    key = (payment.payment_hash, payment.groupid)
+    memory.awaiting_payment[key] = [command.ticket]
+    _attempt(board, key, payment)
+
+
+def _candidates(board: Board, payment: Payment) -> tuple[outgoing.Candidate, ...]:
+    return tuple(
+        outgoing.Candidate(
+            c.id, c.terms.peer, spendable(c) if not obstacle else ZERO_MSAT, obstacle
+        )
+        for c in board.memory.channels_with(payment.destination)
+        for obstacle in [_obstacle(c)]
+    )
+
+
+def _obstacle(channel: Channel) -> str | None:
+    """Why a channel cannot send now, as a clause."""
+    if channel.phase is Phase.AWAITING_CONFIRMATION:
+        return "its funding transaction is not deep enough in the chain"
+    if channel.phase is not Phase.READY or channel.our_shutdown or channel.their_shutdown:
+        return "it is closing"
+    if channel.link is not Link.LIVE:
+        return "its peer is not connected"
+    return None
+
+
+def _attempt(board: Board, key: PaymentKey, payment: Payment) -> None:
+    """Offer the payment on the best channel; each refusal rules one channel out."""
+    memory = board.memory
+    tries = 1 + len(_candidates(board, payment))
+    for number in range(tries):
+        try:
+            candidate = outgoing.choose(payment, _candidates(board, payment))
+            session_key = Secret(board.entropy(f"session {len(payment.parts)} {number}"))
+            tried, offer = outgoing.attempt(payment, candidate, session_key, board.ctx)
+            htlc = _offer(board, candidate.channel_id, offer)
+        except Refused as refused:
+            if number + 1 < tries:
+                continue
+            _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
+            return
+        part = tried.parts[-1]
+        payment = outgoing.offered(tried, part.partid, htlc.key.id)
+        memory.htlc_payments[candidate.channel_id, htlc.key.id] = (key, part.partid)
+        _store(board, key, payment)
+        return
+
+
+def _offer(board: Board, channel_id: ChannelId, offer: events.OfferHtlc) -> Htlc:
+    for said in board.run(channel_id, offer):
+        if isinstance(said, actions.HtlcOffered):
+            return said.htlc
+    raise Refused("the channel is frozen")
+
+
+def _store(board: Board, key: PaymentKey, payment: Payment) -> None:
+    board.memory.payments[key] = payment
+    board.work.payments.add(key)
+
+
+def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
+    memory = board.memory
+    memory.payment_updates += 1
+    payment = replace(payment, updated_index=memory.payment_updates)
+    _store(board, key, payment)
+    for ticket in memory.awaiting_payment.pop(key, []):
+        board.work.reply(ticket, PaymentDone(payment))
+    board.work.act(Notice("payment", payment.payment_hash.hex()))
+
+
+def _fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimage) -> None:
+    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
+    if found is None:
+        return
+    key, _ = found
+    payment = board.memory.payments[key]
+    after = outgoing.fulfilled(
+        payment,
+        channel_id,
+        htlc.key.id,
+        preimage,
+        board.ctx.now,
+    )
+    if after != payment:
+        _finish(board, key, after)
+
+
+def _failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Malformed) -> None:
+    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
+    if found is None:
+        return
+    key, _ = found
+    payment = board.memory.payments[key]
+    if payment.status is not PaymentStatus.PENDING:
+        return
+    outcome = outgoing.failed(
+        payment,
+        channel_id,
+        htlc.key.id,
+        removal,
+        board.ctx,
+    )
+    if outcome.retry:
+        _store(board, key, outcome.payment)
+        _attempt(board, key, outcome.payment)
+    else:
+        _finish(board, key, outcome.payment)

@@ -1,0 +1,363 @@
+"""Between states and rows: what a batch must write, and what a start reads.
+
+Rule 1: what is volatile by BOLT 2 (their uncommitted updates, the link, the talk about a closing
+fee) never reaches a row: `durable` is the channel as if the peer had just gone.
+Rule 2: only rows that differ are written; a batch that changed nothing durable writes none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from wallet.base.errors import DecodeError, InvariantBroken, ServiceFault
+from wallet.base.values.amounts import MilliSatoshi
+from wallet.base.values.blocks import BlockHeight, CltvExpiry
+from wallet.base.values.encode import from_json, to_json
+from wallet.base.values.ids import BlockHash, ChannelId, PaymentHash, Point, ShortChannelId
+from wallet.machines.chain_events import BlockRef
+from wallet.machines.channel.htlc_stages import FINAL, Stage
+from wallet.machines.channel.reconnect import disconnected
+from wallet.machines.channel.resume import resume
+from wallet.machines.channel.state import (
+    Channel,
+    CommitmentRange,
+    Failed,
+    Fulfilled,
+    Funding,
+    Htlc,
+    HtlcKey,
+    Malformed,
+    Removal,
+    Scid,
+    ScidKind,
+)
+from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
+from wallet.machines.payments.records import InvoiceRecord, Part, Payment
+from wallet.node import coin_desk
+from wallet.node.board import Board
+from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
+from wallet.node.work import NodeAction, Work
+from wallet.services.ports import Store
+from wallet.services.store import tables
+from wallet.services.store.tables import Delete, Put, Row, Value, Write
+
+CHANNEL_VERSION: Final = 1
+
+
+@dataclass(slots=True)
+class Before:
+    """What the rows say as the batch begins: the durable states that writes are compared with."""
+
+    channels: dict[ChannelId, Channel]
+    wallet: Wallet
+    blocks: tuple[BlockRef, ...]
+
+    def __init__(self, memory: Memory) -> None:
+        self.channels = dict(memory.channels)
+        self.wallet = memory.wallet
+        self.blocks = tuple(memory.blocks)
+
+
+def durable(channel: Channel) -> Channel:
+    """The channel as a restart will find it."""
+    return disconnected(channel)
+
+
+def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
+    """The rows of a batch, parents before children."""
+    rows: list[Write] = []
+    for channel_id in sorted(work.touched):
+        old = before.channels.get(channel_id)
+        rows += _channel_rows(old, memory.channels[channel_id])
+    for channel_id, htlc in work.gone:
+        rows.append(_htlc_row(channel_id, htlc))
+    for channel_id, said in work.their_commitments:
+        rows.append(
+            Put(
+                tables.THEIR_COMMITMENTS,
+                (
+                    channel_id,
+                    said.funding_number,
+                    said.number,
+                    said.to_us.msat,
+                    said.to_them.msat,
+                    said.feerate.per_kw,
+                ),
+            )
+        )
+    for payment_hash in work.invoices:
+        invoice = memory.invoices[payment_hash]
+        rows.append(
+            Put(
+                tables.INVOICES,
+                (payment_hash, invoice.label, invoice.created_index, to_json(invoice)),
+            )
+        )
+    for key in work.payments:
+        rows += _payment_rows(memory.payments[key])
+    for node_id in work.peers:
+        rows.append(Put(tables.PEERS, (node_id, to_json(memory.known_peers[node_id]))))
+    if work.wallet:
+        rows += _wallet_rows(difference(before.wallet, memory.wallet))
+    if work.blocks:
+        rows += _block_rows(before.blocks, memory)
+    return rows
+
+
+# --- channels -----------------------------------------------------------------------------------
+
+
+def _channel_rows(old: Channel | None, new: Channel) -> list[Write]:
+    now = durable(new)
+    was = durable(old) if old is not None else None
+    if now == was:
+        return []
+    rows: list[Write] = []
+    head = _head(now)
+    if was is None or _head(was) != head:
+        row: Row = (
+            now.id,
+            now.terms.keys_id,
+            now.terms.peer,
+            now.phase.name,
+            CHANNEL_VERSION,
+            to_json(head),
+        )
+        rows.append(Put(tables.CHANNELS, row))
+    known = set(was.fundings) if was else set()
+    rows += [_funding_row(now.id, f) for f in now.fundings if f not in known]
+    was_htlcs: Mapping[HtlcKey, Htlc] = was.htlcs if was else {}
+    rows += [_htlc_row(now.id, h) for k, h in now.htlcs.items() if was_htlcs.get(k) != h]
+    # An HTLC that the channel failed before anybody had signed for it leaves no trace.
+    unsigned = {Stage.SENT_ADD_HTLC}
+    rows += [
+        Delete(tables.HTLCS, (now.id, int(k.offered_by_us), k.id))
+        for k, h in was_htlcs.items()
+        if k not in now.htlcs and h.stage in unsigned
+    ]
+    was_names = set(was.scids) if was else set()
+    rows += [_scid_row(now.id, s) for s in now.scids if s not in was_names]
+    return rows
+
+
+def _head(channel: Channel) -> Channel:
+    """What has no table of its own."""
+    return replace(channel, htlcs={}, fundings=(), scids=())
+
+
+def _funding_row(channel_id: ChannelId, funding: Funding) -> Put:
+    row: Row = (
+        channel_id,
+        funding.number,
+        funding.outpoint.txid,
+        funding.outpoint.index,
+        funding.amount.sat,
+        to_json(funding),
+    )
+    return Put(tables.FUNDINGS, row)
+
+
+def _htlc_row(channel_id: ChannelId, htlc: Htlc) -> Put:
+    row: Row = (
+        channel_id,
+        int(htlc.key.offered_by_us),
+        htlc.key.id,
+        htlc.stage.name,
+        htlc.amount.msat,
+        htlc.payment_hash,
+        htlc.cltv_expiry.height,
+        htlc.onion,
+        to_json(htlc.removal) if htlc.removal is not None else None,
+        htlc.in_ours.first,
+        htlc.in_ours.last,
+        htlc.in_theirs.first,
+        htlc.in_theirs.last,
+        htlc.path_key,
+    )
+    return Put(tables.HTLCS, row)
+
+
+def _scid_row(channel_id: ChannelId, name: Scid) -> Put:
+    row: Row = (channel_id, str(name.scid), name.kind.value, name.funding_number, name.until)
+    return Put(tables.SCIDS, row)
+
+
+def read_htlc(row: Row) -> tuple[ChannelId, Htlc]:
+    """An HTLC of a channel, past or present."""
+    removal: Removal | None = None
+    if row[8] is not None:
+        removal = from_json(Fulfilled | Failed | Malformed, _text(row[8]))
+    htlc = Htlc(
+        HtlcKey(bool(row[1]), _number(row[2])),
+        MilliSatoshi(_number(row[4])),
+        PaymentHash(_bytes(row[5])),
+        CltvExpiry(_number(row[6])),
+        _bytes(row[7]),
+        Stage[_text(row[3])],
+        None if row[13] is None else Point(_bytes(row[13])),
+        removal,
+        CommitmentRange(_optional(row[9]), _optional(row[10])),
+        CommitmentRange(_optional(row[11]), _optional(row[12])),
+    )
+    return ChannelId(_bytes(row[0])), htlc
+
+
+async def _load_channels(store: Store) -> list[Channel]:
+    fundings: dict[bytes, list[Funding]] = {}
+    for row in await store.load(tables.FUNDINGS):
+        fundings.setdefault(_bytes(row[0]), []).append(from_json(Funding, _text(row[5])))
+    htlcs: dict[bytes, dict[HtlcKey, Htlc]] = {}
+    gone = tuple(stage.name for stage in FINAL)
+    live = "SELECT * FROM htlcs WHERE stage NOT IN (?, ?) ORDER BY offered_by_us, htlc_id"
+    for row in await store.query(live, gone):
+        channel_id, htlc = read_htlc(row)
+        htlcs.setdefault(channel_id, {})[htlc.key] = htlc
+    names: dict[bytes, list[Scid]] = {}
+    for row in await store.load(tables.SCIDS):
+        scid = ShortChannelId.parse(_text(row[1]))
+        name = Scid(scid, ScidKind(_text(row[2])), _number(row[3]), _optional(row[4]))
+        names.setdefault(_bytes(row[0]), []).append(name)
+    loaded = []
+    for row in await store.load(tables.CHANNELS):
+        channel_id = ChannelId(_bytes(row[0]))
+        head = from_json(Channel, _text(row[5]))
+        loaded.append(
+            replace(
+                head,
+                fundings=tuple(sorted(fundings[channel_id], key=lambda f: f.number)),
+                htlcs=htlcs.get(channel_id, {}),
+                scids=tuple(names.get(channel_id, ())),
+            )
+        )
+    return sorted(loaded, key=lambda c: (c.terms.opened_at, c.id))
+
+
+# --- the rest -----------------------------------------------------------------------------------
+
+
+def _payment_rows(payment: Payment) -> list[Write]:
+    key = (payment.payment_hash, payment.groupid)
+    head = to_json(replace(payment, parts=()))
+    rows: list[Write] = [Put(tables.PAYMENTS, (*key, payment.created_index, head))]
+    rows += [
+        Put(tables.PAYMENT_PARTS, (*key, part.partid, to_json(part))) for part in payment.parts
+    ]
+    return rows
+
+
+def _wallet_rows(changes: Changes) -> list[Write]:
+    rows: list[Write] = [
+        Put(tables.COINS, (c.outpoint.txid, c.outpoint.index, to_json(c))) for c in changes.coins
+    ]
+    rows += [Delete(tables.COINS, (o.txid, o.index)) for o in changes.gone]
+    rows += [Put(tables.SENT_TRANSACTIONS, (s.tx.txid, to_json(s))) for s in changes.sent]
+    rows += [Delete(tables.SENT_TRANSACTIONS, (txid,)) for txid in changes.unsent]
+    rows += [
+        Put(tables.KEY_BRANCHES, (b.purpose, b.change, b.next_index)) for b in changes.branches
+    ]
+    return rows
+
+
+def _block_rows(before: tuple[BlockRef, ...], memory: Memory) -> list[Write]:
+    now = tuple(memory.blocks)
+    kept = set(now)
+    rows: list[Write] = [Delete(tables.BLOCKS, (b.height.height,)) for b in before if b not in kept]
+    known = set(before)
+    rows += [Put(tables.BLOCKS, (b.height.height, b.hash)) for b in now if b not in known]
+    return rows
+
+
+async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
+    """Memory from disk, and what it still promises. Raises `ServiceFault`."""
+    try:
+        memory = await _load_memory(store, board)
+    except (DecodeError, KeyError, ValueError, InvariantBroken) as error:
+        raise ServiceFault(
+            f"the wallet's database holds something this version cannot read: {error}."
+            " Nothing was changed; do not delete it"
+        ) from error
+    board.memory = memory
+    board.work = Work()
+    coin_desk.derive(board)
+    for channel in list(memory.channels.values()):
+        after = resume(channel)
+        board.add_channel(after.state, after.actions)
+    board.flush()
+    wishes = list(board.work.actions)
+    return memory, wishes
+
+
+async def _load_memory(store: Store, board: Board) -> Memory:
+    blocks = [
+        BlockRef(BlockHeight(_number(row[0])), BlockHash(_bytes(row[1])))
+        for row in await store.load(tables.BLOCKS)
+    ]
+    blocks.sort(key=lambda block: block.height)
+    tip = blocks[-1] if blocks else genesis_ref(board.chain.chain_hash)
+    memory = Memory(wallet=await _load_wallet(store), tip=tip)
+    memory.blocks.extend(blocks[-KEPT_BLOCKS:])
+    for channel in await _load_channels(store):
+        memory.channels[channel.id] = channel
+    for row in await store.load(tables.INVOICES):
+        invoice = from_json(InvoiceRecord, _text(row[3]))
+        memory.invoices[invoice.payment_hash] = invoice
+        memory.labels[invoice.label] = invoice.payment_hash
+        memory.invoice_index = max(memory.invoice_index, invoice.created_index)
+        memory.invoice_updates = max(memory.invoice_updates, invoice.updated_index or 0)
+        memory.pay_index = max(memory.pay_index, invoice.pay_index or 0)
+    await _load_payments(store, memory)
+    for row in await store.load(tables.PEERS):
+        known = from_json(KnownPeer, _text(row[1]))
+        memory.known_peers[known.node_id] = known
+    return memory
+
+
+async def _load_wallet(store: Store) -> Wallet:
+    wallet = Wallet()
+    for row in await store.load(tables.KEY_BRANCHES):
+        branch = Branch(_number(row[0]), _number(row[1]), _number(row[2]))
+        wallet = wallet.with_branch(branch)
+    coins = [from_json(Coin, _text(row[2])) for row in await store.load(tables.COINS)]
+    sent = [from_json(Sent, _text(row[1])) for row in await store.load(tables.SENT_TRANSACTIONS)]
+    # A reservation belongs to an opening, and no opening survives a restart.
+    free = (replace(c, reserved_by=None) for c in coins)
+    return replace(wallet, coins={c.outpoint: c for c in free}, sent={s.tx.txid: s for s in sent})
+
+
+async def _load_payments(store: Store, memory: Memory) -> None:
+    parts: dict[tuple[Value, Value], list[Part]] = {}
+    for row in await store.load(tables.PAYMENT_PARTS):
+        parts.setdefault((row[0], row[1]), []).append(from_json(Part, _text(row[3])))
+    for row in await store.load(tables.PAYMENTS):
+        head = from_json(Payment, _text(row[3]))
+        found = sorted(parts.get((row[0], row[1]), []), key=lambda part: part.partid)
+        payment = replace(head, parts=tuple(found))
+        key = (payment.payment_hash, payment.groupid)
+        memory.payments[key] = payment
+        memory.payment_index = max(memory.payment_index, payment.created_index)
+        memory.payment_updates = max(memory.payment_updates, payment.updated_index or 0)
+        for part in payment.parts:
+            if part.htlc_id is not None:
+                memory.htlc_payments[part.channel_id, part.htlc_id] = (key, part.partid)
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise DecodeError("a column of text holds something else")
+    return value
+
+
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise DecodeError("a column of bytes holds something else")
+    return value
+
+
+def _number(value: Value) -> int:
+    if not isinstance(value, int):
+        raise DecodeError("a column of numbers holds something else")
+    return value
+
+
+def _optional(value: Value) -> int | None:
+    return None if value is None else _number(value)

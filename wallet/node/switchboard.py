@@ -1,0 +1,77 @@
+"""Which desk takes which event. Pure but for the signer's answers: no await, no clock, no dice."""
+
+from typing import assert_never
+
+from wallet.base.errors import Refused
+from wallet.machines.chain_events import BlockConnected, BlockDisconnected
+from wallet.machines.channel import events as channel_events
+from wallet.node import chain_desk, coin_desk, payment_desk, peer_desk
+from wallet.node.board import Board
+from wallet.node.events import (
+    BroadcastDone,
+    CloseChannel,
+    Command,
+    CreateInvoice,
+    FeerateChanged,
+    NewAddress,
+    NodeEvent,
+    OpenChannelTo,
+    PayInvoice,
+    PeerDown,
+    PeerSaid,
+    PeerUp,
+    SetFeerate,
+)
+
+
+def absorb(board: Board, event: NodeEvent) -> None:
+    """One event of the batch."""
+    match event:
+        case PeerSaid():
+            peer_desk.peer_said(board, event)
+        case PeerUp():
+            peer_desk.peer_up(board, event)
+        case PeerDown():
+            peer_desk.peer_down(board, event)
+        case BlockConnected():
+            chain_desk.block_connected(board, event)
+        case BlockDisconnected():
+            chain_desk.block_disconnected(board, event)
+        case FeerateChanged():
+            chain_desk.feerate_changed(board, event)
+        case BroadcastDone():
+            chain_desk.broadcast_done(board, event)
+        case (
+            NewAddress()
+            | OpenChannelTo()
+            | CloseChannel()
+            | CreateInvoice()
+            | PayInvoice()
+            | SetFeerate()
+        ):
+            try:
+                _command(board, event)
+            except Refused as refused:
+                board.work.refuse(event.ticket, refused)
+        case _:
+            assert_never(event)
+
+
+def _command(board: Board, command: Command) -> None:
+    match command:
+        case NewAddress():
+            coin_desk.new_address(board, command)
+        case OpenChannelTo():
+            peer_desk.open_channel(board, command)
+        case CloseChannel():
+            chain_desk.close_channel(board, command)
+        case CreateInvoice():
+            payment_desk.create_invoice(board, command)
+        case PayInvoice():
+            payment_desk.pay(board, command)
+        case SetFeerate():
+            channel = board.memory.channel(command.channel_id)
+            board.run(channel.id, channel_events.ChangeFeerate(command.feerate))
+            board.work.reply(command.ticket, None)
+        case _:
+            assert_never(command)

@@ -1,0 +1,85 @@
+"""What one batch will do once it is on disk: rows to write, then actions, in this order."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from wallet.base.errors import Refused
+from wallet.base.values.ids import ChannelId, NodeId, PaymentHash
+from wallet.base.wire.message import Message
+from wallet.machines.channel.actions import TheirCommitmentSigned
+from wallet.machines.channel.state import Htlc
+from wallet.machines.signing import ReleaseSecret, SignDigest, UnsignedTx
+from wallet.node.events import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class SendTo:
+    """A message; open fields are filled from the answers to `slots`."""
+
+    peer: NodeId
+    message: Message
+    slots: tuple[SignDigest | ReleaseSecret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DropPeer:
+    """Close the link."""
+
+    peer: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastTx:
+    """Give a transaction to the chain and come back with `BroadcastDone`."""
+
+    channel_id: ChannelId | None
+    kind: str
+    transaction: UnsignedTx
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a caller: a value, or the exception that it gets."""
+
+    ticket: Ticket
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something people and scripts may be waiting for; `topic` is a word, `subject` its key."""
+
+    topic: str
+    subject: str
+
+
+NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice
+
+
+@dataclass(slots=True)
+class Work:
+    """The running account of a batch."""
+
+    actions: list[NodeAction] = field(default_factory=list)
+    touched: set[ChannelId] = field(default_factory=set)
+    invoices: set[PaymentHash] = field(default_factory=set)
+    payments: set[tuple[PaymentHash, int]] = field(default_factory=set)
+    peers: set[NodeId] = field(default_factory=set)
+    wallet: bool = False
+    blocks: bool = False
+    gone: list[tuple[ChannelId, Htlc]] = field(default_factory=list)
+    their_commitments: list[tuple[ChannelId, TheirCommitmentSigned]] = field(default_factory=list)
+
+    def reply(self, ticket: Ticket, value: object) -> None:
+        """Answer `ticket` once the batch is on disk."""
+        if ticket:
+            self.actions.append(Reply(ticket, value))
+
+    def refuse(self, ticket: Ticket, error: Refused) -> None:
+        """Answer `ticket` with a refusal."""
+        self.reply(ticket, error)
+
+    def act(self, action: NodeAction) -> None:
+        """Do this once the batch is on disk."""
+        self.actions.append(action)
