@@ -18,11 +18,16 @@ log: Final = logging.getLogger("leyden.intake")
 class Intake:
     """Implements `PeerListener` and `ChainListener` for a kernel."""
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    _kernel: Kernel
+
+    def __init__(self) -> None:
         self.status: ChainStatus | None = None
         self.peer_gone = asyncio.Event()
         """Set whenever a peer goes away: the dialler looks who is missing."""
+
+    def serve(self, kernel: Kernel) -> None:
+        """Whom to tell; once, before anything can happen."""
+        self._kernel = kernel
 
     # --- peers ----------------------------------------------------------------------------------
 

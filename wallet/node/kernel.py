@@ -116,6 +116,10 @@ class Kernel:
         """Be told of notices, after the commit that makes them true."""
         self._listeners.append(listener)
 
+    def unlisten(self, listener: Callable[[Notice], None]) -> None:
+        """No more notices."""
+        self._listeners.remove(listener)
+
     def link_is_up(self, event: PeerUp) -> None:
         """A link came up. Until its event is absorbed, nothing may be said on it."""
         waiting = self._links_to_come.get(event.node_id, 0)

@@ -1,0 +1,111 @@
+"""`leyden daemon`: one core in the foreground, its socket, and nothing on stdout but its ready line."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from wallet.base.bitcoin.chains import chain_by_name, require_unlocked
+from wallet.base.errors import Refused, ServiceFault
+from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.rpc.methods import METHODS
+from wallet.faces.rpc.server import RpcServer
+from wallet.faces.rpc.table import MethodTable
+from wallet.node.api import Api
+from wallet.node.build import check_config
+from wallet.node.config import Config
+from wallet.services.directory import DataDirectory
+
+DEFAULT_CHAIN = "http://127.0.0.1:18443"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Until SIGTERM, SIGINT or `stop`; answers the exit code."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=os.environ.get("LEYDEN_LOG", "INFO").upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    try:
+        config = _config(args)
+        place = DataDirectory(config.directory, config.chain.name)
+        place.prepare()
+        with place.lock():
+            return asyncio.run(_serve(config, place, args.password_fd))
+    except (Refused, ServiceFault) as error:
+        print(f"leyden daemon: {error}", file=sys.stderr)
+        return Exit.REFUSED
+
+
+def _config(args: argparse.Namespace) -> Config:
+    chain = chain_by_name(args.network)
+    require_unlocked(chain)
+    cookie = args.chain_cookie
+    url = args.chain or DEFAULT_CHAIN
+    if cookie is None and "@" not in url:
+        cookie = args.dir / "regtest" / ".cookie"
+    config = Config(
+        directory=args.dir,
+        chain=chain,
+        chain_url=url,
+        chain_cookie=cookie,
+        listen=args.listen or "127.0.0.1:9735",
+        alias=args.alias or "",
+        record=bool(os.environ.get("LEYDEN_RECORD")),
+    )
+    check_config(config)
+    return config
+
+
+async def _serve(config: Config, place: DataDirectory, password_fd: int | None) -> int:
+    api = Api(config, place)
+    table = MethodTable(METHODS, api.stop_requested.set)
+    server = RpcServer(table, api, lambda: api.locked)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, api.stop_requested.set)
+    try:
+        if password_fd is not None:
+            await api.unlock(_password(password_fd))
+        elif not api.needs_password():
+            await api.unlock(None)
+        await server.start(place.rpc_file)
+        print(json.dumps(_ready_line(api, place.rpc_file)), flush=True)
+        return await _until_stopped(api)
+    finally:
+        await server.close()
+        await api.close()
+
+
+def _ready_line(api: Api, rpc_file: Path) -> dict[str, object]:
+    if api.locked:
+        return {"ready": True, "locked": True, "rpc-file": str(rpc_file)}
+    return {
+        "ready": True,
+        "id": api.node_id.hex(),
+        "rpc-file": str(rpc_file),
+        "listen": api.listening,
+    }
+
+
+def _password(descriptor: int) -> str:
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        return file.readline().rstrip("\n")
+
+
+async def _until_stopped(api: Api) -> int:
+    stop = asyncio.ensure_future(api.stop_requested.wait())
+    while not stop.done():
+        waiting: set[asyncio.Future[object]] = {stop}
+        if not api.locked:
+            waiting.add(api.core.failed)
+        await asyncio.wait(waiting, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        if not api.locked and api.core.failed.done():
+            stop.cancel()
+            print(f"leyden daemon: {api.core.failed.result()}", file=sys.stderr)
+            return Exit.REFUSED
+    return Exit.DONE
