@@ -136,7 +136,6 @@ def pay(board: Board, command: PayInvoice) -> None:
     payment = outgoing.start(
         command.request,
         ctx=board.ctx,
-        now=float(board.ctx.now),
         our_id=board.signer.node_id,
         created_index=memory.payment_index + 1,
         groupid=1 + len(prior),

@@ -1,4 +1,4 @@
-"""`leyden daemon`: one core in the foreground, its socket, and nothing on stdout but its ready line."""
+"""`leyden daemon`: one core in the foreground, its socket, one ready line on stdout."""
 
 import argparse
 import asyncio

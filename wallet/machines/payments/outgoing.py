@@ -82,15 +82,11 @@ def start(
     request: PayRequest,
     *,
     ctx: Context,
-    now: float,
     our_id: NodeId,
     created_index: int,
     groupid: int = 1,
 ) -> Payment:
-    """A payment without any try so far; raises `Refused` for an invoice that cannot be paid.
-
-    `now` is `ctx.now` with its fraction: Core Lightning shows one.
-    """
+    """A payment without any try so far; raises `Refused` for an invoice that cannot be paid."""
     invoice = request.invoice
     _check_invoice(request, ctx, our_id)
     return Payment(
@@ -104,7 +100,7 @@ def start(
         min_final_cltv=invoice.min_final_cltv,
         max_fee=request.max_fee,
         status=PaymentStatus.PENDING,
-        created_at=now,
+        created_at=ctx.now,
         created_index=created_index,
         label=request.label,
         description=invoice.description if request.description is None else request.description,
@@ -253,10 +249,25 @@ def attempt(
 
 def offered(payment: Payment, partid: int, htlc_id: int) -> Payment:
     """The channel has added the part's HTLC and given it an id."""
+    part = _part(payment, partid)
+    ensure(part.htlc_id in {None, htlc_id}, f"part {partid} has another HTLC")
+    return payment.with_part(replace(part, htlc_id=htlc_id))
+
+
+def not_offered(payment: Payment, partid: int, refused: Refused, now: int) -> Payment:
+    """The channel would not add the part's HTLC: nothing left, and `choose` tries others first."""
+    part = _part(payment, partid)
+    ensure(part.htlc_id is None, f"part {partid} still has an HTLC")
+    failure = replace(explain.local(refused.message), rpc_code=refused.code)
+    return payment.with_part(
+        replace(part, status=PaymentStatus.FAILED, failure=failure, completed_at=now)
+    )
+
+
+def _part(payment: Payment, partid: int) -> Part:
     found = [p for p in payment.parts if p.partid == partid]
     ensure(len(found) == 1, f"part {partid} of this payment is not known")
-    ensure(found[0].htlc_id in {None, htlc_id}, f"part {partid} has another HTLC")
-    return payment.with_part(replace(found[0], htlc_id=htlc_id))
+    return found[0]
 
 
 # --- ends ---------------------------------------------------------------------------------------
@@ -323,11 +334,7 @@ def gave_up(payment: Payment, refused: Refused, now: int) -> Payment:
     A part that the channel refused to add is failed with it; a part with an HTLC must not be.
     """
     for part in payment.pending_parts:
-        ensure(part.htlc_id is None, f"part {part.partid} still has an HTLC")
-        failure = replace(explain.local(refused.message), rpc_code=refused.code)
-        payment = payment.with_part(
-            replace(part, status=PaymentStatus.FAILED, failure=failure, completed_at=now)
-        )
+        payment = not_offered(payment, part.partid, refused, now)
     if payment.status is not PaymentStatus.PENDING:
         return payment
     earlier = [p.failure.sentence for p in payment.parts if p.failure and p.htlc_id is not None]

@@ -137,7 +137,7 @@ class Payment:
     min_final_cltv: CltvDelta
     max_fee: MilliSatoshi
     status: PaymentStatus
-    created_at: float
+    created_at: int
     created_index: int
     updated_index: int | None = None
     completed_at: int | None = None
