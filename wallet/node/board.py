@@ -45,6 +45,13 @@ class Board:
     _running: bool = False
     _unflushed: set[ChannelId] = field(default_factory=set)
 
+    def reset(self) -> None:
+        """Forget what a failed batch had begun; memory is the caller's to replace."""
+        self.work = Work()
+        self._queue.clear()
+        self._unflushed.clear()
+        self.log.clear()
+
     def ask(self, request: KeyRequest) -> KeyAnswer:
         """One question to the signer, answered within the batch."""
         (answer,) = self.signer.answer([request])

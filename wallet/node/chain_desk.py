@@ -10,7 +10,6 @@ from wallet.base.values.ids import ChannelId, OutPoint
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
-    BroadcastKind,
 )
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Channel, Phase
@@ -110,26 +109,26 @@ def broadcast_done(board: Board, event: BroadcastDone) -> None:
     if event.channel_id is None:
         return
     memory, result = board.memory, event.result
-    if not result.is_known:
+    refused = result is not None and not result.is_known
+    if result is not None and refused:
         board.log.append(f"{event.kind} {event.tx.txid} was refused: {result.reason}")
     if event.kind == "funding":
         ticket = memory.awaiting_open.pop(event.channel_id, 0)
-        if result.is_known or result.kind is BroadcastKind.MISSING_INPUTS:
+        if result is not None and refused:
+            board.work.refuse(ticket, Refused(_funding_refused(event.tx, result.reason), 303))
+        else:
             channel = memory.channels[event.channel_id]
             board.work.reply(ticket, ChannelOpened(channel, event.tx))
-        else:
-            board.work.refuse(ticket, Refused(_funding_refused(event), 303))
     elif event.kind in ("mutual close", "commitment"):
         kind = "mutual" if event.kind == "mutual close" else "unilateral"
         for ticket in memory.awaiting_close.pop(event.channel_id, []):
             board.work.reply(ticket, ChannelClosed(event.channel_id, event.tx, kind))
 
 
-def _funding_refused(event: BroadcastDone) -> str:
+def _funding_refused(tx: Transaction, reason: str) -> str:
     return (
-        f"the chain backend refused the funding transaction {event.tx.txid}:"
-        f" {event.result.reason}. The channel waits and it is offered again at every start;"
-        " the coins stay reserved for it"
+        f"the chain backend refused the funding transaction {tx.txid}: {reason}. The channel waits"
+        " and offers it again with every block; its coins stay reserved for it"
     )
 
 

@@ -55,12 +55,15 @@ class FeerateChanged:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastDone:
-    """What became of a transaction that we gave to the chain."""
+    """What became of a transaction that we gave to the chain; None: nobody answered.
+
+    What nobody has heard is offered again when the backend is back: the state promises it.
+    """
 
     channel_id: ChannelId | None
     kind: str
     tx: Transaction
-    result: BroadcastResult
+    result: BroadcastResult | None
 
 
 # --- people -------------------------------------------------------------------------------------

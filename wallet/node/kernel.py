@@ -18,7 +18,6 @@ from wallet.base.wire.message import encode
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockRef,
-    BroadcastKind,
     BroadcastResult,
     ChainEvent,
 )
@@ -26,7 +25,7 @@ from wallet.machines.signing import KeyAnswer, KeyRequest
 from wallet.machines.step import Context
 from wallet.node import persist
 from wallet.node.board import Board
-from wallet.node.events import BroadcastDone, NodeEvent, PeerUp, Ticket
+from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
 from wallet.node.filling import fill
 from wallet.node.inbox import Inbox
 from wallet.node.switchboard import absorb
@@ -189,17 +188,21 @@ class Kernel:
     async def _start_over(self, batch: Sequence[NodeEvent], reason: str) -> None:
         """Forget the batch: memory from disk, links closed, callers told."""
         log.error("nothing of a batch of %d events was done: %s", len(batch), reason)
-        peers = list(self.board.memory.peers)
-        self.board.memory, wishes = await persist.load(self._store, self.board)
-        self.board.work = Work()
-        for peer in peers:
+        lost = self.board.memory
+        self.board.reset()
+        memory, wishes = await persist.load(self._store, self.board)
+        refused = Refused(f"{reason}. Nothing was sent or changed; try again")
+        given_up = {event.ticket for event in batch if isinstance(event, Command)}
+        given_up |= {pending.ticket for pending in lost.openings.values()}
+        for ticket in given_up:
+            self._answer(ticket, refused)
+        # Whoever waits for something that is on disk goes on waiting: its outcome is open.
+        memory.awaiting_open = lost.awaiting_open
+        memory.awaiting_close = lost.awaiting_close
+        memory.awaiting_payment = lost.awaiting_payment
+        for peer in lost.peers:
             self._transport.disconnect(peer, "internal error")
-        sentence = f"{reason}. Nothing was sent or changed; try again"
-        for future in self._waiters.values():
-            if not future.done():
-                future.set_exception(Refused(sentence))
-        for wish in wishes:
-            self._act(_fill(wish, self.board.signer.answer(_requests(wish))))
+        self.resume(wishes)
 
     def _link_absorbed(self, node_id: NodeId) -> None:
         waiting = self._links_to_come.pop(node_id, 0) - 1
@@ -248,12 +251,12 @@ class Kernel:
         """Offer a transaction; keep it for later when the chain is away. The state promises it."""
         key = (action.channel_id, action.kind)
         try:
-            result = await self._chain.broadcast(tx)
+            result: BroadcastResult | None = await self._chain.broadcast(tx)
             self._unheard.pop(key, None)
         except ServiceFault as fault:
             log.warning("%s %s waits for the chain backend: %s", action.kind, tx.txid, fault)
             self._unheard[key] = action
-            result = BroadcastResult(BroadcastKind.MISSING_INPUTS, str(fault))
+            result = None
         self.inbox.put(BroadcastDone(action.channel_id, action.kind, tx, result))
 
     def chain_is_back(self) -> None:
