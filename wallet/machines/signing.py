@@ -139,9 +139,10 @@ class ChannelKeys:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedSecret:
-    """The secret of commitment n, and the per-commitment point of commitment n + 2."""
+    """The secret of commitment n and its point, and the point of commitment n + 2."""
 
     secret: Secret
+    point: Point
     next_point: Point
 
 

@@ -104,7 +104,7 @@ def revoke(channel: Channel, released: ReleasedSecret) -> ChannelStep:
     """The signer gave the secret: send revoke_and_ack for the commitment before the latest."""
     ensure(channel.revoking, "a secret was released that nobody asked for")
     ensure(
-        point_of(released.secret) == channel.our_points[0],
+        released.point == channel.our_points[0],
         "the signer released the secret of another commitment",
     )
     moved = _beat(channel, Beat.WE_REVOKE)

@@ -190,9 +190,8 @@ class _Search:
         return sets
 
     def _fee_milli(self, inputs: int, *, with_change: bool) -> int:
-        # Rounded up once more, because the fee of the whole is rounded up.
-        weight = self._base_weight(inputs, with_change=with_change)
-        return self._feerate.per_kw * weight + _MILLI - 1
+        # Not rounded: whole satoshis cover a fee if and only if they cover it rounded up.
+        return self._feerate.per_kw * self._base_weight(inputs, with_change=with_change)
 
     def _spending_change(self) -> Satoshi:
         """What change costs when it is spent one day, at today's feerate."""

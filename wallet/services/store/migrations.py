@@ -49,7 +49,7 @@ MIGRATIONS: Final = (
         ours_last INTEGER,
         theirs_first INTEGER,
         theirs_last INTEGER,
-        shared_secret BLOB,
+        path_key BLOB,
         PRIMARY KEY (channel_id, offered_by_us, htlc_id)
     ) STRICT;
     CREATE INDEX htlcs_by_payment_hash ON htlcs (payment_hash);
@@ -98,31 +98,26 @@ MIGRATIONS: Final = (
         state TEXT NOT NULL,
         PRIMARY KEY (txid, output)
     ) STRICT;
-    CREATE TABLE addresses (
+    CREATE TABLE sent_transactions (
+        txid BLOB NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (txid)
+    ) STRICT;
+    CREATE TABLE key_branches (
         purpose INTEGER NOT NULL,
         change INTEGER NOT NULL,
-        key_index INTEGER NOT NULL,
-        script BLOB NOT NULL,
-        PRIMARY KEY (purpose, change, key_index)
+        next_index INTEGER NOT NULL,
+        PRIMARY KEY (purpose, change)
     ) STRICT;
     CREATE TABLE blocks (
         height INTEGER NOT NULL,
         hash BLOB NOT NULL,
-        prev BLOB NOT NULL,
         PRIMARY KEY (height)
     ) STRICT;
     CREATE TABLE peers (
         node_id BLOB NOT NULL,
         state TEXT NOT NULL,
         PRIMARY KEY (node_id)
-    ) STRICT;
-    CREATE TABLE watched (
-        txid BLOB NOT NULL,
-        output INTEGER NOT NULL,
-        channel_id BLOB NOT NULL,
-        spent_by BLOB,
-        spent_height INTEGER,
-        PRIMARY KEY (txid, output)
     ) STRICT;
     """,
 )

@@ -80,6 +80,8 @@ class SqliteStore:
         Raises `ServiceFault` when it is newer than we are, damaged, another program's, or on a
         disk that cannot keep it.
         """
+        self._waiting.clear()
+        self._lost = None
         try:
             _make_private(self._path)
             self._writer = await self._connect("rw", factory=partial(_Writer, self._waiting))
@@ -122,6 +124,8 @@ class SqliteStore:
         try:
             rows: Iterable[Any] = await _connected(self._reader).execute_fetchall(sql, parameters)
         except sqlite3.Error as error:
+            if _code(error) == sqlite3.SQLITE_READONLY:
+                raise InvariantBroken("a query would write") from error
             raise _fault(error, self._path) from error
         return list(rows)
 

@@ -180,7 +180,7 @@ HTLCS: Final = Table(
         _integer("ours_last", nullable=True),
         _integer("theirs_first", nullable=True),
         _integer("theirs_last", nullable=True),
-        _blob("shared_secret", nullable=True),
+        _blob("path_key", nullable=True),
     ),
     ("channel_id", "offered_by_us", "htlc_id"),
     parent="channels",
@@ -244,29 +244,20 @@ COINS: Final = Table(
 )
 """Outputs of the wallet's own keys. Txids are in wire order, here and below."""
 
-ADDRESSES: Final = Table(
-    "addresses",
-    (_integer("purpose"), _integer("change"), _integer("key_index"), _blob("script")),
-    ("purpose", "change", "key_index"),
-)
+SENT_TRANSACTIONS: Final = Table("sent_transactions", (_blob("txid"), _text("state")), ("txid",))
+"""Transactions of the wallet that are not buried yet."""
 
-BLOCKS: Final = Table("blocks", (_integer("height"), _blob("hash"), _blob("prev")), ("height",))
+KEY_BRANCHES: Final = Table(
+    "key_branches",
+    (_integer("purpose"), _integer("change"), _integer("next_index")),
+    ("purpose", "change"),
+)
+"""How many addresses of each kind were handed out; the addresses themselves are derived again."""
+
+BLOCKS: Final = Table("blocks", (_integer("height"), _blob("hash")), ("height",))
 """The recent past of the chain as far as it was scanned."""
 
 PEERS: Final = Table("peers", (_blob("node_id"), _text("state")), ("node_id",))
-
-WATCHED: Final = Table(
-    "watched",
-    (
-        _blob("txid"),
-        _integer("output"),
-        _blob("channel_id"),
-        _blob("spent_by", nullable=True),
-        _integer("spent_height", nullable=True),
-    ),
-    ("txid", "output"),
-)
-"""Outputs whose spending a channel must hear of."""
 
 TABLES: Final = {
     table.name: table
@@ -281,10 +272,10 @@ TABLES: Final = {
         PAYMENTS,
         PAYMENT_PARTS,
         COINS,
-        ADDRESSES,
+        SENT_TRANSACTIONS,
+        KEY_BRANCHES,
         BLOCKS,
         PEERS,
-        WATCHED,
     )
 }
 """Every table by its name."""

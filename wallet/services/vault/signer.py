@@ -77,6 +77,7 @@ class LocalSigner:
         self._payment_secret = lru_cache(_KEYS_KEPT)(self._tree.payment_secret)
         # A secret is used twice: for the point of number + 2, and later to be released.
         self._per_commitment_secret = lru_cache(_KEYS_KEPT)(self._derive_per_commitment_secret)
+        self._per_commitment_point = lru_cache(_KEYS_KEPT)(self._derive_per_commitment_point)
         self._wallet_secret = lru_cache(_KEYS_KEPT)(self._derive_wallet_secret)
         self._wallet_pubkey = lru_cache(_KEYS_KEPT)(self._derive_wallet_pubkey)
 
@@ -121,10 +122,11 @@ class LocalSigner:
             case ReleaseSecret(keys_id, number):
                 return ReleasedSecret(
                     secret=self._per_commitment_secret(keys_id, number),
-                    next_point=point_of(self._per_commitment_secret(keys_id, number + 2)),
+                    point=self._per_commitment_point(keys_id, number),
+                    next_point=self._per_commitment_point(keys_id, number + 2),
                 )
             case DerivePoint():
-                return point_of(self._per_commitment_secret(request.keys_id, request.number))
+                return self._per_commitment_point(request.keys_id, request.number)
             case DerivePubkey(WalletKey(purpose, change, index)):
                 return self.wallet_pubkey(purpose, change, index)
 
@@ -150,7 +152,7 @@ class LocalSigner:
 
     def _channel_keys(self, keys_id: KeysId, payment_index: int) -> ChannelKeys:
         kept = self._channel(keys_id)
-        first, second = (point_of(self._per_commitment_secret(keys_id, n)) for n in (0, 1))
+        first, second = (self._per_commitment_point(keys_id, n) for n in (0, 1))
         return ChannelKeys(
             basepoints=Basepoints(
                 revocation=kept.revocation,
@@ -161,6 +163,9 @@ class LocalSigner:
             funding_pubkey=point_of(self._funding_secret(keys_id, 0)),
             first_points=(first, second),
         )
+
+    def _derive_per_commitment_point(self, keys_id: KeysId, number: int) -> Point:
+        return point_of(self._per_commitment_secret(keys_id, number))
 
     def _derive_per_commitment_secret(self, keys_id: KeysId, number: int) -> Secret:
         # BOLT 3: commitment 0 uses the first secret, and indexes count down.
