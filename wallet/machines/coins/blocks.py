@@ -35,7 +35,8 @@ def connect_block(
                 coins[txin.outpoint] = replace(coin, spent_by=tx.txid, spent_height=height)
                 touched = True
             rival = spends.get(txin.outpoint)
-            if rival is not None and rival != tx.txid:
+            # Of two rivals the first counts: a reorganisation takes it away last.
+            if rival is not None and rival != tx.txid and sent[rival].rival_height is None:
                 sent[rival] = replace(sent[rival], rival_height=height)
                 touched = True
         if sent and tx.txid in sent:

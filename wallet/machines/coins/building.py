@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from wallet.base.bitcoin.script import p2wpkh_code
 from wallet.base.bitcoin.sighash import segwit_v0, taproot
@@ -11,7 +12,7 @@ from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import P2WPKH, Coin
 from wallet.machines.signing import InputToSign, SignDigest, Slot, UnsignedTx
 
-_VERSION = 2
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

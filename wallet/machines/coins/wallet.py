@@ -122,8 +122,7 @@ _BRANCHES: Final = tuple(Branch(purpose, change) for purpose in (P2WPKH, P2TR) f
 class Wallet:
     """Everything the machine knows. Knows no key and no tip: both come as arguments.
 
-    To be restored, it needs `coins`, `sent` and the `next_index` of its branches; addresses are
-    asked for again (`wanted`).  From the phrase alone it starts empty and scans.
+    From the phrase alone it starts empty and scans; from stored rows it is `restored`.
     """
 
     addresses: Mapping[bytes, Address] = field(default_factory=dict)
@@ -306,6 +305,17 @@ def spendable(wallet: Wallet, height: int, min_confirmations: int = 0) -> tuple[
 
 
 # --- storage ------------------------------------------------------------------------------------
+
+
+def restored(coins: Iterable[Coin], sent: Iterable[Sent], branches: Iterable[Branch]) -> Wallet:
+    """The wallet of stored rows. It wants the keys of its addresses again, which nobody stores."""
+    wallet = Wallet(
+        coins={coin.outpoint: coin for coin in coins},
+        sent={entry.tx.txid: entry for entry in sent},
+    )
+    for branch in branches:
+        wallet = wallet.with_branch(replace(branch, derived=0))
+    return wallet
 
 
 @dataclass(frozen=True, slots=True)
