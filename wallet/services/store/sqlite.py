@@ -85,8 +85,9 @@ class SqliteStore:
         try:
             _make_private(self._path)
             self._writer = await self._connect("rw", factory=partial(_Writer, self._waiting))
-            await _migrate(self._writer)
+            version = await _version(self._writer)
             await _promise(self._writer)
+            await _migrate(self._writer, version)
             self._reader = await self._connect("ro")
         except (sqlite3.Error, OSError) as error:
             await self.close()
@@ -181,8 +182,8 @@ async def _number(connection: aiosqlite.Connection, sql: str) -> int:
     return int(value)
 
 
-async def _migrate(writer: aiosqlite.Connection) -> None:
-    """Run the scripts that this database has not seen, each in a transaction with its version."""
+async def _version(writer: aiosqlite.Connection) -> int:
+    """How many scripts this database has seen; raises `ServiceFault` unless it is ours."""
     version = await _number(writer, "PRAGMA user_version")
     owner = await _number(writer, "PRAGMA application_id")
     tables = await _number(writer, "SELECT count(*) FROM sqlite_schema")
@@ -193,6 +194,11 @@ async def _migrate(writer: aiosqlite.Connection) -> None:
             f"the database was written by a newer leyden (schema {version}, this one knows "
             f"{SCHEMA_VERSION}); update leyden to open it"
         )
+    return version
+
+
+async def _migrate(writer: aiosqlite.Connection, version: int) -> None:
+    """Run the scripts after `version`, each in one transaction with its number."""
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         await writer.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script} "
