@@ -128,27 +128,11 @@ class Link:
         with `init` is not: BOLT 1 lets us send nothing else before it.
         """
         self.send(encode(our_init(ours, (chain.chain_hash,))))
+        init = await self._receive_init()
         try:
-            async with asyncio.timeout(self._times.init):
-                first = await self._next_message(self._read_patiently)
-        except TimeoutError:
-            self.abort("the peer sent no init in time")
-            raise LinkEnded(self._closed_for) from None
-        except PeerFault as fault:
-            self.abort(fault.reason)
-            raise LinkEnded(self._closed_for) from None
-        except OSError as error:
-            self.abort(_lost(error))
-            raise LinkEnded(self._closed_for) from None
-        try:
-            init = _as_init(first)
             check_networks(init, chain.chain_hash)
             theirs = features_of(init)
             return theirs, negotiate(ours, theirs)
-        except TimeoutError:
-            self.abort("the peer sent no init in time")
-        except OSError as error:
-            self.abort(_lost(error))
         except PeerFault as fault:
             await self._warn_and_drain(fault.reason)
         raise LinkEnded(self._closed_for)
@@ -172,6 +156,18 @@ class Link:
                 self._abort_timer.cancel()
             self._writer.transport.abort()
         return self._closed_for
+
+    async def _receive_init(self) -> Init:
+        try:
+            async with asyncio.timeout(self._times.init):
+                return _as_init(await self._next_message(self._read_patiently))
+        except TimeoutError:
+            self.abort("the peer sent no init in time")
+        except OSError as error:
+            self.abort(_lost(error))
+        except PeerFault as fault:
+            self.abort(fault.reason)
+        raise LinkEnded(self._closed_for)
 
     async def _take(self, data: bytes, deliver: Deliver) -> None:
         if self._closed_for:
