@@ -58,6 +58,8 @@ class Api:
         self.config = config
         self.place = place
         self.stop_requested = asyncio.Event()
+        self.failure: str | None = None
+        """Why the core cannot go on; then `stop_requested` is set too."""
         self._core: Core | None = None
         self._unlocking = asyncio.Lock()
 
@@ -85,9 +87,13 @@ class Api:
             opened = await asyncio.to_thread(
                 open_seed_file, self.place.seed_file, password, network=self.chain.name
             )
-            core = Core(self.config, self.place, opened.recovery.seed())
+            core = Core(self.config, self.place, opened.recovery.seed(), self._fail)
             await core.start()
             self._core = core
+
+    def _fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
+        self.stop_requested.set()
 
     async def close(self) -> None:
         """Stop the core."""

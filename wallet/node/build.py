@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -56,7 +56,10 @@ def make_board(config: Config, signer: LocalSigner) -> Board:
 class Core:
     """One running core: everything behind the socket once the wallet is unlocked."""
 
-    def __init__(self, config: Config, place: DataDirectory, seed: bytes) -> None:
+    def __init__(
+        self, config: Config, place: DataDirectory, seed: bytes, failed: Callable[[str], None]
+    ) -> None:
+        """`failed` is told, once, why the core cannot go on (only a failing store does that)."""
         self.config = config
         self.signer = LocalSigner(seed, config.chain)
         self.clock = SystemClock()
@@ -76,8 +79,7 @@ class Core:
         self.intake.serve(self.kernel)
         self.listening: HostPort | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Resolved with a sentence when the core cannot go on (only a failing store does that)."""
+        self._failed = failed
 
     def _ecdh(self, point: Point) -> bytes:
         return self.signer.node_ecdh(point)
@@ -120,8 +122,7 @@ class Core:
             await self.kernel.run()
         except ServiceFault as fault:
             log.error("the core stops: %s", fault)
-            if not self.failed.done():
-                self.failed.set_result(str(fault))
+            self._failed(str(fault))
 
     async def _watch_feerate(self) -> None:
         while True:
@@ -144,8 +145,7 @@ class Core:
         error = task.exception()
         if error is not None:
             log.error("%s ended: %s", task.get_name(), error, exc_info=error)
-            if not self.failed.done():
-                self.failed.set_result(f"{task.get_name()} ended: {error}")
+            self._failed(f"{task.get_name()} ended: {error}")
 
 
 def check_config(config: Config) -> None:

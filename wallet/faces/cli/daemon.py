@@ -98,14 +98,8 @@ def _password(descriptor: int) -> str:
 
 
 async def _until_stopped(api: Api) -> int:
-    stop = asyncio.ensure_future(api.stop_requested.wait())
-    while not stop.done():
-        waiting: set[asyncio.Future[object]] = {stop}
-        if not api.locked:
-            waiting.add(api.core.failed)
-        await asyncio.wait(waiting, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-        if not api.locked and api.core.failed.done():
-            stop.cancel()
-            print(f"leyden daemon: {api.core.failed.result()}", file=sys.stderr)
-            return Exit.REFUSED
+    await api.stop_requested.wait()
+    if api.failure is not None:
+        print(f"leyden daemon: {api.failure}", file=sys.stderr)
+        return Exit.REFUSED
     return Exit.DONE

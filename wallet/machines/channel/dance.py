@@ -205,9 +205,12 @@ def _settle(channel: Channel) -> ChannelStep:
 
 
 def _moved(funding: Funding, to_us: int) -> Funding:
+    balance = funding.to_us + MilliSatoshi(to_us)
     return replace(
         funding,
-        to_us=funding.to_us + MilliSatoshi(to_us),
+        least_to_us=min(funding.least_to_us, balance),
+        most_to_us=max(funding.most_to_us, balance),
+        to_us=balance,
         to_them=funding.to_them - MilliSatoshi(to_us),
     )
 

@@ -184,6 +184,10 @@ class Funding:
     our_pubkey: Point
     their_pubkey: Point
     our_contribution: MilliSatoshi
+    pushed: MilliSatoshi
+    """What the opener gave away with the open."""
+    least_to_us: MilliSatoshi
+    most_to_us: MilliSatoshi
     to_us: MilliSatoshi
     to_them: MilliSatoshi
     signature: Signature

@@ -1,0 +1,377 @@
+"""States as Core Lightning's JSON (v26.06): one function per kind of item, and no decision.
+
+Amounts are integers that end in `_msat`; binary is lower-case hexadecimal.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from wallet.base.bitcoin.address import encode_address
+from wallet.base.bitcoin.chains import Chain
+from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
+from wallet.base.crypto.curve import to_der
+from wallet.base.errors import DecodeError
+from wallet.base.invoices.bolt11 import Invoice
+from wallet.base.invoices.tagged import HintHop
+from wallet.base.values.amounts import FeeratePerKw
+from wallet.machines.channel.commitments import our_commitment
+from wallet.machines.channel.htlc_stages import FINAL
+from wallet.machines.channel.limits import receivable, spendable
+from wallet.machines.channel.state import (
+    Change,
+    Channel,
+    Htlc,
+    Link,
+    Phase,
+    ScidKind,
+    Tally,
+)
+from wallet.machines.coins.wallet import Coin, CoinStatus
+from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus, Payment, PaymentStatus
+from wallet.node.memory import ConnectedPeer, KnownPeer
+
+Json = dict[str, object]
+
+TYPE_NAMES: Final = {12: "static_remotekey/even", 22: "anchors/even"}
+FEATURE_NAMES: Final = {12: "option_static_remotekey", 22: "option_anchors"}
+
+# What a payment through us would cost. Nothing is forwarded yet; Core Lightning's regtest values.
+FEE_BASE_MSAT: Final = 1
+FEE_PPM: Final = 10
+CLTV_EXPIRY_DELTA: Final = 34
+
+_STATUS: Final = {
+    Phase.AWAITING_CONFIRMATION: "Funding needs more confirmations.",
+    Phase.READY: "Channel ready for use.",
+    Phase.SHUTTING_DOWN: "Closing: waiting for payments in flight to end.",
+    Phase.NEGOTIATING: "Closing: agreeing on the fee.",
+    Phase.MUTUALLY_CLOSED: "Closed cooperatively: waiting for the closing transaction's block.",
+    Phase.FAILED: "Failed: our commitment waits for its block.",
+    Phase.SPENT: "Settling on chain.",
+    Phase.CLOSED: "All is settled.",
+}
+
+
+def without_none(item: Mapping[str, object]) -> Json:
+    """The item without the fields that do not apply."""
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def host_port(address: str) -> Json:
+    """`host:port` as Core Lightning's address object."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    kind = "ipv6" if ":" in host else "ipv4"
+    return {"type": kind, "address": host, "port": int(port)}
+
+
+def address_of(script: bytes, chain: Chain) -> str | None:
+    """A script as an address of the chain, if it has one."""
+    try:
+        return encode_address(script, chain)
+    except DecodeError:
+        return None
+
+
+def channel_type(bits: tuple[int, ...]) -> Json:
+    """`channel_type` as numbers and names."""
+    return {"bits": list(bits), "names": [TYPE_NAMES[bit] for bit in bits if bit in TYPE_NAMES]}
+
+
+# --- on chain -----------------------------------------------------------------------------------
+
+
+def output(coin: Coin, status: CoinStatus, chain: Chain) -> Json:
+    """An item of `listfunds.outputs`."""
+    return without_none(
+        {
+            "txid": str(coin.outpoint.txid),
+            "output": coin.outpoint.index,
+            "amount_msat": coin.amount.to_msat().msat,
+            "scriptpubkey": coin.script_pubkey.hex(),
+            "address": address_of(coin.script_pubkey, chain),
+            "status": status.value,
+            "blockheight": coin.height,
+            "reserved": coin.reserved_by is not None,
+        }
+    )
+
+
+def channel_funds(channel: Channel) -> Json:
+    """An item of `listfunds.channels`."""
+    scid = channel.scid(ScidKind.REAL)
+    return without_none(
+        {
+            "peer_id": channel.terms.peer.hex(),
+            "connected": channel.link is not Link.OFFLINE,
+            "state": channel.phase.value,
+            "channel_id": channel.id.hex(),
+            "short_channel_id": str(scid) if scid else None,
+            "our_amount_msat": channel.funding.to_us.msat,
+            "amount_msat": channel.funding.amount.to_msat().msat,
+            "funding_txid": str(channel.funding.outpoint.txid),
+            "funding_output": channel.funding.outpoint.index,
+        }
+    )
+
+
+# --- peers and channels -------------------------------------------------------------------------
+
+
+def peer(known: KnownPeer, connected: ConnectedPeer | None, channels: int) -> Json:
+    """An item of `listpeers`."""
+    return without_none(
+        {
+            "id": known.node_id.hex(),
+            "connected": connected is not None,
+            "num_channels": channels,
+            "netaddr": [connected.address] if connected else None,
+            "features": connected.features.to_bytes().hex() if connected else None,
+        }
+    )
+
+
+def peer_channel(channel: Channel, chain: Chain, our_id: bytes) -> Json:
+    """An item of `listpeerchannels`."""
+    terms, funding = channel.terms, channel.funding
+    scid = channel.scid(ScidKind.REAL)
+    closing = channel.our_shutdown or terms.close_to
+    usable = channel.phase is Phase.READY
+    commitment = our_commitment(channel, funding).commitment.tx
+    return without_none(
+        {
+            "peer_id": terms.peer.hex(),
+            "peer_connected": channel.link is not Link.OFFLINE,
+            "reestablished": channel.link is Link.LIVE,
+            "channel_type": channel_type(terms.channel_type),
+            "ignore_fee_limits": False,
+            "updates": {"local": _policy(channel)},
+            "state": channel.phase.value,
+            "scratch_txid": str(commitment.txid),
+            "last_tx_fee_msat": (funding.amount.sat - sum(o.amount.sat for o in commitment.outputs))
+            * 1000,
+            "lost_state": channel.fell_behind,
+            "feerate": _feerate(channel.feerate),
+            "short_channel_id": str(scid) if scid else None,
+            "direction": int(our_id > terms.peer) if scid else None,
+            "channel_id": channel.id.hex(),
+            "funding_txid": str(funding.outpoint.txid),
+            "funding_outnum": funding.outpoint.index,
+            "close_to": closing.hex(),
+            "close_to_addr": address_of(closing, chain),
+            "private": not terms.announce,
+            "opener": "local" if terms.we_opened else "remote",
+            "closer": _closer(channel),
+            "alias": _aliases(channel),
+            "features": [FEATURE_NAMES[b] for b in terms.channel_type if b in FEATURE_NAMES],
+            "funding": _contributions(channel),
+            "to_us_msat": funding.to_us.msat,
+            "min_to_us_msat": funding.least_to_us.msat,
+            "max_to_us_msat": funding.most_to_us.msat,
+            "total_msat": funding.amount.to_msat().msat,
+            "fee_base_msat": FEE_BASE_MSAT,
+            "fee_proportional_millionths": FEE_PPM,
+            "dust_limit_msat": terms.ours.dust_limit.to_msat().msat,
+            "their_max_htlc_value_in_flight_msat": terms.theirs.max_htlc_value_in_flight.msat,
+            "our_max_htlc_value_in_flight_msat": terms.ours.max_htlc_value_in_flight.msat,
+            # Core Lightning's words: the reserve that each side has to keep.
+            "their_reserve_msat": terms.ours.channel_reserve.to_msat().msat,
+            "our_reserve_msat": terms.theirs.channel_reserve.to_msat().msat,
+            "spendable_msat": spendable(channel).msat if usable else 0,
+            "receivable_msat": receivable(channel).msat if usable else 0,
+            "minimum_htlc_in_msat": terms.ours.htlc_minimum.msat,
+            "minimum_htlc_out_msat": terms.theirs.htlc_minimum.msat,
+            "maximum_htlc_out_msat": _policy(channel)["htlc_maximum_msat"],
+            # Likewise the delay on each side's own outputs: what the other side asked for.
+            "their_to_self_delay": terms.ours.to_self_delay,
+            "our_to_self_delay": terms.theirs.to_self_delay,
+            "max_accepted_htlcs": terms.ours.max_accepted_htlcs,
+            "state_changes": [_change(c) for c in channel.changes if c.old is not None],
+            "status": [f"{channel.phase.value}:{_STATUS[channel.phase]}"],
+            **_tally("in", channel.in_tally),
+            **_tally("out", channel.out_tally),
+            "htlcs": [_htlc(channel, h) for h in channel.htlcs.values() if h.stage not in FINAL],
+        }
+    )
+
+
+def _policy(channel: Channel) -> Json:
+    capacity = channel.funding.amount.to_msat()
+    reserve = channel.terms.theirs.channel_reserve.to_msat()
+    return {
+        "htlc_minimum_msat": channel.terms.theirs.htlc_minimum.msat,
+        "htlc_maximum_msat": min(
+            (capacity - reserve).msat, channel.terms.theirs.max_htlc_value_in_flight.msat
+        ),
+        "cltv_expiry_delta": CLTV_EXPIRY_DELTA,
+        "fee_base_msat": FEE_BASE_MSAT,
+        "fee_proportional_millionths": FEE_PPM,
+    }
+
+
+def _feerate(feerate: FeeratePerKw) -> Json:
+    return {"perkw": feerate.per_kw, "perkb": feerate.per_kw * 4}
+
+
+def _closer(channel: Channel) -> str | None:
+    for change in channel.changes:
+        if change.new is Phase.SHUTTING_DOWN or change.new is Phase.FAILED:
+            return "remote" if change.cause == "remote" else "local"
+    return None
+
+
+def _aliases(channel: Channel) -> Json:
+    ours, theirs = channel.scid(ScidKind.OURS), channel.scid(ScidKind.THEIRS)
+    return without_none(
+        {"local": str(ours) if ours else None, "remote": str(theirs) if theirs else None}
+    )
+
+
+def _contributions(channel: Channel) -> Json:
+    total, ours = channel.funding.amount.to_msat(), channel.funding.our_contribution
+    return {
+        "local_funds_msat": ours.msat,
+        "remote_funds_msat": (total - ours).msat,
+        "pushed_msat": channel.funding.pushed.msat,
+    }
+
+
+def _change(change: Change) -> Json:
+    at = datetime.fromtimestamp(change.at, UTC)
+    return {
+        "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "old_state": change.old.value if change.old else "",
+        "new_state": change.new.value,
+        "cause": change.cause,
+        "message": change.message,
+    }
+
+
+def _tally(way: str, tally: Tally) -> Json:
+    return {
+        f"{way}_payments_offered": tally.offered,
+        f"{way}_offered_msat": tally.offered_msat,
+        f"{way}_payments_fulfilled": tally.fulfilled,
+        f"{way}_fulfilled_msat": tally.fulfilled_msat,
+    }
+
+
+def _htlc(channel: Channel, htlc: Htlc) -> Json:
+    terms = channel.terms
+    committed = CommittedHtlc(
+        htlc.key.id, htlc.key.offered_by_us, htlc.amount, htlc.payment_hash, htlc.cltv_expiry
+    )
+    trimmed = is_trimmed(terms.format, committed, channel.feerate, terms.ours.dust_limit)
+    return without_none(
+        {
+            "direction": "out" if htlc.key.offered_by_us else "in",
+            "id": htlc.key.id,
+            "amount_msat": htlc.amount.msat,
+            "expiry": htlc.cltv_expiry.height,
+            "payment_hash": htlc.payment_hash.hex(),
+            "local_trimmed": True if trimmed else None,
+            "state": htlc.stage.value,
+        }
+    )
+
+
+# --- invoices and payments ----------------------------------------------------------------------
+
+
+def invoice(record: InvoiceRecord, now: int) -> Json:
+    """An item of `listinvoices`."""
+    shown = record.as_of(now)
+    paid = shown.status is InvoiceStatus.PAID
+    return without_none(
+        {
+            "label": shown.label,
+            "bolt11": shown.bolt11,
+            "payment_hash": shown.payment_hash.hex(),
+            "amount_msat": shown.amount.msat if shown.amount else None,
+            "status": shown.status.value,
+            "pay_index": shown.pay_index,
+            "amount_received_msat": shown.amount_received.msat if paid else None,
+            "paid_at": shown.paid_at,
+            "payment_preimage": shown.preimage.hex() if paid else None,
+            "description": shown.description,
+            "expires_at": shown.expires_at,
+            "created_index": shown.created_index,
+            "updated_index": shown.updated_index,
+        }
+    )
+
+
+def payment(item: Payment) -> Json:
+    """An item of `listpays`."""
+    complete = item.status is PaymentStatus.COMPLETE
+    return without_none(
+        {
+            "bolt11": item.bolt11,
+            "destination": item.destination.hex(),
+            "payment_hash": item.payment_hash.hex(),
+            "status": item.status.value,
+            "created_at": item.created_at,
+            "completed_at": item.completed_at,
+            "label": item.label,
+            "description": item.description,
+            "preimage": item.preimage.hex() if item.preimage and complete else None,
+            "amount_msat": item.amount.msat,
+            "amount_sent_msat": item.amount_sent.msat,
+            "created_index": item.created_index,
+            "updated_index": item.updated_index,
+        }
+    )
+
+
+def paid(item: Payment) -> Json:
+    """The answer of `pay` for a complete payment."""
+    return {
+        "payment_preimage": item.preimage.hex() if item.preimage else "",
+        "amount_msat": item.amount.msat,
+        "amount_sent_msat": item.amount_sent.msat,
+        "parts": len([p for p in item.parts if p.status is PaymentStatus.COMPLETE]),
+        "destination": item.destination.hex(),
+        "payment_hash": item.payment_hash.hex(),
+        "status": item.status.value,
+        "created_at": float(item.created_at),
+    }
+
+
+def fee_estimates(weights: Mapping[str, tuple[int, FeeratePerKw]]) -> dict[str, int]:
+    """Satoshi for transactions of given weights."""
+    return {name: rate.fee_ceil(weight).sat for name, (weight, rate) in weights.items()}
+
+
+def decoded(found: Invoice) -> Json:
+    """The answer of `decode` for a BOLT 11 invoice."""
+    return without_none(
+        {
+            "type": "bolt11 invoice",
+            "currency": found.prefix,
+            "created_at": found.timestamp,
+            "expiry": found.expiry,
+            "payee": found.payee.hex(),
+            "amount_msat": found.amount.msat if found.amount else None,
+            "description": found.description,
+            "description_hash": found.description_hash.hex() if found.description_hash else None,
+            "min_final_cltv_expiry": found.min_final_cltv.blocks,
+            "payment_secret": found.payment_secret.hex() if found.payment_secret else None,
+            "features": found.features.to_bytes().hex(),
+            "payment_metadata": found.metadata.hex() if found.metadata else None,
+            "routes": [[_hint(hop) for hop in route] for route in found.route_hints] or None,
+            "payment_hash": found.payment_hash.hex(),
+            "signature": to_der(found.signature).hex(),
+            "valid": True,
+        }
+    )
+
+
+def _hint(hop: HintHop) -> Json:
+    return {
+        "pubkey": hop.node_id.hex(),
+        "short_channel_id": str(hop.short_channel_id),
+        "fee_base_msat": hop.fee_base.msat,
+        "fee_proportional_millionths": hop.fee_proportional_millionths,
+        "cltv_expiry_delta": hop.cltv_expiry_delta.blocks,
+    }
