@@ -57,10 +57,7 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
             Phase.SHUTTING_DOWN, ctx.now, "user", "Shutdown sent"
         )
         actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
-    if channel.phase is Phase.SHUTTING_DOWN and _is_clear(channel):
-        channel = channel.with_phase(
-            Phase.NEGOTIATING, ctx.now, "remote", "No HTLC left: agreeing on the closing fee"
-        )
+    channel = _negotiating(channel, ctx)
     if channel.phase is Phase.NEGOTIATING and channel.terms.we_opened:
         proposed = _open_negotiation(channel, ctx)
         return Step(proposed.state, (*actions, *proposed.actions))
@@ -73,6 +70,15 @@ def _may_shut(channel: Channel) -> bool:
     waiting = {Stage.SENT_ADD_HTLC, Stage.SENT_REMOVE_HTLC}
     return not any(h.stage in waiting for h in channel.htlcs.values()) and not any(
         f.stage in waiting for f in channel.fees
+    )
+
+
+def _negotiating(channel: Channel, ctx: Context) -> Channel:
+    """Their `shutdown` and `closing_signed` may arrive in one batch, before any flush."""
+    if channel.phase is not Phase.SHUTTING_DOWN or not _is_clear(channel):
+        return channel
+    return channel.with_phase(
+        Phase.NEGOTIATING, ctx.now, "remote", "No HTLC left: agreeing on the closing fee"
     )
 
 
@@ -193,8 +199,10 @@ def _open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
 
 def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
     """BOLT 2 `closing_signed`: agree, answer with another fee, or refuse."""
-    if channel.phase not in {Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED} or not _is_clear(channel):
+    closing = {Phase.SHUTTING_DOWN, Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
+    if channel.phase not in closing or not _is_clear(channel):
         raise PeerFault(Severity.WARN, "closing_signed before the channel is clear of HTLCs")
+    channel = _negotiating(channel, ctx)
     _check_signature(channel, message)
     fee = message.fee_satoshis
     talk = channel.negotiation
