@@ -1,7 +1,7 @@
 """Two channels, two signers and the wire between them: what one sends, the other must accept.
 
-Every step of the harness is what the kernel does with a batch: step, answer, flush, sign, (store and
-reload,) then send.  Messages cross the wire encoded.
+Every step of the harness is what the kernel does with a batch: step, answer, flush, sign, store
+and reload, then send.  Messages cross the wire encoded.
 """
 
 from collections import deque
@@ -29,9 +29,14 @@ from wallet.base.wire.message import Message, UnknownMessage, decode, encode
 from wallet.machines.channel import actions, events, opening
 from wallet.machines.channel.state import Channel
 from wallet.machines.channel.step import step
-from wallet.machines.signing import ChannelKeys, DeriveChannel, DerivePoint, ReleasedSecret
+from wallet.machines.signing import (
+    ChannelKeys,
+    DeriveChannel,
+    DerivePoint,
+    ReleasedSecret,
+    UnsignedTx,
+)
 from wallet.machines.signing import ReleaseSecret as ReleaseRequest
-from wallet.machines.signing import UnsignedTx
 from wallet.machines.step import Context
 from wallet.node.filling import fill
 from wallet.services.vault.signer import LocalSigner
@@ -40,6 +45,9 @@ FEERATE = FeeratePerKw(1_000)
 FUNDING = Satoshi(1_000_000)
 CLOSE_SCRIPT = {name: p2wpkh(point_of(sha256(name.encode()))) for name in ("alice", "bob")}
 START_HEIGHT = 110
+NO_PUSH = MilliSatoshi(0)
+PUSH = MilliSatoshi(400_000_000)
+AMOUNT = MilliSatoshi(10_000_000)
 
 
 def context(height: int = START_HEIGHT, seed: int = 0) -> Context:
@@ -101,7 +109,8 @@ class Side:
 
     def step(self, *batch: events.Event) -> list[actions.Action]:
         """One batch of the kernel: events, the signer's answers, a flush; then store, then act."""
-        state, wishes = self.state, []
+        state = self.state
+        wishes: list[actions.Action] = []
         for event in (*batch, events.Flush()):
             queue = [event]
             while queue:
@@ -194,7 +203,7 @@ def _take(side: Side) -> Message:
     return message
 
 
-def open_pair(push: MilliSatoshi = MilliSatoshi(0)) -> Pair:
+def open_pair(push: MilliSatoshi = NO_PUSH) -> Pair:
     """Walk the open up to `funding_signed`; nothing is mined yet."""
     alice, bob = make_side("alice"), make_side("bob")
     request = opening.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
@@ -244,7 +253,7 @@ def open_pair(push: MilliSatoshi = MilliSatoshi(0)) -> Pair:
     return Pair(alice, bob)
 
 
-def ready_pair(push: MilliSatoshi = MilliSatoshi(400_000_000)) -> Pair:
+def ready_pair(push: MilliSatoshi = PUSH) -> Pair:
     """Both may send: by default Alice has 600,000 sat and Bob 400,000."""
     pair = open_pair(push)
     pair.mine(START_HEIGHT + 1)
@@ -257,9 +266,7 @@ def preimage_of(number: int) -> Preimage:
     return Preimage(sha256(b"preimage" + number.to_bytes(4, "big")))
 
 
-def offer(
-    number: int, amount: MilliSatoshi = MilliSatoshi(10_000_000), expiry: int = 500
-) -> events.OfferHtlc:
+def offer(number: int, amount: MilliSatoshi = AMOUNT, expiry: int = 500) -> events.OfferHtlc:
     """An HTLC that `preimage_of(number)` pays."""
     payment_hash = PaymentHash(sha256(preimage_of(number)))
     return events.OfferHtlc(amount, payment_hash, CltvExpiry(expiry), bytes(1366))
