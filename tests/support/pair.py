@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tests.support.channel_kernel import judge, know
 from wallet.base.bitcoin.chains import REGTEST
 from wallet.base.bitcoin.script import p2wpkh
 from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
@@ -19,7 +20,6 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import (
     KeysId,
     OutPoint,
-    PaymentHash,
     Preimage,
     ShortChannelId,
     Txid,
@@ -27,7 +27,7 @@ from wallet.base.values.ids import (
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
 from wallet.base.wire.message import Message, UnknownMessage, decode, encode
 from wallet.machines.channel import actions, events, opening
-from wallet.machines.channel.state import Channel
+from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.channel.step import step
 from wallet.machines.signing import (
     ChannelKeys,
@@ -75,6 +75,9 @@ class Side:
     records: list[actions.TheirCommitmentSigned] = field(default_factory=list)
     store: Callable[[Channel], Channel] = field(default=lambda channel: channel)
     height: int = START_HEIGHT
+    judging: bool = True
+    judged: int = -1
+    """Number of our last commitment that the kernel engine has seen."""
 
     @property
     def state(self) -> Channel:
@@ -129,6 +132,10 @@ class Side:
                         queue.append(events.ProofChecked(action.number, genuine))
                     else:
                         wishes.append(action)
+        assert not state.revoking, "a batch ended between a signature and its revocation"
+        if self.judging and state.our_number != self.judged and state.phase in LIVING:
+            judge(state, self.signer)
+            self.judged = state.our_number
         self.channel = self.store(state)
         self.perform(tuple(wishes))
         return wishes
@@ -268,7 +275,7 @@ def preimage_of(number: int) -> Preimage:
 
 def offer(number: int, amount: MilliSatoshi = AMOUNT, expiry: int = 500) -> events.OfferHtlc:
     """An HTLC that `preimage_of(number)` pays."""
-    payment_hash = PaymentHash(sha256(preimage_of(number)))
+    payment_hash = know(preimage_of(number))
     return events.OfferHtlc(amount, payment_hash, CltvExpiry(expiry), bytes(1366))
 
 
