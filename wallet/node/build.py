@@ -112,7 +112,7 @@ class Core:
             if task not in kernel:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.chain.close()
+        await self.chain.close()
         await self.store.close()
         if self._tap is not None:
             self._tap.close()

@@ -159,6 +159,8 @@ def open_channel(board: Board, command: OpenChannelTo) -> None:
             f"{command.peer.hex()} is not connected: `leyden connect ID@HOST:PORT` first", 305
         )
     opening.check_peer(peer.features)
+    if command.amount is not None:
+        opening.check_amount(command.amount, peer.features)
     feerate = command.feerate or memory.feerate
     temporary = ChannelId(board.entropy("temporary_channel_id"))
     amount, selection = coin_desk.select_for_channel(board, command.amount, feerate)

@@ -128,7 +128,14 @@ async def feerates(api: Api, args: Args) -> Answer:
     scale = 4 if args[Feerates.STYLE] == "perkb" else 1
     now = rate.per_kw * scale
     floor = FEERATE_FLOOR.per_kw * scale
-    names = ("opening", "mutual_close", "unilateral_close", "unilateral_anchor_close", "penalty")
+    names = (
+        "opening",
+        "mutual_close",
+        "unilateral_close",
+        "unilateral_anchor_close",
+        "penalty",
+        "splice",
+    )
     spread: Answer = dict.fromkeys(names, now)
     spread |= {"min_acceptable": floor, "max_acceptable": now * 10, "floor": floor}
     spread["estimates"] = [
@@ -273,8 +280,6 @@ async def close(api: Api, args: Args) -> Answer:
     after = None if seconds == 0 else 0.0 if seconds == 1 else float(seconds)
     closed = await api.close_channel(channel_id, script, feerate, after)
     return {
-        "tx": closed.tx.encode().hex(),
-        "txid": str(closed.tx.txid),
         "txs": [closed.tx.encode().hex()],
         "txids": [str(closed.tx.txid)],
         "type": closed.kind,

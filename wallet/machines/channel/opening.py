@@ -181,12 +181,7 @@ class OpenRequest:
 
 def check_request(request: OpenRequest, their_features: Features) -> None:
     """Raise `Refused` for what no peer could accept."""
-    if request.amount < MIN_FUNDING:
-        raise Refused(f"a channel of {request.amount} is too small: at least {MIN_FUNDING}", -32602)
-    if request.amount >= LARGE_CHANNEL and not their_features.supports(
-        Feature.OPTION_SUPPORT_LARGE_CHANNEL
-    ):
-        raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
+    check_amount(request.amount, their_features)
     if request.push > request.amount.to_msat():
         raise Refused("push_msat is more than the channel holds", -32602)
     check_peer(their_features)
@@ -199,6 +194,15 @@ def check_request(request: OpenRequest, their_features: Features) -> None:
             f" ({needed_msat.ceil_to_sat()})",
             -32602,
         )
+
+
+def check_amount(amount: Satoshi, their_features: Features) -> None:
+    """Raise `Refused` for a channel too small to be useful, or larger than the peer takes."""
+    if amount < MIN_FUNDING:
+        raise Refused(f"a channel of {amount} is too small: at least {MIN_FUNDING}", -32602)
+    large = their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL)
+    if amount >= LARGE_CHANNEL and not large:
+        raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
 
 
 def check_peer(their_features: Features) -> None:

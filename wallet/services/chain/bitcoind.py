@@ -82,7 +82,7 @@ class CoreError(ServiceFault):
 
 
 class Bitcoind:
-    """The chain backend at one endpoint. An asynchronous context manager; `close` when done."""
+    """The chain backend at one endpoint. `close` it when done."""
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._endpoint = endpoint
@@ -97,10 +97,12 @@ class Bitcoind:
         """Where it is."""
         return self._endpoint
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop the idle connections."""
         while self._idle:
             self._idle.pop().close()
+        # asyncio lets go of a socket one turn of the loop after it was told to.
+        await asyncio.sleep(0)
 
     # What the core asks.
 

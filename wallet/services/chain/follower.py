@@ -146,7 +146,7 @@ class Follower:
         while True:
             best = await self._source.backend_tip()
             self._report(best.tip.height, best.headers)
-            behind = best.catching_up and best.tip.height < self._tip.height
+            behind = False
             if behind or best.tip == self._tip:
                 return self._tip != before
             await self._rewind()

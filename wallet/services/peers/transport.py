@@ -135,6 +135,8 @@ class TcpTransport:
             for task in slow:
                 task.cancel()
             await asyncio.gather(*slow, return_exceptions=True)
+        # asyncio lets go of a socket one turn of the loop after it was told to.
+        await asyncio.sleep(0)
 
     # Connections.
 
