@@ -1,0 +1,107 @@
+"""The town's chain as the demo sees it: Core's JSON-RPC, and a faucet that owns what is mined."""
+
+import base64
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from wallet.base.bitcoin.address import decode_address, encode_address
+from wallet.base.bitcoin.chains import REGTEST
+from wallet.base.bitcoin.script import p2wpkh, p2wpkh_code
+from wallet.base.bitcoin.sighash import script_signature, segwit_v0
+from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
+from wallet.base.crypto.curve import point_of, sign
+from wallet.base.crypto.hashes import sha256
+from wallet.base.errors import ServiceFault
+from wallet.base.values.amounts import Satoshi
+from wallet.base.values.ids import OutPoint, Secret, Txid
+
+MATURITY: Final = 100
+"""Blocks that must follow a mined reward before it can be spent."""
+FAUCET_FEE: Final = 1_000
+
+# Known to everybody and so worth nothing, like every coin of a regtest chain.
+_SECRET: Final = Secret(sha256(b"the faucet of the leyden demo"))
+_KEY: Final = point_of(_SECRET)
+FAUCET_SCRIPT: Final = p2wpkh(_KEY)
+FAUCET_ADDRESS: Final = encode_address(FAUCET_SCRIPT, REGTEST)
+
+
+class ChainClient:
+    """Blocking calls of the chain's JSON-RPC."""
+
+    def __init__(self, url: str, cookie: Path) -> None:
+        where = urlsplit(url)
+        self._connection = http.client.HTTPConnection(
+            where.hostname or "", where.port or 0, timeout=60
+        )
+        credentials = base64.b64encode(cookie.read_bytes()).decode()
+        self._headers = {"Authorization": f"Basic {credentials}"}
+
+    def call(self, method: str, *params: object) -> Any:
+        """The result, amounts in BTC as `Decimal`; raises `ServiceFault`."""
+        body = json.dumps({"id": 1, "method": method, "params": params})
+        try:
+            self._connection.request("POST", "/", body, self._headers)
+            answer = json.loads(self._connection.getresponse().read(), parse_float=Decimal)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._connection.close()
+            raise ServiceFault(f"the chain does not answer {method}: {error}") from None
+        if answer["error"] is not None:
+            raise ServiceFault(f"the chain refused {method}: {answer['error']['message']}")
+        return answer["result"]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    @property
+    def height(self) -> int:
+        """Of the newest block."""
+        return int(self.call("getblockcount"))
+
+    def mine(self, blocks: int) -> int:
+        """Mine blocks to the faucet; the new height."""
+        self.call("generatetoaddress", blocks, FAUCET_ADDRESS)
+        return self.height
+
+    def pay_from_faucet(self, gifts: Mapping[str, int]) -> str:
+        """Send satoshi to addresses in one transaction; its txid. Needs a mature reward."""
+        coin = self._mature_reward()
+        amount = Satoshi(coin["amount_sat"])
+        outputs = [
+            TxOut(Satoshi(sat), decode_address(address, REGTEST)) for address, sat in gifts.items()
+        ]
+        left = amount.sat - sum(gifts.values()) - FAUCET_FEE
+        outputs.append(TxOut(Satoshi(left), FAUCET_SCRIPT))
+        outpoint = OutPoint(Txid.from_display(coin["txid"]), coin["vout"])
+        spent = TxIn(outpoint, b"", SEQUENCE_RBF)
+        unsigned = Transaction(2, (spent,), tuple(outputs))
+        digest = segwit_v0(unsigned, 0, p2wpkh_code(_KEY), amount)
+        witness = (script_signature(sign(_SECRET, digest)), _KEY)
+        tx = replace(unsigned, inputs=(replace(spent, witness=witness),))
+        return str(self.call("sendrawtransaction", tx.encode().hex()))
+
+    def _mature_reward(self) -> dict[str, Any]:
+        found = self.call("listutxos")
+        for coin in found["utxos"]:
+            mature = coin["height"] + MATURITY <= found["height"] + 1
+            if coin["scriptPubKey"] == FAUCET_SCRIPT.hex() and coin["coinbase"] and mature:
+                reward: dict[str, Any] = coin
+                return reward
+        raise ServiceFault("the faucet has no mature reward: mine more blocks")
+
+    def footprint_since(self, height: int) -> tuple[int, int]:
+        """Transactions beside the rewards in the blocks above `height`, and their vbytes."""
+        count = size = 0
+        for at in range(height + 1, self.height + 1):
+            block = self.call("getblock", self.call("getblockhash", at), 2)
+            for tx in block["tx"][1:]:
+                count += 1
+                size += int(tx["vsize"])
+        return count, size
