@@ -64,7 +64,7 @@ def node(chain: ChainServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     daemon.stop()
 
 
-def refused(node: Daemon, method: str, **params: object) -> RpcError:
+def refused(node: Daemon, method: str, **params: Any) -> RpcError:
     with pytest.raises(RpcError) as error:
         node.call(method, **params)
     return error.value

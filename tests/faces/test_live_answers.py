@@ -22,7 +22,7 @@ class Two:
     alice: Daemon
     bob: Daemon
 
-    def ask(self, node: Daemon, method: str, **params: object) -> Any:
+    def ask(self, node: Daemon, method: str, **params: Any) -> Any:
         """A call whose answer is checked against the schema."""
         answer = node.call(method, **params)
         check_answer(method, answer)
@@ -189,7 +189,7 @@ def test_check_and_help_come_from_the_same_table(two: Two) -> None:
 def test_errors_have_core_lightnings_codes_and_a_sentence(
     two: Two, method: str, params: dict[str, object], code: int, words: str
 ) -> None:
-    given = {k: two.bob.node_id if v == "BOB" else v for k, v in params.items()}
+    given: dict[str, Any] = {k: two.bob.node_id if v == "BOB" else v for k, v in params.items()}
     node = two.bob if method in ("invoice", "waitinvoice") else two.alice
     with pytest.raises(RpcError) as refused:
         node.call(method, **given)
@@ -237,7 +237,7 @@ def test_a_forced_close_pays_both_sides_in_the_end(two: Two) -> None:
 
 def _confirmed(two: Two, node: Daemon) -> int:
     outputs = two.ask(node, "listfunds")["outputs"]
-    return sum(o["amount_msat"] for o in outputs if o["status"] == "confirmed") // 1000
+    return sum(int(o["amount_msat"]) for o in outputs if o["status"] == "confirmed") // 1000
 
 
 def test_stop_ends_the_daemon(tmp_path: Path, two: Two) -> None:

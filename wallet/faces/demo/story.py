@@ -143,6 +143,11 @@ class Story:
         _expect(listed["status"] == "paid", f"{payee.name}'s invoice is {listed['status']}")
         proof = answer["payment_preimage"]
         _expect(listed["payment_preimage"] == proof, "payer and payee hold different proofs")
+        # The receipt comes before the last signatures: the shares are final only after those.
+        self._town.wait_until(
+            f"the channel of {payer.name} and {payee.name} is at rest",
+            lambda: not (_channel(payer, payee)["htlcs"] or _channel(payee, payer)["htlcs"]),
+        )
         self._payments += 1
         self._say(
             f"{payer.name} pays {payee.name} {sat:,} sat for “{what}” in {took_ms:.0f} ms;"

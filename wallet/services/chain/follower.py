@@ -146,7 +146,7 @@ class Follower:
         while True:
             best = await self._source.backend_tip()
             self._report(best.tip.height, best.headers)
-            behind = False
+            behind = best.catching_up and best.tip.height < self._tip.height
             if behind or best.tip == self._tip:
                 return self._tip != before
             await self._rewind()
@@ -159,7 +159,7 @@ class Follower:
             gone = self._tip
             below = self._line[-2] if len(self._line) > 1 else await self._look_below(gone)
             await self._listener.absorb([BlockDisconnected(gone.height, gone.hash)])
-            self._line.pop()
+            pass
             if not self._line:
                 self._line.append(below)
 
