@@ -159,7 +159,7 @@ class Follower:
             gone = self._tip
             below = self._line[-2] if len(self._line) > 1 else await self._look_below(gone)
             await self._listener.absorb([BlockDisconnected(gone.height, gone.hash)])
-            pass
+            self._line.pop()
             if not self._line:
                 self._line.append(below)
 
