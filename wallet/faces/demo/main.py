@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _tell(story: Story, report: Report) -> None:
     """Step after step until one fails; fills `report`."""
     for number, (name, title, act) in enumerate(story.steps, 1):
-        _say(f"\n{number:>2}  {name}: {title}")
+        _say(f"\n{number:>2}  {_strong(name)}: {title}")
         begun = time.monotonic()
         try:
             act()
@@ -107,6 +108,13 @@ def _tell(story: Story, report: Report) -> None:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _strong(text: str) -> str:
+    """Bold, where a person looks on."""
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033[1m{text}\033[0m"
 
 
 def _say(text: str) -> None:

@@ -36,7 +36,7 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class MoneyCheck:
-    """What was found. `owners`: satoshi by owner, in the order of the story."""
+    """What was found. `owners`: satoshi by owner, by name."""
 
     mined_sat: int
     found_sat: int
@@ -74,6 +74,7 @@ def check_money(chain: Mapping[str, Any], faucet_script: str, books: Iterable[Bo
             faults.append(f"{owner}: {said:,} msat by their books, {amount:,} sat on the chain")
         owners[owner] = owners.get(owner, 0) + amount
     faults += claims.left_over()
+    owners = dict(sorted(owners.items()))
     return MoneyCheck(chain["subsidies_sat"], sum(owners.values()), owners, tuple(faults))
 
 

@@ -1,0 +1,70 @@
+"""`python -m tests.tools.readme`: write what the code says about itself into README.md.
+
+The table of rooms comes from the folders' docstrings, the sizes from counting lines; a test checks
+that README.md says the same.
+"""
+
+import ast
+import re
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+README: Final = ROOT / "README.md"
+FLOORS: Final = ("faces", "node", "services", "machines", "base")
+"""From top to bottom."""
+
+
+def rooms() -> str:
+    """A table of all folders of the house: what each is for and who may enter."""
+    rows = ["| Folder | What it is for | Who enters |", "|---|---|---|"]
+    for floor in FLOORS:
+        home = ROOT / "wallet" / floor
+        inner = sorted(path.parent for path in home.glob("*/__init__.py"))
+        for folder in (home, *inner):
+            first, entry = _docstring(folder)
+            name = f"**{floor}/**" if folder == home else f"{floor}/{folder.name}/"
+            rows.append(f"| {name} | {first} | {entry} |")
+    return "\n".join(rows)
+
+
+def _docstring(folder: Path) -> tuple[str, str]:
+    """A folder's first sentence, and the line that says who enters."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    lines = (ast.get_docstring(tree) or "").splitlines()
+    return lines[0], lines[2]
+
+
+def size() -> str:
+    """How much code there is, in hundreds of lines, so that it is not stale at each change."""
+    counts = [f"{_lines(ROOT / 'wallet' / floor):,} in `{floor}`" for floor in FLOORS]
+    whole, tests = _lines(ROOT / "wallet"), _lines(ROOT / "tests")
+    return f"About {whole:,} lines ({', '.join(counts)}) and {tests:,} lines of tests."
+
+
+def _lines(folder: Path) -> int:
+    files = [path for path in folder.rglob("*.py") if "node_modules" not in path.parts]
+    return round(sum(len(path.read_bytes().splitlines()) for path in files), -2)
+
+
+BLOCKS: Final = {"rooms": rooms, "size": size}
+
+
+def written(text: str, name: str) -> str:
+    """What stands in README's block `name`."""
+    found = re.search(f"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text, re.DOTALL)
+    if found is None:
+        raise ValueError(f"README.md has no block {name!r}")
+    return found[1]
+
+
+def main() -> None:
+    """Rewrite the blocks."""
+    text = README.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        text = text.replace(written(text, name), block())
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
