@@ -28,11 +28,9 @@ from wallet.base.wire.failures import (
     TemporaryNodeFailure,
     UnknownNextPeer,
 )
-from wallet.machines.payments.incoming import CLAIM_BLOCKS, IncomingHtlc
+from wallet.machines.payments.incoming import CLAIM_BLOCKS, MAX_HTLC_CLTV, IncomingHtlc
 from wallet.machines.step import Context
 
-MAX_HTLC_CLTV: Final = CltvDelta(2016)
-"""BOLT 4 "`max_htlc_cltv` Selection"."""
 OFFER_BLOCKS: Final = CltvDelta(3)
 """An HTLC of ours that ends sooner could be late before the peer has answered it."""
 

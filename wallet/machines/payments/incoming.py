@@ -46,8 +46,8 @@ LATE_BLOCKS: Final = CltvDelta(3)
 """Blocks found while a payment is on its way must not make it fail."""
 MIN_FINAL_CLTV: Final = CltvDelta(24)
 """What our invoices ask for: well over `CLAIM_BLOCKS` + `LATE_BLOCKS`."""
-MAX_FINAL_CLTV: Final = CltvDelta(2016)
-"""No payer would lock money for longer (BOLT 4 `max_htlc_cltv`)."""
+MAX_HTLC_CLTV: Final = CltvDelta(2016)
+"""BOLT 4 "`max_htlc_cltv` Selection": nobody holds money for longer."""
 WEEK: Final = 604_800
 """Core Lightning's default expiry, in seconds."""
 MAX_EXPIRY: Final = (1 << 32) - 1
@@ -103,10 +103,10 @@ def _check_request(request: InvoiceRequest) -> None:
         )
     if not 0 < request.expiry_seconds <= MAX_EXPIRY:
         raise Refused(f"An invoice lives from 1 to {MAX_EXPIRY:,} seconds.", -32602)
-    if not CLAIM_BLOCKS <= request.min_final_cltv <= MAX_FINAL_CLTV:
+    if not CLAIM_BLOCKS <= request.min_final_cltv <= MAX_HTLC_CLTV:
         raise Refused(
             f"A final expiry of {request.min_final_cltv.blocks} blocks is not safe. From "
-            f"{CLAIM_BLOCKS.blocks} to {MAX_FINAL_CLTV.blocks} blocks are possible.",
+            f"{CLAIM_BLOCKS.blocks} to {MAX_HTLC_CLTV.blocks} blocks are possible.",
             -32602,
         )
     size = len(request.description.encode())

@@ -24,6 +24,7 @@ from wallet.base.wire.failures import BADONION, UnknownFailure, bad_onion
 from wallet.machines.channel.events import OfferHtlc
 from wallet.machines.channel.state import Failed, Malformed
 from wallet.machines.payments import explain
+from wallet.machines.payments.incoming import MAX_HTLC_CLTV
 from wallet.machines.payments.records import Part, PartFailure, Payment, PaymentStatus
 from wallet.machines.step import Context
 
@@ -31,8 +32,6 @@ MAX_PARTS: Final = 3
 """Tries of one payment."""
 LEEWAY: Final = CltvDelta(3)
 """The payee may have seen blocks that we have not, and more may come on the way."""
-MAX_FINAL_CLTV: Final = CltvDelta(2016)
-"""BOLT 4 `max_htlc_cltv`: nobody holds money for longer."""
 
 _PARAMS: Final = -32602
 _HASH_USED: Final = 201
@@ -126,10 +125,10 @@ def _check_invoice(request: PayRequest, ctx: Context, our_id: NodeId) -> None:
             "Pay without a description, or ask the payee for the exact text.",
             _PARAMS,
         )
-    if invoice.min_final_cltv + LEEWAY > MAX_FINAL_CLTV:
+    if invoice.min_final_cltv + LEEWAY > MAX_HTLC_CLTV:
         raise Refused(
             f"This invoice asks to lock your money for {invoice.min_final_cltv.blocks} blocks, and "
-            f"no node takes more than {MAX_FINAL_CLTV.blocks}. Ask for one with a nearer expiry.",
+            f"no node takes more than {MAX_HTLC_CLTV.blocks}. Ask for one with a nearer expiry.",
             _TOO_LONG,
         )
 
