@@ -12,7 +12,7 @@ from tests.support.channel_kernel import judge, know
 from wallet.base.bitcoin.chains import REGTEST
 from wallet.base.bitcoin.script import p2wpkh
 from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
-from wallet.base.crypto.curve import point_of
+from wallet.base.crypto.curve import is_secret, point_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvExpiry
@@ -128,7 +128,7 @@ class Side:
                     elif isinstance(action, actions.CheckProof):
                         point = DerivePoint(self.keys_id, action.number)
                         (ours,) = self.signer.answer([point])
-                        genuine = ours == point_of(action.shown)
+                        genuine = is_secret(action.shown) and ours == point_of(action.shown)
                         queue.append(events.ProofChecked(action.number, genuine))
                     else:
                         wishes.append(action)
@@ -210,13 +210,18 @@ def _take(side: Side) -> Message:
     return message
 
 
-def open_pair(push: MilliSatoshi = NO_PUSH) -> Pair:
+def open_pair(
+    push: MilliSatoshi = NO_PUSH,
+    alices: opening.Policy | None = None,
+    bobs: opening.Policy | None = None,
+) -> Pair:
     """Walk the open up to `funding_signed`; nothing is mined yet."""
     alice, bob = make_side("alice"), make_side("bob")
+    alices, bobs = alices or policy(), bobs or policy()
     request = opening.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
     started = opening.open_channel(
         request,
-        policy(),
+        alices,
         alice.keys_id,
         7,
         alice.keys(),
@@ -230,7 +235,7 @@ def open_pair(push: MilliSatoshi = NO_PUSH) -> Pair:
     accepted = opening.accept_channel(
         proposed,
         alice.signer.node_id,
-        policy(),
+        bobs,
         bob.keys_id,
         7,
         bob.keys(),
@@ -260,9 +265,13 @@ def open_pair(push: MilliSatoshi = NO_PUSH) -> Pair:
     return Pair(alice, bob)
 
 
-def ready_pair(push: MilliSatoshi = PUSH) -> Pair:
+def ready_pair(
+    push: MilliSatoshi = PUSH,
+    alices: opening.Policy | None = None,
+    bobs: opening.Policy | None = None,
+) -> Pair:
     """Both may send: by default Alice has 600,000 sat and Bob 400,000."""
-    pair = open_pair(push)
+    pair = open_pair(push, alices, bobs)
     pair.mine(START_HEIGHT + 1)
     pair.settle()
     return pair

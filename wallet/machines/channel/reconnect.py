@@ -75,6 +75,9 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
         raise PeerFault(Severity.FAIL_CHANNEL, "next_commitment_number is 0")
     if message.next_revocation_number > channel.our_number:
         number = message.next_revocation_number - 1
+        if number > LAST_INDEX:
+            # A u64 on the wire: there is no such commitment, and no secret to compare with.
+            raise _unknown_future(channel, message.next_revocation_number)
         return Step(channel, (CheckProof(number, message.your_last_per_commitment_secret),))
     revocation = _missed_revocation(channel, message)
     commitment = _missed_commitment(channel, message)
@@ -88,7 +91,9 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
     # received: MUST retransmit `channel_ready`.
     if message.next_commitment_number == 1 and channel.our_number == 0 and channel.ready_sent:
         actions.append(channel_ready(channel))
-    return Step(live, (*actions, *missed, *_uncommitted(live), *resend_shutdown(live)))
+    # BOLT 2: if there are updates pending on the receiving node's commitment transaction: MUST NOT
+    # send a `shutdown`.  What we said after it (removals) is said after it again.
+    return Step(live, (*actions, *missed, *resend_shutdown(live), *_uncommitted(live)))
 
 
 def _missed_revocation(channel: Channel, message: ChannelReestablish) -> tuple[Action, ...]:
@@ -132,25 +137,26 @@ def _uncommitted(channel: Channel) -> tuple[Action, ...]:
 
 
 def _said(channel: Channel, adding: Stage, removing: Stage) -> tuple[Action, ...]:
+    """Updates in an order that the peer can accept, whatever the order in which they were made.
+
+    A removal only frees limits.  A lower fee rate may have made room for an addition, and a higher
+    one was checked with the additions: so the fee goes before them.
+    """
     rows = channel.htlcs.values()
     added = sorted((h for h in rows if h.stage is adding), key=lambda h: h.key.id)
     removed = [h for h in rows if h.stage is removing]
     fees = [f for f in channel.fees if f.stage is adding]
     return (
-        *(Send(addition(channel, h)) for h in added),
         *(Send(removal_message(channel, h)) for h in removed),
         *(Send(UpdateFee(channel.id, f.feerate)) for f in fees),
+        *(Send(addition(channel, h)) for h in added),
     )
 
 
 def proof_checked(channel: Channel, event: ProofChecked, now: int) -> ChannelStep:
     """The peer claims to know more of our past than we do; the signer says whether it is true."""
     if not event.genuine:
-        raise PeerFault(
-            Severity.FAIL_CHANNEL,
-            f"next_revocation_number is {event.number + 1}, we have revoked {channel.our_number},"
-            " and your_last_per_commitment_secret is not ours",
-        )
+        raise _unknown_future(channel, event.number + 1)
     # BOLT 2: MUST NOT broadcast its commitment transaction. SHOULD send an `error` to request the
     # peer to fail the channel.  Our commitment is revoked: broadcasting it would lose everything.
     reason = "our data is older than yours: please close this channel with your latest commitment"
@@ -161,3 +167,11 @@ def proof_checked(channel: Channel, event: ProofChecked, now: int) -> ChannelSte
         "Our copy of this channel is old; only the peer can close it safely",
     )
     return Step(after, (Send(Error(channel.id, reason.encode())),))
+
+
+def _unknown_future(channel: Channel, claimed: int) -> PeerFault:
+    return PeerFault(
+        Severity.FAIL_CHANNEL,
+        f"next_revocation_number is {claimed}, we have revoked {channel.our_number},"
+        " and your_last_per_commitment_secret is not ours",
+    )
