@@ -1,0 +1,161 @@
+"""`leyden demo`, as scripts see it: what it prints, its exit code, and what it leaves running."""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wallet.base.errors import ServiceFault
+from wallet.faces.demo import main
+from wallet.faces.demo.town import Town
+
+STEPS = [
+    "chain",
+    "nodes",
+    "fund",
+    "connect",
+    "open",
+    "pay",
+    "receive",
+    "refuse",
+    "crash",
+    "close",
+    "money check",
+]
+
+
+def start(directory: Path, *words: str) -> subprocess.Popen[str]:
+    """The demo, as a process of a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "wallet", "demo", "--dir", str(directory), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def holders(directory: Path) -> list[str]:
+    """Programs that still run with `directory` in their command line."""
+    processes = Path("/proc")
+    if (processes / "self").exists():  # Linux, where `ps` may be missing.
+        lines = []
+        for path in processes.glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                lines.append(path.read_text().replace("\0", " "))
+    else:
+        done = subprocess.run(["ps", "-Aww", "-o", "args="], capture_output=True, text=True)
+        lines = done.stdout.splitlines()
+    return [line for line in lines if str(directory) in line]
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"the demo ended before it said {text!r}")
+
+
+def test_the_story_holds(tmp_path: Path) -> None:
+    process = start(tmp_path, "--headless", "--json")
+    out, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    report: dict[str, Any] = json.loads(out)
+    assert list(report) == ["ok", "seconds", "steps", "money_check", "footprint"]
+    assert report["ok"] is True
+    assert [step["name"] for step in report["steps"]] == STEPS
+    assert all(step["ok"] and list(step) == ["name", "ok", "seconds"] for step in report["steps"])
+    money = report["money_check"]
+    assert money["ok"] is True
+    assert money["mined_sat"] == money["found_sat"] > 100 * 50 * 100_000_000
+    # Four payments; two fundings and a close.
+    assert report["footprint"].keys() == {"payments", "chain_transactions", "vbytes"}
+    assert (report["footprint"]["payments"], report["footprint"]["chain_transactions"]) == (4, 3)
+    assert 400 < report["footprint"]["vbytes"] < 600
+    assert "Every step held and every satoshi is accounted for" in told
+    assert "Traceback" not in told
+    assert "\033" not in told
+    assert holders(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted__everything_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, "--headless", "--json")
+    wait_for_line(process, " 3  fund")
+    process.send_signal(number)
+    out, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    report = json.loads(out)
+    assert report["ok"] is False
+    assert "Traceback" not in told
+    assert holders(tmp_path) == []
+
+
+def test_killed__everything_is_stopped(tmp_path: Path) -> None:
+    process = start(tmp_path, "--headless")
+    wait_for_line(process, " 3  fund")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while (left := holders(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def test_one_demo_for_a_directory(tmp_path: Path) -> None:
+    with Town(tmp_path / "demo"):
+        process = start(tmp_path, "--headless", "--json")
+        out, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told.startswith("leyden demo: another demo is running in ")
+    assert json.loads(out)["ok"] is False
+
+
+def test_what_no_demo_made_is_not_deleted(tmp_path: Path) -> None:
+    home = tmp_path / "demo"
+    home.mkdir()
+    (home / "letters").write_text("dear")
+    (home / "bob").mkdir()
+    process = start(tmp_path, "--headless")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "holds 'letters', which no demo made" in told
+    assert {entry.name for entry in home.iterdir()} == {"letters", "bob"}
+
+
+def test_actions_that_do_not_exist_yet(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    args = argparse.Namespace(action="up", arguments=[], dir=tmp_path, json=False)
+    assert main.run(args) == 3
+    assert "no action 'up' yet" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_fails_is_told_and_ends_the_story(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(_town: Town) -> None:
+        raise ServiceFault("the chain did not start: no room")
+
+    monkeypatch.setattr(Town, "start_chain", fails)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        args = argparse.Namespace(action="", arguments=[], dir=tmp_path, json=True)
+        assert main.run(args) == 1
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    out, told = capsys.readouterr()
+    report = json.loads(out)
+    assert report["ok"] is False
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == [("chain", False)]
+    assert "This did not hold." in told
+    assert "no room" in told

@@ -1,0 +1,116 @@
+"""The money check: it finds coins without an owner, with two, and owners without coins."""
+
+from typing import Any
+
+import pytest
+
+from wallet.faces.demo.money import Books, MoneyCheck, check_money
+
+FAUCET = "0014" + "fa" * 20
+OTHER = "0014" + "0b" * 20
+FUNDING = "0020" + "0c" * 32
+
+Rows = list[dict[str, Any]]
+
+
+def coin(txid: str, vout: int, sat: int, script: str = OTHER) -> dict[str, Any]:
+    return {"txid": txid, "vout": vout, "amount_sat": sat, "scriptPubKey": script}
+
+
+def output(txid: str, vout: int, msat: int, status: str = "confirmed") -> dict[str, Any]:
+    return {"txid": txid, "output": vout, "amount_msat": msat, "status": status}
+
+
+def channel(txid: str, vout: int, to_us_msat: int, state: str = "CHANNELD_NORMAL") -> Any:
+    return {"funding_txid": txid, "funding_outnum": vout, "to_us_msat": to_us_msat, "state": state}
+
+
+def check(utxos: Rows, *books: Books, mined: int = 6_000) -> MoneyCheck:
+    return check_money({"utxos": utxos, "subsidies_sat": mined}, FAUCET, books)
+
+
+COINS = [
+    coin("aa", 0, 1_000, FAUCET),
+    coin("aa", 1, 2_000),
+    coin("bb", 0, 3_000, FUNDING),
+]
+ALICE = Books("alice", [output("aa", 1, 2_000_000)], [channel("bb", 0, 1_999_999)])
+BOB = Books("bob", [], [channel("bb", 0, 1_000_001)])
+
+
+def test_every_coin_has_one_owner() -> None:
+    found = check(COINS, ALICE, BOB)
+    assert found.ok
+    assert found.faults == ()
+    assert found.found_sat == found.mined_sat == 6_000
+    assert found.owners == {
+        "alice's wallet": 2_000,
+        "the channel of alice and bob": 3_000,
+        "the faucet": 1_000,
+    }
+
+
+def test_spent_outputs_and_ended_channels_claim_nothing() -> None:
+    ended = [
+        channel("99", 0, 5, state)
+        for state in ("CLOSINGD_COMPLETE", "ONCHAIN", "AWAITING_UNILATERAL")
+    ]
+    alice = Books("alice", [*ALICE.outputs, output("88", 0, 7, "spent")], [*ALICE.channels, *ended])
+    assert check(COINS, alice, BOB).ok
+
+
+def test_a_closing_channel_owns_its_coin_until_it_is_spent() -> None:
+    sides = [
+        Books(b.name, b.outputs, [{**b.channels[0], "state": "CLOSINGD_COMPLETE"}])
+        for b in (ALICE, BOB)
+    ]
+    assert check(COINS, *sides).ok
+
+
+@pytest.mark.parametrize(
+    ("coins", "books", "fault"),
+    [
+        ([*COINS, coin("cc", 0, 0)], (ALICE, BOB), "cc…:0 with 0 sat belongs to nobody"),
+        (
+            COINS,
+            (ALICE, Books("bob", ALICE.outputs, BOB.channels)),
+            "aa…:1 with 2,000 sat belongs to alice's wallet and bob's wallet",
+        ),
+        (
+            [coin("aa", 1, 2_000, FAUCET), *COINS[:1], *COINS[2:]],
+            (ALICE, BOB),
+            "aa…:1 with 2,000 sat belongs to alice's wallet and the faucet",
+        ),
+        (
+            COINS,
+            (Books("alice", [output("aa", 1, 2_500_000)], ALICE.channels), BOB),
+            "alice's wallet: 2,500,000 msat by their books, 2,000 sat on the chain",
+        ),
+        (
+            COINS,
+            (ALICE, Books("bob", [], [channel("bb", 0, 1_000_002)])),
+            "the channel of alice and bob: 3,000,001 msat by their books, 3,000 sat on the chain",
+        ),
+        (COINS, (ALICE,), "the channel of alice: 0 msat by their books, 3,000 sat on the chain"),
+        (
+            COINS,
+            (ALICE, Books("bob", [output("dd", 4, 1)], BOB.channels)),
+            "bob's wallet counts dd…:4, which the chain lacks",
+        ),
+        (
+            COINS[:2],
+            (ALICE, BOB),
+            "the channel of alice and bob counts bb…:0, which the chain lacks",
+        ),
+    ],
+)
+def test_faults(coins: Rows, books: tuple[Books, ...], fault: str) -> None:
+    found = check(coins, *books)
+    assert not found.ok
+    assert found.faults == (fault,)
+
+
+def test_coins_fewer_than_mined() -> None:
+    found = check(COINS, ALICE, BOB, mined=6_001)
+    assert found.faults == ()
+    assert not found.ok
