@@ -162,7 +162,9 @@ class ModelChain:
         await self._trouble()
         return self.known[block].header.previous if block in self.known else None
 
-    async def wait_for_block(self, seconds: float) -> None:
+    async def wait_for_block(self, seconds: float, tip: BlockHash) -> None:
+        if self.tip.hash != tip:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._bell.wait()

@@ -34,7 +34,6 @@ from wallet.node.events import (
     NodeEvent,
     OpenChannelTo,
     PayInvoice,
-    SetFeerate,
     Ticket,
 )
 from wallet.node.memory import Memory
@@ -147,10 +146,12 @@ class Api:
             raise Refused("the chain backend has not answered yet; try again in a moment", 304)
         if status.problem:
             raise Refused(f"the chain backend is away: {status.problem}", NOT_READY)
-        if not status.synced:
+        # The status is told after the blocks: what memory has absorbed already counts.
+        seen = self.core.kernel.board.memory.height
+        if seen < max(status.backend_height, status.headers):
             raise Refused(
-                f"still reading the chain: block {status.followed.height.height} of"
-                f" {status.backend_height.height}; try again in a moment",
+                f"still reading the chain: block {seen.height} of"
+                f" {max(status.backend_height, status.headers).height}; try again in a moment",
                 304,
             )
 
@@ -228,10 +229,6 @@ class Api:
         return await self._ask(
             lambda t: CloseChannel(t, channel_id, None, None, True), ChannelClosed
         )
-
-    async def set_feerate(self, channel_id: ChannelId, feerate: FeeratePerKw) -> None:
-        """Propose another commitment fee rate. Raises `Refused`."""
-        await self.core.kernel.command(lambda t: SetFeerate(t, channel_id, feerate))
 
     async def create_invoice(
         self, request: InvoiceRequest, preimage: Preimage | None

@@ -4,6 +4,9 @@ Every funding output is watched from its first day.  Reorganisations and restart
 inputs: whatever a block told a channel, its disconnection takes back.
 """
 
+from contextlib import suppress
+from typing import Final
+
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.ids import ChannelId, OutPoint
@@ -19,6 +22,9 @@ from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged
 from wallet.node.memory import genesis_ref
 from wallet.node.work import Notice
+
+FEERATE_SLACK: Final = 1.25
+"""With anchors a commitment's fee only has to enter a mempool: small changes are left alone."""
 
 
 def block_connected(board: Board, event: BlockConnected) -> None:
@@ -97,8 +103,15 @@ def _new_tip(board: Board) -> None:
 
 
 def feerate_changed(board: Board, event: FeerateChanged) -> None:
-    """The backend estimates another fee rate."""
+    """The backend estimates another fee rate: commitments that we pay for follow it."""
     board.memory.feerate = event.feerate
+    for channel in list(board.memory.channels.values()):
+        now, wanted = channel.fees[-1].feerate.per_kw, event.feerate.per_kw
+        near = now <= wanted * FEERATE_SLACK and wanted <= now * FEERATE_SLACK
+        if channel.terms.we_opened and channel.phase is Phase.READY and not near:
+            # One that cannot take it now (peer away, balance low) is asked at the next change.
+            with suppress(Refused):
+                board.run(channel.id, events.ChangeFeerate(event.feerate))
 
 
 # --- what we gave to the chain ------------------------------------------------------------------

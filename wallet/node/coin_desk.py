@@ -42,8 +42,12 @@ def new_address(board: Board, command: NewAddress) -> None:
 
 
 def close_script(board: Board) -> bytes:
-    """Where a channel's money goes when it closes: P2WPKH, which every peer accepts (BOLT 2)."""
-    return _fresh(board, coins.P2WPKH)
+    """Where a channel's money goes when it closes: P2WPKH, which every peer accepts (BOLT 2).
+
+    The same until it is paid: a peer that opens and hangs up must not use addresses up, or a
+    restore from the phrase would one day not look far enough.
+    """
+    return coins.change_script(board.memory.wallet, coins.P2WPKH)
 
 
 def _fresh(board: Board, purpose: int) -> bytes:

@@ -117,18 +117,7 @@ class PayInvoice:
     request: PayRequest
 
 
-@dataclass(frozen=True, slots=True)
-class SetFeerate:
-    """Propose another commitment fee rate on a channel that we opened."""
-
-    ticket: Ticket
-    channel_id: ChannelId
-    feerate: FeeratePerKw
-
-
-Command: TypeAlias = (
-    NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice | SetFeerate
-)
+Command: TypeAlias = NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice
 NodeEvent: TypeAlias = (
     PeerUp
     | PeerDown

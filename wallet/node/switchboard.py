@@ -4,7 +4,6 @@ from typing import assert_never
 
 from wallet.base.errors import Refused
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected
-from wallet.machines.channel import events as channel_events
 from wallet.node import chain_desk, coin_desk, payment_desk, peer_desk
 from wallet.node.board import Board
 from wallet.node.events import (
@@ -20,7 +19,6 @@ from wallet.node.events import (
     PeerDown,
     PeerSaid,
     PeerUp,
-    SetFeerate,
 )
 
 
@@ -41,14 +39,7 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.feerate_changed(board, event)
         case BroadcastDone():
             chain_desk.broadcast_done(board, event)
-        case (
-            NewAddress()
-            | OpenChannelTo()
-            | CloseChannel()
-            | CreateInvoice()
-            | PayInvoice()
-            | SetFeerate()
-        ):
+        case NewAddress() | OpenChannelTo() | CloseChannel() | CreateInvoice() | PayInvoice():
             try:
                 _command(board, event)
             except Refused as refused:
@@ -69,9 +60,5 @@ def _command(board: Board, command: Command) -> None:
             payment_desk.create_invoice(board, command)
         case PayInvoice():
             payment_desk.pay(board, command)
-        case SetFeerate():
-            channel = board.memory.channel(command.channel_id)
-            board.run(channel.id, channel_events.ChangeFeerate(command.feerate))
-            board.work.reply(command.ticket, None)
         case _:
             assert_never(command)

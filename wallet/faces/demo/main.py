@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Final
 
-from wallet.base.errors import Refused, WalletError
+from wallet.base.errors import WalletError
 from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.output import safe_text
 from wallet.faces.demo.story import Story
 from wallet.faces.demo.town import Town
+from wallet.faces.rpc.client import Interrupted
 
 _WIDTH: Final = 88
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             _say(f"A Lightning network on this machine, in {town.directory}")
             _tell(Story(town, _say_indented), report)
         code = Exit.DONE if report.ok else Exit.REFUSED
-    except Refused as error:
+    except WalletError as error:
         _say(f"leyden demo: {error}")
     except KeyboardInterrupt:
         report.ok = False
@@ -84,7 +85,11 @@ def _tell(story: Story, report: Report) -> None:
         try:
             act()
             fault = None
-        except (WalletError, KeyError, OSError) as error:
+        except Interrupted:
+            # The socket's client says so when Ctrl-C came while it waited for an answer.
+            raise KeyboardInterrupt from None
+        except Exception as error:
+            # Whatever it is, scripts read it in `steps`; a traceback would take the report along.
             fault = f"{type(error).__name__}: {error}"
         seconds = round(time.monotonic() - begun, 3)
         report.steps.append(StepReport(name, fault is None, seconds))

@@ -4,6 +4,7 @@ A program runs in a session of its own, so that Ctrl-C reaches only the demo, wh
 them in order.  Should the demo be killed, the keeper stops them.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -64,7 +65,9 @@ class Keeper:
     def note(self, sign: str, pid: int) -> None:
         """Tell it that a program runs (`+`) or has ended (`-`)."""
         if self._process.stdin is not None:
-            os.write(self._process.stdin.fileno(), f"{sign}{pid}\n".encode())
+            # Should it be gone itself, the town still runs and is still stopped in order.
+            with contextlib.suppress(OSError):
+                os.write(self._process.stdin.fileno(), f"{sign}{pid}\n".encode())
 
     def dismiss(self) -> None:
         """Let it go: it stops what still runs."""

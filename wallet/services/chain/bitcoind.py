@@ -58,7 +58,8 @@ class Method(StrEnum):
     SENDRAWTRANSACTION = "sendrawtransaction"
 
 
-_UNKNOWN_METHOD: Final = -32601
+_CANNOT_WAIT: Final = (-32601, -32602, -1, -8)
+"""Unknown method, or one that knows no `current_tip`."""
 _NOT_FOUND: Final = -5
 _OUT_OF_RANGE: Final = -8
 _UNDECODABLE: Final = -22
@@ -161,24 +162,25 @@ class Bitcoind:
             blocks.append(block)
         return blocks
 
-    async def wait_for_block(self, seconds: float) -> None:
-        """Return when the tip changes, or after `seconds`; a backend that cannot wait is polled."""
+    async def wait_for_block(self, seconds: float, tip: BlockHash) -> None:
+        """Return when the tip is another than `tip`, or after `seconds`.
+
+        Core takes `current_tip` since version 29; a backend that does not is polled.
+        """
         if self._can_wait:
             try:
-                await self._call(
-                    Method.WAITFORNEWBLOCK, (int(seconds * 1000),), extra_seconds=seconds
-                )
+                params = (int(seconds * 1000), _shown(tip))
+                await self._call(Method.WAITFORNEWBLOCK, params, extra_seconds=seconds)
             except CoreError as error:
-                if error.code != _UNKNOWN_METHOD:
+                if error.code not in _CANNOT_WAIT:
                     raise
                 self._can_wait = False
             else:
                 return
-        first = await self._ask(Method.GETBESTBLOCKHASH, (), as_hash)
         for _ in range(math.ceil(seconds / _POLL_SECONDS)):
-            await asyncio.sleep(_POLL_SECONDS)
-            if await self._ask(Method.GETBESTBLOCKHASH, (), as_hash) != first:
+            if await self._ask(Method.GETBESTBLOCKHASH, (), as_hash) != tip:
                 return
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
         """What confirms within `target` blocks: Core's estimate, else what its mempool demands.

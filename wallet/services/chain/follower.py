@@ -4,14 +4,12 @@ Rule 1: the listener hears what chain_events.py promises, whatever the backend d
 reorganise, restart, vanish, answer nonsense.
 Rule 2: the follower stores nothing. It starts from the blocks that its caller remembers; what the
 listener has absorbed is its caller's to store.
-Rule 3: a wait for the next block is begun before the last look at the tip, so that no block is
-missed between the two.
+Rule 3: a wait names the tip that we know, so that a block that came since our last look ends it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
@@ -57,8 +55,8 @@ class BlockSource(Protocol):
     async def parent_of(self, block: BlockHash) -> BlockHash | None:
         """The block before `block`."""
 
-    async def wait_for_block(self, seconds: float) -> None:
-        """Return when the tip changes, or after `seconds`."""
+    async def wait_for_block(self, seconds: float, tip: BlockHash) -> None:
+        """Return when the tip is another than `tip`, or after `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,7 @@ class Follower:
         self._pace = pace
         self._line: deque[BlockRef] = deque(maxlen=REMEMBERED)
         self._batch = 1
+        self._backend_tip = BlockHash(chain.chain_hash)
         self._status: ChainStatus | None = None
 
     async def run(self, recent: Sequence[BlockRef]) -> NoReturn:
@@ -119,22 +118,9 @@ class Follower:
 
     async def _follow_once(self) -> None:
         """Catch up with the tip, then wait for the next block."""
-        async with self._waiting() as waiting:
-            if not await self._catch_up():
-                await asyncio.sleep(self._pace.idle)
-            await waiting
-
-    @asynccontextmanager
-    async def _waiting(self) -> AsyncIterator["asyncio.Task[None]"]:
-        waiting = asyncio.create_task(self._source.wait_for_block(self._pace.wait))
-        try:
-            yield waiting
-        finally:
-            waiting.cancel()
-            await asyncio.wait((waiting,))
-            if not waiting.cancelled():
-                # Looked at, or asyncio would report it as never retrieved.
-                waiting.exception()
+        if not await self._catch_up():
+            await asyncio.sleep(self._pace.idle)
+        await self._source.wait_for_block(self._pace.wait, self._backend_tip)
 
     async def _catch_up(self) -> bool:
         """Hand on all there is; whether that was anything.
@@ -145,6 +131,7 @@ class Follower:
         before = self._tip
         while True:
             best = await self._source.backend_tip()
+            self._backend_tip = best.tip.hash
             self._report(best.tip.height, best.headers)
             behind = best.catching_up and best.tip.height < self._tip.height
             if behind or best.tip == self._tip:
