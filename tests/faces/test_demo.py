@@ -16,6 +16,7 @@ import pytest
 from wallet.base.errors import ServiceFault
 from wallet.faces.demo import main
 from wallet.faces.demo.town import Town
+from wallet.faces.rpc.client import Interrupted
 
 STEPS = [
     "chain",
@@ -44,18 +45,24 @@ def start(directory: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def holders(directory: Path) -> list[str]:
-    """Programs that still run with `directory` in their command line."""
+def programs(directory: Path) -> list[tuple[int, str]]:
+    """Number and command line of the programs that still run with `directory` in the latter."""
     processes = Path("/proc")
+    found: list[tuple[int, str]] = []
     if (processes / "self").exists():  # Linux, where `ps` may be missing.
-        lines = []
         for path in processes.glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
-                lines.append(path.read_text().replace("\0", " "))
+                found.append((int(path.parent.name), path.read_text().replace("\0", " ")))
     else:
-        done = subprocess.run(["ps", "-Aww", "-o", "args="], capture_output=True, text=True)
-        lines = done.stdout.splitlines()
-    return [line for line in lines if str(directory) in line]
+        done = subprocess.run(["ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True)
+        rows = [line.strip().partition(" ") for line in done.stdout.splitlines()]
+        found = [(int(pid), line) for pid, _, line in rows]
+    return [(pid, line) for pid, line in found if str(directory) in line]
+
+
+def holders(directory: Path) -> list[str]:
+    """Command lines of the programs that still run."""
+    return [line for _, line in programs(directory)]
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
@@ -140,22 +147,51 @@ def test_actions_that_do_not_exist_yet(capsys: pytest.CaptureFixture[str], tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "steps", "words"),
+    [
+        (ServiceFault("the chain did not start: no room"), 1, [("chain", False)], "no room"),
+        # Not foreseen, and still no traceback: scripts read `steps`.
+        (IndexError("no such row"), 1, [("chain", False)], "IndexError: no such row"),
+        # Ctrl-C while a node was asked: the socket's client says so in its own way.
+        (Interrupted("detached"), 130, [], "Stopped; nothing of the town is running"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
 def test_a_step_that_fails_is_told_and_ends_the_story(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    fault: Exception,
+    code: int,
+    steps: list[tuple[str, bool]],
+    words: str,
 ) -> None:
     def fails(_town: Town) -> None:
-        raise ServiceFault("the chain did not start: no room")
+        raise fault
 
     monkeypatch.setattr(Town, "start_chain", fails)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         args = argparse.Namespace(action="", arguments=[], dir=tmp_path, json=True)
-        assert main.run(args) == 1
+        assert main.run(args) == code
     finally:
         signal.signal(signal.SIGTERM, handler)
     out, told = capsys.readouterr()
     report = json.loads(out)
     assert report["ok"] is False
-    assert [(step["name"], step["ok"]) for step in report["steps"]] == [("chain", False)]
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == steps
+    assert words in told
+
+
+def test_a_program_dies__its_step_fails(tmp_path: Path) -> None:
+    process = start(tmp_path, "--headless", "--json")
+    wait_for_line(process, " 5  open")
+    [victim] = [pid for pid, line in programs(tmp_path) if " regtest " in line]
+    os.kill(victim, signal.SIGKILL)
+    out, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert json.loads(out)["steps"][-1]["ok"] is False
     assert "This did not hold." in told
-    assert "no room" in told
+    assert "Traceback" not in told
+    assert holders(tmp_path) == []
