@@ -16,6 +16,7 @@ from wallet.machines.channel import actions, events
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase
 from wallet.machines.payments import forwarding, incoming, outgoing
+from wallet.machines.payments.outgoing import MAX_PARTS
 from wallet.machines.payments.records import Payment, PaymentStatus
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
 from wallet.node.answers import InvoiceCreated, PaymentDone
@@ -133,6 +134,11 @@ def pay(board: Board, command: PayInvoice) -> None:
     memory = board.memory
     payment_hash = command.request.invoice.payment_hash
     prior = [p for key, p in memory.payments.items() if key[0] == payment_hash]
+    for paid in prior:
+        # Before any check: the same call gives the same receipt for ever, expired or not.
+        if paid.status is PaymentStatus.COMPLETE and paid.bolt11 == command.request.bolt11:
+            board.work.reply(command.ticket, PaymentDone(paid))
+            return
     payment = outgoing.start(
         command.request,
         ctx=board.ctx,
@@ -177,24 +183,28 @@ def _obstacle(channel: Channel) -> str | None:
 
 
 def _attempt(board: Board, key: PaymentKey, payment: Payment) -> None:
-    """Offer the payment on the best channel; each refusal rules one channel out."""
+    """Offer the payment on the best channel; a channel that refuses is not asked first again."""
     memory = board.memory
-    tries = 1 + len(_candidates(board, payment))
-    for number in range(tries):
+    while True:
         try:
             candidate = outgoing.choose(payment, _candidates(board, payment))
-            session_key = Secret(board.entropy(f"session {len(payment.parts)} {number}"))
+            session_key = Secret(board.entropy(f"session {key[0].hex()} {len(payment.parts)}"))
             tried, offer = outgoing.attempt(payment, candidate, session_key, board.ctx)
-            htlc = _offer(board, candidate.channel_id, offer)
         except Refused as refused:
-            if number + 1 < tries:
-                continue
             _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
             return
         part = tried.parts[-1]
-        payment = outgoing.offered(tried, part.partid, htlc.key.id)
+        try:
+            htlc = _offer(board, candidate.channel_id, offer)
+        except Refused as refused:
+            # Every refusal leaves a part, and parts are few: this ends.
+            payment = outgoing.not_offered(tried, part.partid, refused, board.ctx.now)
+            if payment.status is not PaymentStatus.PENDING or len(payment.parts) >= MAX_PARTS:
+                _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
+                return
+            continue
         memory.htlc_payments[candidate.channel_id, htlc.key.id] = (key, part.partid)
-        _store(board, key, payment)
+        _store(board, key, outgoing.offered(tried, part.partid, htlc.key.id))
         return
 
 
