@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from wallet.base.bitcoin.chains import Chain
 from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import ChannelId, NodeId, Preimage
 from wallet.machines.chain_events import ChainStatus
 from wallet.machines.payments.incoming import InvoiceRequest
@@ -139,6 +140,10 @@ class Api:
         """Unix time."""
         return int(self.core.clock.now())
 
+    async def estimate(self, target: CltvDelta) -> FeeratePerKw:
+        """What confirms within `target` blocks. Raises `ServiceFault` when nobody can say."""
+        return await self.core.chain.feerate(target)
+
     def check_synced(self) -> None:
         """Raise `Refused` unless we have seen the chain up to its tip."""
         status = self.chain_status
@@ -200,25 +205,33 @@ class Api:
         feerate: FeeratePerKw | None,
         *,
         announce: bool,
+        min_confirmations: int = 0,
     ) -> ChannelOpened:
-        """Fund a channel; returns when the funding is with the chain. Raises `Refused` 3xx."""
+        """Fund a channel; returns when the funding is with the chain. Raises `Refused` 3xx.
+
+        Without confirmations only our own change is spent.
+        """
         self.check_synced()
         return await self._ask(
-            lambda t: OpenChannelTo(t, peer, amount, push, feerate, announce), ChannelOpened
+            lambda t: OpenChannelTo(t, peer, amount, push, feerate, announce, min_confirmations),
+            ChannelOpened,
         )
 
     async def close_channel(
         self,
         channel_id: ChannelId,
         script_pubkey: bytes | None,
-        feerate: FeeratePerKw | None,
+        feerates: tuple[FeeratePerKw, FeeratePerKw] | None,
         unilateral_after: float | None,
     ) -> ChannelClosed:
-        """Close cooperatively; by force after so many seconds (0: at once, None: never)."""
+        """Close cooperatively; by force after so many seconds (0: at once, None: never).
+
+        `feerates` are the least and the greatest that we may agree to.
+        """
         if unilateral_after != 0:
             closing = asyncio.ensure_future(
                 self._ask(
-                    lambda t: CloseChannel(t, channel_id, script_pubkey, feerate, False),
+                    lambda t: CloseChannel(t, channel_id, script_pubkey, feerates, False),
                     ChannelClosed,
                 )
             )

@@ -153,7 +153,7 @@ def close_channel(board: Board, command: CloseChannel) -> None:
     if command.unilateral:
         event = events.CloseUnilaterally("the user closed the channel")
     else:
-        event = events.CloseMutually(command.script_pubkey, command.feerate)
+        event = events.CloseMutually(command.script_pubkey, command.feerates)
     memory.awaiting_close.setdefault(channel.id, []).append(command.ticket)
     try:
         board.run(channel.id, event)

@@ -61,12 +61,12 @@ def _fresh(board: Board, purpose: int) -> bytes:
 
 
 def select_for_channel(
-    board: Board, amount: Satoshi | None, feerate: FeeratePerKw
+    board: Board, amount: Satoshi | None, feerate: FeeratePerKw, min_confirmations: int = 0
 ) -> tuple[Satoshi, Selection]:
     """Coins for a channel of `amount` (None: all but the reserve). Raises `Refused` 301, 313."""
     memory = board.memory
     height = memory.height.height
-    free = coins.spendable(memory.wallet, height)
+    free = coins.spendable(memory.wallet, height, min_confirmations)
     change = coins.change_script(memory.wallet)
     balance = coins.balance(memory.wallet, height)
     # DESIGN §5: while an anchor channel is open or opening, `all` leaves the emergency reserve;

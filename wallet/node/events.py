@@ -87,16 +87,17 @@ class OpenChannelTo:
     push: MilliSatoshi
     feerate: FeeratePerKw | None
     announce: bool
+    min_confirmations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CloseChannel:
-    """Close cooperatively, or with `unilateral` by our commitment."""
+    """Close cooperatively within two fee rates, or with `unilateral` by our commitment."""
 
     ticket: Ticket
     channel_id: ChannelId
     script_pubkey: bytes | None
-    feerate: FeeratePerKw | None
+    feerates: tuple[FeeratePerKw, FeeratePerKw] | None
     unilateral: bool
 
 

@@ -163,7 +163,9 @@ def open_channel(board: Board, command: OpenChannelTo) -> None:
         opening.check_amount(command.amount, peer.features)
     feerate = command.feerate or memory.feerate
     temporary = ChannelId(board.entropy("temporary_channel_id"))
-    amount, selection = coin_desk.select_for_channel(board, command.amount, feerate)
+    amount, selection = coin_desk.select_for_channel(
+        board, command.amount, feerate, command.min_confirmations
+    )
     # The commitment's own fee rate: anchors can raise it later, so it only has to enter a mempool.
     request = opening.OpenRequest(
         command.peer, amount, command.push, memory.feerate, command.announce

@@ -1,19 +1,18 @@
-"""States as Core Lightning's JSON (v26.06): one function per kind of item, and no decision.
+"""Coins, peers and channels as Core Lightning's JSON (v26.06): one function per kind of item.
 
-Amounts are integers that end in `_msat`; binary is lower-case hexadecimal.
+Nothing is decided here.  Amounts are integers that end in `_msat`; binary is lower-case
+hexadecimal.  Invoices and payments are in `payment_shapes.py`.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Final
 
 from wallet.base.bitcoin.address import encode_address
 from wallet.base.bitcoin.chains import Chain
 from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
-from wallet.base.crypto.curve import to_der
 from wallet.base.errors import DecodeError
-from wallet.base.invoices.bolt11 import Invoice
-from wallet.base.invoices.tagged import HintHop
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.htlc_stages import FINAL
@@ -28,7 +27,6 @@ from wallet.machines.channel.state import (
     Tally,
 )
 from wallet.machines.coins.wallet import Coin, CoinStatus
-from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus, Payment, PaymentStatus
 from wallet.node.memory import ConnectedPeer, KnownPeer
 
 Json = dict[str, object]
@@ -40,6 +38,9 @@ FEATURE_NAMES: Final = {12: "option_static_remotekey", 22: "option_anchors"}
 FEE_BASE_MSAT: Final = 1
 FEE_PPM: Final = 10
 CLTV_EXPIRY_DELTA: Final = 34
+
+RESERVED_BLOCKS: Final = 72
+"""Core Lightning reserves for so long. Ours ends with the opening that holds it, much sooner."""
 
 _STATUS: Final = {
     Phase.AWAITING_CONFIRMATION: "Funding needs more confirmations.",
@@ -62,8 +63,14 @@ def host_port(address: str) -> Json:
     """`host:port` as Core Lightning's address object."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    kind = "ipv6" if ":" in host else "ipv4"
-    return {"type": kind, "address": host, "port": int(port)}
+    return {"type": _kind_of(host), "address": host, "port": int(port)}
+
+
+def _kind_of(host: str) -> str:
+    try:
+        return f"ipv{ip_address(host).version}"
+    except ValueError:
+        return "dns"
 
 
 def address_of(script: bytes, chain: Chain) -> str | None:
@@ -82,8 +89,9 @@ def channel_type(bits: tuple[int, ...]) -> Json:
 # --- on chain -----------------------------------------------------------------------------------
 
 
-def output(coin: Coin, status: CoinStatus, chain: Chain) -> Json:
+def output(coin: Coin, status: CoinStatus, chain: Chain, height: int) -> Json:
     """An item of `listfunds.outputs`."""
+    reserved = coin.reserved_by is not None
     return without_none(
         {
             "txid": str(coin.outpoint.txid),
@@ -93,7 +101,8 @@ def output(coin: Coin, status: CoinStatus, chain: Chain) -> Json:
             "address": address_of(coin.script_pubkey, chain),
             "status": status.value,
             "blockheight": coin.height,
-            "reserved": coin.reserved_by is not None,
+            "reserved": reserved,
+            "reserved_to_block": height + RESERVED_BLOCKS if reserved else None,
         }
     )
 
@@ -132,8 +141,8 @@ def peer(known: KnownPeer, connected: ConnectedPeer | None, channels: int) -> Js
     )
 
 
-def peer_channel(channel: Channel, chain: Chain, our_id: bytes) -> Json:
-    """An item of `listpeerchannels`."""
+def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | None) -> Json:
+    """An item of `listpeerchannels`; `frozen` is why nothing more is done with it, if so."""
     terms, funding = channel.terms, channel.funding
     scid = channel.scid(ScidKind.REAL)
     closing = channel.our_shutdown or terms.close_to
@@ -188,12 +197,23 @@ def peer_channel(channel: Channel, chain: Chain, our_id: bytes) -> Json:
             "our_to_self_delay": terms.theirs.to_self_delay,
             "max_accepted_htlcs": terms.ours.max_accepted_htlcs,
             "state_changes": [_change(c) for c in channel.changes if c.old is not None],
-            "status": [f"{channel.phase.value}:{_STATUS[channel.phase]}"],
+            "status": _status(channel, frozen),
             **_tally("in", channel.in_tally),
             **_tally("out", channel.out_tally),
             "htlcs": [_htlc(channel, h) for h in channel.htlcs.values() if h.stage not in FINAL],
         }
     )
+
+
+def _status(channel: Channel, frozen: str | None) -> list[str]:
+    lines = [f"{channel.phase.value}:{_STATUS[channel.phase]}"]
+    if channel.error is not None:
+        lines.append(f"Failed because: {channel.error}")
+    if channel.fell_behind:
+        lines.append("The peer has a newer state: it must close, and ours is never broadcast.")
+    if frozen is not None:
+        lines.append(f"Frozen by a fault of ours: {frozen}")
+    return lines
 
 
 def _policy(channel: Channel) -> Json:
@@ -274,104 +294,3 @@ def _htlc(channel: Channel, htlc: Htlc) -> Json:
             "state": htlc.stage.value,
         }
     )
-
-
-# --- invoices and payments ----------------------------------------------------------------------
-
-
-def invoice(record: InvoiceRecord, now: int) -> Json:
-    """An item of `listinvoices`."""
-    shown = record.as_of(now)
-    paid = shown.status is InvoiceStatus.PAID
-    return without_none(
-        {
-            "label": shown.label,
-            "bolt11": shown.bolt11,
-            "payment_hash": shown.payment_hash.hex(),
-            "amount_msat": shown.amount.msat if shown.amount else None,
-            "status": shown.status.value,
-            "pay_index": shown.pay_index,
-            "amount_received_msat": shown.amount_received.msat if paid else None,
-            "paid_at": shown.paid_at,
-            "payment_preimage": shown.preimage.hex() if paid else None,
-            "description": shown.description,
-            "expires_at": shown.expires_at,
-            "created_index": shown.created_index,
-            "updated_index": shown.updated_index,
-        }
-    )
-
-
-def payment(item: Payment) -> Json:
-    """An item of `listpays`."""
-    complete = item.status is PaymentStatus.COMPLETE
-    return without_none(
-        {
-            "bolt11": item.bolt11,
-            "destination": item.destination.hex(),
-            "payment_hash": item.payment_hash.hex(),
-            "status": item.status.value,
-            "created_at": item.created_at,
-            "completed_at": item.completed_at,
-            "label": item.label,
-            "description": item.description,
-            "preimage": item.preimage.hex() if item.preimage and complete else None,
-            "amount_msat": item.amount.msat,
-            "amount_sent_msat": item.amount_sent.msat,
-            "created_index": item.created_index,
-            "updated_index": item.updated_index,
-        }
-    )
-
-
-def paid(item: Payment) -> Json:
-    """The answer of `pay` for a complete payment."""
-    return {
-        "payment_preimage": item.preimage.hex() if item.preimage else "",
-        "amount_msat": item.amount.msat,
-        "amount_sent_msat": item.amount_sent.msat,
-        "parts": len([p for p in item.parts if p.status is PaymentStatus.COMPLETE]),
-        "destination": item.destination.hex(),
-        "payment_hash": item.payment_hash.hex(),
-        "status": item.status.value,
-        "created_at": float(item.created_at),
-    }
-
-
-def fee_estimates(weights: Mapping[str, tuple[int, FeeratePerKw]]) -> dict[str, int]:
-    """Satoshi for transactions of given weights."""
-    return {name: rate.fee_ceil(weight).sat for name, (weight, rate) in weights.items()}
-
-
-def decoded(found: Invoice) -> Json:
-    """The answer of `decode` for a BOLT 11 invoice."""
-    return without_none(
-        {
-            "type": "bolt11 invoice",
-            "currency": found.prefix,
-            "created_at": found.timestamp,
-            "expiry": found.expiry,
-            "payee": found.payee.hex(),
-            "amount_msat": found.amount.msat if found.amount else None,
-            "description": found.description,
-            "description_hash": found.description_hash.hex() if found.description_hash else None,
-            "min_final_cltv_expiry": found.min_final_cltv.blocks,
-            "payment_secret": found.payment_secret.hex() if found.payment_secret else None,
-            "features": found.features.to_bytes().hex(),
-            "payment_metadata": found.metadata.hex() if found.metadata else None,
-            "routes": [[_hint(hop) for hop in route] for route in found.route_hints] or None,
-            "payment_hash": found.payment_hash.hex(),
-            "signature": to_der(found.signature).hex(),
-            "valid": True,
-        }
-    )
-
-
-def _hint(hop: HintHop) -> Json:
-    return {
-        "pubkey": hop.node_id.hex(),
-        "short_channel_id": str(hop.short_channel_id),
-        "fee_base_msat": hop.fee_base.msat,
-        "fee_proportional_millionths": hop.fee_proportional_millionths,
-        "cltv_expiry_delta": hop.cltv_expiry_delta.blocks,
-    }

@@ -92,10 +92,13 @@ class ProofChecked:
 
 @dataclass(frozen=True, slots=True)
 class CloseMutually:
-    """Ask for a cooperative close that pays us to `script_pubkey` (None: where we said at open)."""
+    """Ask for a cooperative close that pays us to `script_pubkey` (None: where we said at open).
+
+    `feerates` are the least and the greatest that we may agree to (None: about the estimate).
+    """
 
     script_pubkey: bytes | None
-    feerate: FeeratePerKw | None
+    feerates: tuple[FeeratePerKw, FeeratePerKw] | None
 
 
 @dataclass(frozen=True, slots=True)

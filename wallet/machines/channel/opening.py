@@ -573,7 +573,7 @@ def _draft(
         shutdown_sent=False,
         their_shutdown=None,
         negotiation=Negotiation(),
-        close_feerate=None,
+        close_feerates=None,
         signed_close=None,
         fell_behind=False,
         error=None,

@@ -12,7 +12,7 @@ from wallet.base.channel_tx.closing import Closing, ClosingTerms, build_closing,
 from wallet.base.crypto.curve import verify
 from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity, ensure
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
-from wallet.base.values.features import Feature, Features
+from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
 from wallet.machines.channel.actions import Action, Broadcast, Send
@@ -35,7 +35,9 @@ MAX_FEE_FACTOR: Final = 10
 """As opener we go up to this multiple of our estimate, and down to the relay floor."""
 
 
-def ask(channel: Channel, script: bytes | None, feerate: FeeratePerKw | None) -> ChannelStep:
+def ask(
+    channel: Channel, script: bytes | None, feerates: tuple[FeeratePerKw, FeeratePerKw] | None
+) -> ChannelStep:
     """Want a cooperative close; the message goes out with the next flush that allows it."""
     if channel.phase not in {Phase.AWAITING_CONFIRMATION, Phase.READY, Phase.SHUTTING_DOWN}:
         raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
@@ -44,7 +46,23 @@ def ask(channel: Channel, script: bytes | None, feerate: FeeratePerKw | None) ->
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
-    return Step(replace(channel, our_shutdown=ours, close_feerate=feerate))
+    _check_destination(ours, channel.terms.their_features)
+    return Step(replace(channel, our_shutdown=ours, close_feerates=feerates))
+
+
+def _check_destination(script: bytes, their_features: bytes) -> None:
+    # The peer would fail the channel over a script that BOLT 2 does not allow.
+    program = witness_program(script)
+    if program is None:
+        raise Refused("a channel closes to a segwit address only (BOLT 2)", -32602)
+    anysegwit = Feature.OPTION_SHUTDOWN_ANYSEGWIT
+    theirs = Features.from_bytes(their_features)
+    if program[0] > 0 and not (OUR_INIT.supports(anysegwit) and theirs.supports(anysegwit)):
+        raise Refused(
+            "this channel closes to a segwit version 0 address only: "
+            "option_shutdown_anysegwit was not negotiated with the peer",
+            -32602,
+        )
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
@@ -172,12 +190,17 @@ def _weight(channel: Channel) -> int:
 def _our_range(channel: Channel, ctx: Context) -> tuple[Satoshi, Satoshi, Satoshi]:
     """Our ideal, least and greatest fee."""
     weight = _weight(channel)
-    ideal = max(channel.close_feerate or ctx.feerate, FEERATE_FLOOR).fee_ceil(weight)
-    least = FEERATE_FLOOR.fee_ceil(weight)
+    low, high = channel.close_feerates or (FEERATE_FLOOR, None)
+    wanted = max(ctx.feerate, FEERATE_FLOOR, low)
+    ideal = (wanted if high is None else min(wanted, high)).fee_ceil(weight)
+    least = low.fee_ceil(weight)
     balance = (
         channel.funding.to_us if channel.terms.we_opened else channel.funding.to_them
     ).floor_to_sat()
-    greatest = Satoshi(ideal.sat * MAX_FEE_FACTOR) if channel.terms.we_opened else balance
+    if high is not None:
+        greatest = high.fee_ceil(weight)
+    else:
+        greatest = Satoshi(ideal.sat * MAX_FEE_FACTOR) if channel.terms.we_opened else balance
     return min(ideal, balance), min(least, balance), min(greatest, balance)
 
 

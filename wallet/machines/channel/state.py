@@ -336,7 +336,8 @@ class Channel:
     shutdown_sent: bool
     their_shutdown: bytes | None
     negotiation: Negotiation
-    close_feerate: FeeratePerKw | None
+    close_feerates: tuple[FeeratePerKw, FeeratePerKw] | None
+    """Least and greatest that a person set for the cooperative close."""
     signed_close: SignedClose | None
     fell_behind: bool
     """The peer proved that our state is old: nothing of it may ever be broadcast."""

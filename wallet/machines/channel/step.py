@@ -76,7 +76,7 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.ChangeFeerate():
             return updates.change_feerate(channel, event.feerate)
         case events.CloseMutually():
-            return shutdown.ask(channel, event.script_pubkey, event.feerate)
+            return shutdown.ask(channel, event.script_pubkey, event.feerates)
         case events.CloseUnilaterally():
             return _close_unilaterally(channel, event.reason, ctx)
         case events.FundingConfirmed():

@@ -67,6 +67,8 @@ class InvoiceRequest:
     min_final_cltv: CltvDelta = MIN_FINAL_CLTV
     only_hash_of_description: bool = False
     route_hints: tuple[tuple[HintHop, ...], ...] = ()
+    fallbacks: tuple[bytes, ...] = ()
+    """Output scripts on chain; what is paid there is not counted to the invoice."""
 
 
 def make_invoice(
@@ -90,6 +92,7 @@ def make_invoice(
         expiry=request.expiry_seconds,
         min_final_cltv=request.min_final_cltv,
         route_hints=request.route_hints,
+        fallbacks=request.fallbacks,
         features=OUR_INVOICE,
     )
 

@@ -1,0 +1,72 @@
+"""Core Lightning's methods over our core: read parameters, ask the api, give the answer its shape.
+
+`METHODS` is the table that the daemon serves.  Read `payments.py` first; `shapes.py`, next door,
+knows the JSON.  Nothing is decided here that the core could decide.
+"""
+
+from typing import Final
+
+from wallet.faces.rpc.methods.channels import (
+    close,
+    connect,
+    fundchannel,
+    listpeerchannels,
+    listpeers,
+)
+from wallet.faces.rpc.methods.coins import listfunds, newaddr
+from wallet.faces.rpc.methods.node import feerates, getinfo, unlock
+from wallet.faces.rpc.methods.payments import (
+    decode,
+    invoice,
+    listinvoices,
+    listpays,
+    pay,
+    waitinvoice,
+)
+from wallet.faces.rpc.signatures import (
+    Close,
+    Connect,
+    Decode,
+    Feerates,
+    FundChannel,
+    Invoice,
+    ListFunds,
+    ListInvoices,
+    ListPays,
+    ListPeerChannels,
+    ListPeers,
+    NewAddr,
+    Pay,
+    Unlock,
+    WaitInvoice,
+)
+from wallet.faces.rpc.table import Method
+from wallet.node.api import Api
+
+METHODS: Final[tuple[Method[Api], ...]] = (
+    Method("getinfo", (), getinfo, "who and how this node is", allowed_when_locked=True),
+    Method(
+        "unlock",
+        Unlock.PARAMS,
+        unlock,
+        "opens the wallet with its password",
+        allowed_when_locked=True,
+    ),
+    Method("feerates", Feerates.PARAMS, feerates, "what transactions would pay now"),
+    Method("newaddr", NewAddr.PARAMS, newaddr, "makes a fresh on-chain address"),
+    Method("listfunds", ListFunds.PARAMS, listfunds, "lists coins and channel balances"),
+    Method("connect", Connect.PARAMS, connect, "connects to a peer"),
+    Method("listpeers", ListPeers.PARAMS, listpeers, "lists peers"),
+    Method("fundchannel", FundChannel.PARAMS, fundchannel, "opens a channel"),
+    Method("listpeerchannels", ListPeerChannels.PARAMS, listpeerchannels, "lists channels"),
+    Method("close", Close.PARAMS, close, "closes a channel"),
+    Method("invoice", Invoice.PARAMS, invoice, "makes an invoice"),
+    Method("listinvoices", ListInvoices.PARAMS, listinvoices, "lists invoices"),
+    Method(
+        "waitinvoice", WaitInvoice.PARAMS, waitinvoice, "waits until an invoice is paid", waits=True
+    ),
+    Method("decode", Decode.PARAMS, decode, "explains an invoice"),
+    Method("pay", Pay.PARAMS, pay, "pays an invoice"),
+    Method("listpays", ListPays.PARAMS, listpays, "lists payments"),
+)
+"""What the daemon serves, beside `help`, `check` and `stop`."""

@@ -1,0 +1,176 @@
+"""Peers and channels: links, openings, what is shown of them, closes."""
+
+from typing import Final
+
+from wallet.base.bitcoin.address import decode_address
+from wallet.base.errors import DecodeError, Refused
+from wallet.base.values.amounts import ZERO_MSAT, Satoshi
+from wallet.base.values.ids import ChannelId
+from wallet.faces.rpc import shapes
+from wallet.faces.rpc.errors import Code
+from wallet.faces.rpc.methods.reading import feerate_of, refuse_given
+from wallet.faces.rpc.params import Args
+from wallet.faces.rpc.signatures import (
+    ChannelSelector,
+    Close,
+    Connect,
+    FundChannel,
+    ListPeerChannels,
+    ListPeers,
+)
+from wallet.faces.rpc.table import Answer
+from wallet.machines.channel.opening import ANCHOR_TYPE
+from wallet.machines.channel.state import LIVING, Channel, Phase
+from wallet.node.api import Api
+from wallet.node.memory import Memory
+
+DEFAULT_UNILATERAL_SECONDS: Final = 172_800
+"""Core Lightning's: two days of trying before a close is forced."""
+
+
+async def connect(api: Api, args: Args) -> Answer:
+    """A link to a peer, by default where we met it last."""
+    who = args[Connect.ID]
+    host = who.host if who.host is not None else args.get(Connect.HOST)
+    port = who.port if who.port is not None else args.get_or(Connect.PORT, 9735)
+    peer = await api.connect(who.node_id, host, port if host is not None else None)
+    return {
+        "id": peer.node_id.hex(),
+        "features": peer.features.to_bytes().hex(),
+        "direction": "out" if peer.outbound else "in",
+        "address": shapes.host_port(peer.address),
+    }
+
+
+async def listpeers(api: Api, args: Args) -> Answer:
+    """Peers that are connected or that we share a channel with."""
+    memory = await api.memory()
+    wanted = args.get(ListPeers.ID)
+    living = [c.terms.peer for c in memory.channels.values() if c.phase is not Phase.CLOSED]
+    peers = [
+        shapes.peer(known, memory.peers.get(node_id), living.count(node_id))
+        for node_id, known in memory.known_peers.items()
+        if (node_id in memory.peers or node_id in living) and wanted in (None, node_id)
+    ]
+    return {"peers": peers}
+
+
+async def fundchannel(api: Api, args: Args) -> Answer:
+    """Open a channel from our coins.
+
+    Core Lightning announces by default.  We do not until announcements exist: an announced channel
+    would help nobody, and peers may refuse one.
+    """
+    refuse_given(
+        args,
+        (
+            FundChannel.UTXOS,
+            FundChannel.CLOSE_TO,
+            FundChannel.REQUEST_AMT,
+            FundChannel.COMPACT_LEASE,
+            FundChannel.MINDEPTH,
+            FundChannel.RESERVE,
+        ),
+    )
+    kind = args.get_or(FundChannel.CHANNEL_TYPE, ANCHOR_TYPE)
+    if tuple(sorted(kind)) != ANCHOR_TYPE:
+        raise Refused(
+            f"channel_type: only {list(ANCHOR_TYPE)} (static_remotekey, anchors) can be opened",
+            Code.INVALID_PARAMS,
+        )
+    amount = args[FundChannel.AMOUNT]
+    opened = await api.open_channel(
+        args[FundChannel.ID],
+        amount if isinstance(amount, Satoshi) else None,
+        args.get_or(FundChannel.PUSH_MSAT, ZERO_MSAT),
+        await feerate_of(api, args.get(FundChannel.FEERATE)),
+        announce=args.get_or(FundChannel.ANNOUNCE, False),
+        min_confirmations=args.get_or(FundChannel.MINCONF, 0),
+    )
+    return {
+        "tx": opened.tx.encode().hex(),
+        "txid": str(opened.tx.txid),
+        "outnum": opened.channel.funding.outpoint.index,
+        "channel_id": opened.channel.id.hex(),
+        "channel_type": shapes.channel_type(opened.channel.terms.channel_type),
+    }
+
+
+async def listpeerchannels(api: Api, args: Args) -> Answer:
+    """Every channel that is not settled and forgotten."""
+    memory = await api.memory()
+    peer, scid = args.get(ListPeerChannels.ID), args.get(ListPeerChannels.SHORT_CHANNEL_ID)
+    channel_id = args.get(ListPeerChannels.CHANNEL_ID)
+    chosen = [
+        c
+        for c in memory.channels.values()
+        if c.phase is not Phase.CLOSED
+        and peer in (None, c.terms.peer)
+        and channel_id in (None, c.id)
+        and (scid is None or scid in {s.scid for s in c.scids})
+    ]
+    return {
+        "channels": [
+            shapes.peer_channel(c, api.chain, api.node_id, memory.frozen.get(c.id)) for c in chosen
+        ]
+    }
+
+
+async def close(api: Api, args: Args) -> Answer:
+    """Close a channel cooperatively, or by our commitment when the peer does not answer.
+
+    `unilateraltimeout` is in seconds; 0 waits for the peer however long it takes, 1 does not wait.
+    """
+    refuse_given(args, (Close.FEE_NEGOTIATION_STEP, Close.WRONG_FUNDING))
+    channel_id = _selected(await api.memory(), args[Close.ID])
+    seconds = args.get_or(Close.UNILATERALTIMEOUT, DEFAULT_UNILATERAL_SECONDS)
+    patience = {0: None, 1: 0.0}.get(seconds, float(seconds))
+    rates = args.get_or(Close.FEERANGE, ())
+    if rates and len(rates) != 2:
+        raise Refused("feerange: should be [min, max]", Code.INVALID_PARAMS)
+    feerates = [rate for r in rates if (rate := await feerate_of(api, r)) is not None]
+    closed = await api.close_channel(
+        channel_id,
+        _destination(args.get(Close.DESTINATION), api),
+        (min(feerates), max(feerates)) if feerates else None,
+        patience,
+    )
+    return {
+        "txs": [closed.tx.encode().hex()],
+        "txids": [str(closed.tx.txid)],
+        "type": closed.kind,
+    }
+
+
+def _destination(address: str | None, api: Api) -> bytes | None:
+    if address is None:
+        return None
+    try:
+        return decode_address(address, api.chain)
+    except DecodeError as error:
+        raise Refused(f"destination: {error}", Code.INVALID_PARAMS) from None
+
+
+def _selected(memory: Memory, selector: ChannelSelector) -> ChannelId:
+    """The one channel that is meant. A peer's id means its one channel that still lives."""
+    found = [
+        c for c in memory.channels.values() if c.phase is not Phase.CLOSED and _fits(c, selector)
+    ]
+    chosen = [c for c in found if c.phase in LIVING] or found
+    if not chosen:
+        raise Refused("there is no such channel", Code.INVALID_PARAMS)
+    if len(chosen) > 1:
+        raise Refused(
+            "there are several channels with this peer: name one by its channel_id or"
+            " short_channel_id",
+            Code.INVALID_PARAMS,
+        )
+    return chosen[0].id
+
+
+def _fits(channel: Channel, selector: ChannelSelector) -> bool:
+    return (
+        channel.id == selector.channel_id
+        or channel.terms.peer == selector.node_id
+        or selector.short_channel_id in {s.scid for s in channel.scids}
+    )
