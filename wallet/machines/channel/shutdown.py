@@ -19,6 +19,7 @@ from wallet.machines.channel.actions import Action, Broadcast, Send
 from wallet.machines.channel.commitments import spend_funding
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import (
+    LIVING,
     Channel,
     Link,
     Negotiation,
@@ -39,10 +40,12 @@ def ask(
     channel: Channel, script: bytes | None, feerates: tuple[FeeratePerKw, FeeratePerKw] | None
 ) -> ChannelStep:
     """Want a cooperative close; the message goes out with the next flush that allows it."""
-    if channel.phase not in {Phase.AWAITING_CONFIRMATION, Phase.READY, Phase.SHUTTING_DOWN}:
+    if channel.phase not in LIVING:
         raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
     if channel.our_shutdown is not None:
-        return Step(channel)
+        if script not in (None, channel.our_shutdown):
+            raise Refused("this channel is closing to another address already")
+        return Step(replace(channel, close_feerates=feerates or channel.close_feerates))
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
