@@ -78,6 +78,8 @@ class Side:
     judging: bool = True
     judged: int = -1
     """Number of our last commitment that the kernel engine has seen."""
+    wishes: list[actions.Action] = field(default_factory=list)
+    """Of the latest batch: known when its state is stored."""
 
     @property
     def state(self) -> Channel:
@@ -136,6 +138,7 @@ class Side:
         if self.judging and state.our_number != self.judged and state.phase in LIVING:
             judge(state, self.signer)
             self.judged = state.our_number
+        self.wishes = wishes
         self.channel = self.store(state)
         self.perform(tuple(wishes))
         return wishes

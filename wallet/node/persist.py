@@ -136,6 +136,12 @@ def _channel_rows(old: Channel | None, new: Channel) -> list[Write]:
         if k not in now.htlcs and h.stage in unsigned
     ]
     was_names = set(was.scids) if was else set()
+    kept = {(s.scid, s.kind) for s in now.scids}
+    rows += [
+        Delete(tables.SCIDS, (now.id, str(s.scid), s.kind.value))
+        for s in (was.scids if was else ())
+        if (s.scid, s.kind) not in kept
+    ]
     rows += [_scid_row(now.id, s) for s in now.scids if s not in was_names]
     return rows
 
@@ -202,7 +208,8 @@ def read_htlc(row: Row) -> tuple[ChannelId, Htlc]:
     return ChannelId(_bytes(row[0])), htlc
 
 
-async def _load_channels(store: Store) -> list[Channel]:
+async def load_channels(store: Store) -> list[Channel]:
+    """The channels as the last commit left them, oldest first."""
     fundings: dict[bytes, list[Funding]] = {}
     for row in await store.load(tables.FUNDINGS):
         fundings.setdefault(_bytes(row[0]), []).append(from_json(Funding, _text(row[5])))
@@ -296,7 +303,7 @@ async def _load_memory(store: Store, board: Board) -> Memory:
     tip = blocks[-1] if blocks else genesis_ref(board.chain.chain_hash)
     memory = Memory(wallet=await _load_wallet(store), tip=tip)
     memory.blocks.extend(blocks[-KEPT_BLOCKS:])
-    for channel in await _load_channels(store):
+    for channel in await load_channels(store):
         memory.channels[channel.id] = channel
     for row in await store.load(tables.INVOICES):
         invoice = from_json(InvoiceRecord, _text(row[3]))

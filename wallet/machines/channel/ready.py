@@ -6,6 +6,8 @@ it asked for.  Aliases name a channel that has no real scid yet, or wants to kee
 
 from dataclasses import replace
 
+from wallet.base.bitcoin.transaction import TxOut
+from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.channel import ChannelReady
@@ -27,21 +29,24 @@ ChannelStep = Step[Channel, Action]
 def funding_confirmed(channel: Channel, event: events.FundingConfirmed) -> ChannelStep:
     """The funding transaction is in a block: note where, and the channel's real name."""
     funding = channel.funding
-    output = event.tx.outputs[funding.outpoint.index]
     # BOLT 2: MUST NOT send `channel_ready` unless the outpoint pays exactly `funding_satoshis` to
-    # the scriptpubkey of BOLT 3.  The txid binds both, so only the amount of a fundee can differ.
-    if output.amount != funding.amount:
-        raise PeerFault(Severity.FAIL_CHANNEL, "the funding output has another amount")
+    # the scriptpubkey of BOLT 3.  A fundee has not seen the transaction before: the opener may have
+    # named an output of its own, or none, and would then pay us with money that is not there.
+    promised = TxOut(funding.amount, funding_output(funding.our_pubkey, funding.their_pubkey))
+    index = funding.outpoint.index
+    if index >= len(event.tx.outputs) or event.tx.outputs[index] != promised:
+        raise PeerFault(
+            Severity.FAIL_CHANNEL,
+            f"the funding transaction does not pay {funding.amount} to the channel",
+        )
     found = replace(funding, confirmed=Confirmation(event.height, event.tx_index))
     scid = ShortChannelId(event.height, event.tx_index, funding.outpoint.index)
     names = tuple(
-        replace(s, until=event.height)
-        if s.kind is ScidKind.REAL and s.until is None and s.scid != scid
-        else s
+        replace(s, until=event.height) if s.kind is ScidKind.REAL and s.until is None else s
         for s in channel.scids
+        if s.kind is not ScidKind.REAL or s.scid != scid
     )
-    if not any(s.scid == scid and s.kind is ScidKind.REAL for s in names):
-        names = (*names, Scid(scid, ScidKind.REAL, funding.number))
+    names = (*names, Scid(scid, ScidKind.REAL, funding.number))
     return Step(replace(channel.with_funding(found), scids=names))
 
 
@@ -75,7 +80,9 @@ def receive_channel_ready(channel: Channel, message: ChannelReady, ctx: Context)
     """BOLT 2 `channel_ready`; a redundant one after a reconnect may only bring another alias."""
     names = channel.scids
     alias = message.short_channel_id
-    if alias is not None and alias != channel.scid(ScidKind.THEIRS):
+    if alias is not None:
+        # BOLT 2: the recipient only need remember one.  A peer may send them without end.
+        names = tuple(s for s in names if s.kind is not ScidKind.THEIRS)
         names = (*names, Scid(alias, ScidKind.THEIRS, channel.funding.number))
     after = replace(channel, scids=names)
     if channel.ready_received:

@@ -32,18 +32,23 @@ def resume(channel: Channel) -> ChannelStep:
 def promised(channel: Channel) -> list[Action]:
     """What the channel wants of the chain as long as no block has it; harmless to repeat."""
     match channel.phase:
-        case Phase.AWAITING_CONFIRMATION:
-            funding = channel.funding
-            if funding.transaction is not None and funding.confirmed is None:
-                return [Broadcast(funding.transaction, "funding")]
-            return []
         case Phase.MUTUALLY_CLOSED:
-            return list(broadcast_close(channel))
+            return [*_funding(channel), *broadcast_close(channel)]
         case Phase.FAILED:
-            return list(broadcast_commitment(channel))
+            return [*_funding(channel), *broadcast_commitment(channel)]
         case Phase.SPENT:
             claims = channel.onchain.claims if channel.onchain else ()
             watched: list[Action] = [Watch(c.outpoint) for c in claims]
             return watched + [a for c in claims for a in rebroadcast(channel, c)]
-        case Phase.READY | Phase.SHUTTING_DOWN | Phase.NEGOTIATING | Phase.CLOSED:
+        case Phase.CLOSED:
             return []
+        case Phase.AWAITING_CONFIRMATION | Phase.READY | Phase.SHUTTING_DOWN | Phase.NEGOTIATING:
+            return _funding(channel)
+
+
+def _funding(channel: Channel) -> list[Action]:
+    """Ours until a block has it: nothing that spends it can be relayed before."""
+    funding = channel.funding
+    if funding.transaction is None or funding.confirmed is not None:
+        return []
+    return [Broadcast(funding.transaction, "funding")]

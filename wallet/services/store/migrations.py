@@ -68,7 +68,7 @@ MIGRATIONS: Final = (
         kind TEXT NOT NULL,
         funding INTEGER NOT NULL,
         until_height INTEGER,
-        PRIMARY KEY (channel_id, scid)
+        PRIMARY KEY (channel_id, scid, kind)
     ) STRICT;
     CREATE INDEX scids_by_scid ON scids (scid);
     CREATE TABLE invoices (

@@ -211,7 +211,8 @@ SCIDS: Final = Table(
         _integer("funding"),
         _integer("until_height", nullable=True),
     ),
-    ("channel_id", "scid"),
+    # A peer may choose as its alias what is a name of another kind already.
+    ("channel_id", "scid", "kind"),
     parent="channels",
 )
 """Names under which a channel is found."""

@@ -1,0 +1,134 @@
+"""A channel's rows hold the whole channel: written step by step, read back after each."""
+
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from tests.support.channel_kernel import PREIMAGES
+from tests.support.pair import Pair, Side, offer, open_pair
+from wallet.base.bitcoin.chains import REGTEST
+from wallet.base.errors import Refused
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
+from wallet.base.values.ids import ShortChannelId
+from wallet.base.wire.channel import ChannelReady
+from wallet.machines.channel import actions, events
+from wallet.machines.channel.state import Channel, ScidKind
+from wallet.machines.coins.wallet import Wallet
+from wallet.node import persist
+from wallet.node.memory import Memory, genesis_ref
+from wallet.node.work import Work
+from wallet.services.store.memory import MemoryStore
+
+T = TypeVar("T")
+
+
+def now(work: Coroutine[object, object, T]) -> T:
+    """The result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("it waits")
+
+
+class Keeper:
+    """Stores one side's channel as the kernel does, and reads it back at every step."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.store = MemoryStore()
+        now(self.store.open())
+        self.memory = Memory(wallet=Wallet(), tip=genesis_ref(REGTEST.chain_hash))
+        self.steps = 0
+        self.keep(side.state)
+        side.store = self.keep
+
+    def keep(self, channel: Channel) -> Channel:
+        before = persist.Before(self.memory)
+        self.memory.channels[channel.id] = channel
+        work = Work()
+        work.touched.add(channel.id)
+        for wish in self.side.wishes:
+            if isinstance(wish, actions.HtlcGone):
+                work.gone.append((channel.id, wish.htlc))
+            elif isinstance(wish, actions.TheirCommitmentSigned):
+                work.their_commitments.append((channel.id, wish))
+        rows = persist.writes(self.memory, before, work)
+        now(self.store.commit(rows))
+        self.memory.channels[channel.id] = channel
+        (loaded,) = now(persist.load_channels(self.store))
+        assert same(loaded) == same(persist.durable(channel))
+        self.steps += 1
+        return channel
+
+
+def same(channel: Channel) -> Channel:
+    """Two names for one thing may stand in any order; rows of HTLCs too (a mapping)."""
+    by_name = sorted(channel.scids, key=lambda s: (s.scid, s.kind, s.until or 0))
+    return replace(channel, scids=tuple(by_name))
+
+
+def kept_pair() -> tuple[Pair, Keeper, Keeper]:
+    pair = open_pair(MilliSatoshi(300_000_000))
+    keepers = Keeper(pair.alice), Keeper(pair.bob)
+    pair.mine(111)
+    pair.settle()
+    return pair, *keepers
+
+
+def _act(pair: Pair, dice: random.Random, number: int) -> None:
+    side = dice.choice((pair.alice, pair.bob))
+    match dice.randrange(8):
+        case 0 | 1:
+            side.step(offer(number, MilliSatoshi(dice.choice((1, 353_999, 354_000, 20_000_123)))))
+        case 2 | 3 | 4:
+            for key, htlc in list(side.state.htlcs.items()):
+                if not key.offered_by_us:
+                    side.step(events.FulfillHtlc(key.id, PREIMAGES[htlc.payment_hash]))
+                    return
+        case 5:
+            for key in list(side.state.htlcs):
+                if not key.offered_by_us:
+                    side.step(events.FailHtlc(key.id, b"no"))
+                    return
+        case 6:
+            pair.alice.step(events.ChangeFeerate(FeeratePerKw(dice.randrange(300, 3_000))))
+        case _:
+            pair.cut()
+            pair.reconnect()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows__hold_the_channel_at_every_step(seed: int) -> None:
+    dice = random.Random(seed)
+    pair, ours, theirs = kept_pair()
+    for number in range(60):
+        try:
+            _act(pair, dice, number)
+        except Refused:
+            continue
+        for _ in range(dice.randrange(4)):
+            pair.deliver(dice.choice((pair.alice, pair.bob)))
+    pair.settle()
+    pair.alice.step(events.CloseMutually(None, None))
+    pair.settle()
+    assert min(ours.steps, theirs.steps) > 60
+
+
+def test_rows__names_end_and_names_collide() -> None:
+    """A peer may choose as its alias a name of ours; a reorganisation moves the real one."""
+    pair, _, _ = kept_pair()
+    alice = pair.alice
+    real, own = alice.state.scid(ScidKind.REAL), alice.state.scid(ScidKind.OURS)
+    point = alice.state.their_points[1]
+    for alias in (real, own, ShortChannelId(0xFFFFFF, 1, 1)):
+        alice.step(events.MessageReceived(ChannelReady(alice.state.id, point, alias)))
+        assert alice.state.scid(ScidKind.THEIRS) == alias
+    for height in (112, 111):
+        alice.step(events.FundingUnconfirmed())
+        alice.step(events.FundingConfirmed(height, 1, pair.funding_tx))
+    assert (alice.state.scid(ScidKind.REAL), alice.state.scid(ScidKind.OURS)) == (real, own)
