@@ -14,6 +14,7 @@ from wallet.base.crypto.shachain import Shachain
 from wallet.base.errors import PeerFault, Refused, Severity, ensure
 from wallet.base.values.amounts import (
     FEERATE_FLOOR,
+    SAT_PER_BTC,
     ZERO_MSAT,
     FeeratePerKw,
     MilliSatoshi,
@@ -60,6 +61,8 @@ ANCHOR_TYPE: Final = (Feature.OPTION_STATIC_REMOTEKEY.value, Feature.OPTION_ANCH
 """The one channel type that we open and accept: bits 12 and 22."""
 MIN_FUNDING: Final = Satoshi(20_000)
 """Below this, reserve and anchors leave next to nothing to send."""
+SUPPLY: Final = Satoshi(21_000_000 * SAT_PER_BTC)
+"""No transaction output can hold more."""
 LARGE_CHANNEL: Final = Satoshi(1 << 24)
 """BOLT 2: from here on `option_support_large_channel` must be negotiated."""
 LEAST_DUST_LIMIT: Final = Satoshi(354)
@@ -200,6 +203,8 @@ def check_amount(amount: Satoshi, their_features: Features) -> None:
     """Raise `Refused` for a channel too small to be useful, or larger than the peer takes."""
     if amount < MIN_FUNDING:
         raise Refused(f"a channel of {amount} is too small: at least {MIN_FUNDING}", -32602)
+    if amount > SUPPLY:
+        raise Refused(f"a channel of {amount} is more than all bitcoin there will be", -32602)
     large = their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL)
     if amount >= LARGE_CHANNEL and not large:
         raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
@@ -394,9 +399,9 @@ def accept_channel(
     to_opener = amount.to_msat() - message.push_msat
     if to_opener < (fee + ANCHORS.anchors_total).to_msat():
         raise _fault("the opener cannot pay the fee of the first commitment")
-    if max(to_opener - (fee + ANCHORS.anchors_total).to_msat(), message.push_msat) <= (
-        ours.channel_reserve.to_msat()
-    ):
+    greater = max(to_opener - (fee + ANCHORS.anchors_total).to_msat(), message.push_msat)
+    reserve = max(ours.channel_reserve, message.channel_reserve_satoshis)
+    if greater <= reserve.to_msat():
         raise _fault("both sides would start at or below their reserve")
     answer = AcceptChannel(
         temporary_channel_id=message.temporary_channel_id,
