@@ -1,8 +1,10 @@
 """What only a disk can do: promises read back, newer files, damage, a full disk."""
 
+import asyncio
 import os
 import resource
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -175,6 +177,17 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert "not a database" in await refused(text)
     assert "cannot be opened" in await refused(tmp_path)
     assert "cannot use" in await refused(text / "below")
+
+
+def test_a_failed_open_leaves_no_thread_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that spoke to a loop that has ended would print a traceback over our sentence."""
+    complaints: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    for _ in range(200):
+        assert "cannot be opened" in asyncio.run(refused(tmp_path))
+    assert complaints == []
 
 
 async def test_a_damaged_page_is_reported(path: Path, store: SqliteStore) -> None:

@@ -6,6 +6,7 @@ slow one never stops a commit.  Both connections live on aiosqlite's threads; th
 neither.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections import deque
@@ -27,6 +28,8 @@ SYNCHRONOUS_FULL: Final = 2
 _WAIT_SECONDS: Final = 5.0
 """For another program that has the database open; ours is alone (the directory's lock)."""
 _STATEMENTS: Final = 256
+_ROWS_AT_ONCE: Final = 64
+"""aiosqlite's own default, for iteration."""
 
 
 class _Writer(sqlite3.Connection):
@@ -53,6 +56,19 @@ class _Writer(sqlite3.Connection):
             if self.in_transaction:
                 self.execute("ROLLBACK")
             raise
+
+
+class _Connection(aiosqlite.Connection):
+    """A connection whose thread can be waited for when it could not be opened.
+
+    aiosqlite stops the thread then and goes on; its last word would reach a loop that has ended.
+    """
+
+    stopped: "asyncio.Future[Any] | None" = None
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        self.stopped = super().stop()
+        return self.stopped
 
 
 def _statement(write: Write) -> str:
@@ -141,7 +157,8 @@ class SqliteStore:
                     await connection.close()
 
     async def _connect(self, mode: str, **options: Any) -> aiosqlite.Connection:
-        return await aiosqlite.connect(
+        connect = partial(
+            sqlite3.connect,
             f"{self._path.absolute().as_uri()}?mode={mode}",
             uri=True,
             isolation_level=None,
@@ -149,6 +166,13 @@ class SqliteStore:
             cached_statements=_STATEMENTS,
             **options,
         )
+        connection = _Connection(connect, _ROWS_AT_ONCE)
+        try:
+            return await connection
+        except BaseException:
+            if connection.stopped is not None:
+                await connection.stopped
+            raise
 
 
 def _connected(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
