@@ -1,86 +1,21 @@
 """Every method of a live pair of daemons answers in Core Lightning's shape, at every stage."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.interop.ldk.daemon import Daemon, wait_for
-from tests.support import faucet
-from tests.support.chain_server import ChainServer
 from tests.support.cln_schemas import check_answer
+from tests.support.two import Two, two_daemons
 from wallet.faces.rpc.client import RpcError
-
-
-@dataclass
-class Two:
-    """A chain and two daemons with a channel: alice has 700,000 sat in it, bob 300,000."""
-
-    chain: ChainServer
-    alice: Daemon
-    bob: Daemon
-
-    def ask(self, node: Daemon, method: str, **params: Any) -> Any:
-        """A call whose answer is checked against the schema."""
-        answer = node.call(method, **params)
-        check_answer(method, answer)
-        return answer
-
-    def mine(self, count: int = 1) -> None:
-        """Blocks that both nodes have seen when this returns."""
-        self.chain.call("generatetoaddress", count, faucet.ADDRESS)
-        height = self.chain.call("getblockcount")
-        for node in (self.alice, self.bob):
-            wait_for(lambda n=node: n.call("getinfo")["blockheight"] == height, "the blocks")  # type: ignore[misc]
-
-    def channel(self, node: Daemon) -> dict[str, Any]:
-        """The newest channel, whatever its state."""
-        channels = self.ask(node, "listpeerchannels")["channels"]
-        return dict(channels[-1])
-
-    def open(self) -> dict[str, Any]:
-        """Another channel from alice, ready for use."""
-        opened = self.ask(
-            self.alice,
-            "fundchannel",
-            id=self.bob.node_id,
-            amount=1_000_000,
-            push_msat=300_000_000,
-        )
-        assert self.channel(self.alice)["state"] == "CHANNELD_AWAITING_LOCKIN"
-        self.mine()
-        for node in (self.alice, self.bob):
-            wait_for(
-                lambda n=node: self.channel(n)["state"] == "CHANNELD_NORMAL",  # type: ignore[misc]
-                "the channel",
-            )
-        return dict(opened)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
-    home = tmp_path_factory.mktemp("two")
-    with ChainServer(home / "chain") as chain:
-        alice = Daemon(home / "alice", chain.url, chain.cookie)
-        bob = Daemon(home / "bob", chain.url, chain.cookie)
-        try:
-            for node in (alice, bob):
-                node.create()
-                node.start()
-            pair = Two(chain, alice, bob)
-            address = pair.ask(alice, "newaddr")["bech32"]
-            chain.call("generatetoaddress", 1, address)
-            pair.mine(100)
-            pair.ask(alice, "connect", id=f"{bob.node_id}@127.0.0.1:{bob.port}")
-            pair.open()
-            yield pair
-            for node in (alice, bob):
-                assert "Traceback" not in node.log_tail(10_000)
-        finally:
-            alice.stop()
-            bob.stop()
+    with two_daemons(tmp_path_factory.mktemp("two"), push_msat=300_000_000) as pair:
+        yield pair
 
 
 def test_getinfo_tells_who_we_are(two: Two) -> None:
@@ -221,7 +156,7 @@ def test_a_channel_is_shown_while_it_closes_and_after(two: Two) -> None:
 
 
 def test_a_forced_close_pays_both_sides_in_the_end(two: Two) -> None:
-    two.open()
+    two.open(push_msat=300_000_000)
     channel_id = two.channel(two.alice)["channel_id"]
     before = _confirmed(two, two.alice), _confirmed(two, two.bob)
     closed = two.ask(two.alice, "close", id=channel_id, unilateraltimeout=1)

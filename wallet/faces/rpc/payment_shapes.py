@@ -1,5 +1,7 @@
 """Invoices and payments as Core Lightning's JSON (v26.06). Nothing is decided here."""
 
+from typing import Final
+
 from bech32 import CHARSET
 
 from wallet.base.bitcoin.chains import CHAINS
@@ -9,6 +11,9 @@ from wallet.base.invoices.bolt11 import Invoice
 from wallet.base.invoices.tagged import HintHop
 from wallet.faces.rpc.shapes import Json, address_of, without_none
 from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus, Payment, PaymentStatus
+
+_TO_BECH32: Final = str.maketrans("0123456789abcdefghijklmnopqrstuv", CHARSET)
+"""Python's base-32 digits to those of bech32."""
 
 
 def invoice(record: InvoiceRecord, now: int) -> Json:
@@ -115,8 +120,8 @@ def _script_kind(script: bytes) -> str:
 
 
 def _extra(tag: int, digits: bytes) -> Json:
-    """A field that BOLT 11 does not define: its letter and its base-32 digits."""
-    return {"tag": CHARSET[tag], "data": "".join(CHARSET[digit] for digit in digits)}
+    """A field that BOLT 11 does not define: its letter and its digits, as written in bech32."""
+    return {"tag": CHARSET[tag], "data": digits.decode().translate(_TO_BECH32)}
 
 
 def _hint(hop: HintHop) -> Json:

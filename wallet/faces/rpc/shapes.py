@@ -100,7 +100,7 @@ def output(coin: Coin, status: CoinStatus, chain: Chain, height: int) -> Json:
             "scriptpubkey": coin.script_pubkey.hex(),
             "address": address_of(coin.script_pubkey, chain),
             "status": status.value,
-            "blockheight": coin.height,
+            "blockheight": coin.height if status is CoinStatus.CONFIRMED else None,
             "reserved": reserved,
             "reserved_to_block": height + RESERVED_BLOCKS if reserved else None,
         }
