@@ -53,7 +53,7 @@ def spec(
 
 @pytest.mark.parametrize("offered", [True, False])
 @pytest.mark.parametrize("rules", [ANCHORS, ANCHORS_WITH_HTLC_FEES, STATIC_REMOTEKEY])
-def test_trimmed__not_at_equality(rules: CommitmentFormat, offered: bool) -> None:
+def test_trap_11__nothing_is_trimmed_at_equality(rules: CommitmentFormat, offered: bool) -> None:
     least = DUST + rules.htlc_fee(offered, FEERATE).sat
     at_equality = htlc(0, offered=offered, msat=least * 1000)
     below = htlc(1, offered=offered, msat=least * 1000 - 1)
