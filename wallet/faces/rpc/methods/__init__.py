@@ -1,7 +1,8 @@
 """Core Lightning's methods over our core: read parameters, ask the api, give the answer its shape.
 
-`METHODS` is the table that the daemon serves.  Read `payments.py` first; `shapes.py`, next door,
-knows the JSON.  Nothing is decided here that the core could decide.
+cli/daemon enters, for `METHODS`, the table that the daemon serves.
+Never here: a decision that the core could take; JSON beside shapes.py, next door.
+Read first: payments.py, reading.py.
 """
 
 from typing import Final
