@@ -55,17 +55,29 @@ def ask(
 
 def _check_destination(script: bytes, their_features: bytes) -> None:
     # The peer would fail the channel over a script that BOLT 2 does not allow.
-    program = witness_program(script)
-    if program is None:
+    if witness_program(script) is None:
         raise Refused("a channel closes to a segwit address only (BOLT 2)", -32602)
     anysegwit = Feature.OPTION_SHUTDOWN_ANYSEGWIT
     theirs = Features.from_bytes(their_features)
-    if program[0] > 0 and not (OUR_INIT.supports(anysegwit) and theirs.supports(anysegwit)):
+    negotiated = OUR_INIT.supports(anysegwit) and theirs.supports(anysegwit)
+    if not _is_allowed(script, anysegwit=negotiated):
         raise Refused(
             "this channel closes to a segwit version 0 address only: "
             "option_shutdown_anysegwit was not negotiated with the peer",
             -32602,
         )
+
+
+def _is_allowed(script: bytes, *, anysegwit: bool) -> bool:
+    """BOLT 2: the forms that `scriptpubkey` of `shutdown` may have."""
+    match witness_program(script):
+        case (0, program):
+            # Any other length can be spent by nobody, and no node relays a payment to it.
+            return len(program) in (20, 32)
+        case (_, _):
+            return anysegwit
+        case None:
+            return False
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
@@ -79,7 +91,9 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
         )
         actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
     channel = _negotiating(channel, ctx)
-    if channel.phase is Phase.NEGOTIATING and channel.terms.we_opened:
+    # Agreed already: the peer may have lost our last word with the connection.
+    talking = channel.phase in {Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
+    if talking and channel.terms.we_opened:
         proposed = _open_negotiation(channel, ctx)
         return Step(proposed.state, (*actions, *proposed.actions))
     return Step(channel, tuple(actions))
@@ -121,8 +135,15 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     if upfront and script != upfront:
         # BOLT 2: MAY send a `warning`. MUST fail the connection.
         raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
-    if not _is_acceptable(script, channel.terms.their_features):
+    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated. We never
+    # offer it yet, but a peer that does says it can pay there, and any segwit output is spendable.
+    theirs = Features.from_bytes(channel.terms.their_features)
+    if not _is_allowed(script, anysegwit=theirs.supports(Feature.OPTION_SHUTDOWN_ANYSEGWIT)):
         raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
+    if channel.their_shutdown not in (None, script):
+        # BOLT 2: MUST NOT send multiple `shutdown` messages; after a reconnect the same is said
+        # again.  With another script, a close that both have signed could not be built any more.
+        raise PeerFault(Severity.DISCONNECT, "shutdown to another script than before")
     if any(h.stage is Stage.RCVD_ADD_HTLC for h in channel.htlcs.values()):
         raise PeerFault(Severity.DISCONNECT, "shutdown with updates that are not committed")
     after = replace(
@@ -135,18 +156,6 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     if after.phase in {Phase.AWAITING_CONFIRMATION, Phase.READY}:
         after = after.with_phase(Phase.SHUTTING_DOWN, ctx.now, "remote", "Peer sent shutdown")
     return Step(after)
-
-
-def _is_acceptable(script: bytes, their_features: bytes) -> bool:
-    program = witness_program(script)
-    if program is None:
-        return False
-    version, _ = program
-    if version == 0:
-        return True
-    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated. We never
-    # offer it yet, but a peer that does says it can pay there, and any segwit output is spendable.
-    return Features.from_bytes(their_features).supports(Feature.OPTION_SHUTDOWN_ANYSEGWIT)
 
 
 def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
@@ -218,6 +227,9 @@ def _open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
     if channel.negotiation.our_fee is not None or not _is_clear(channel):
         return Step(channel)
     ideal, least, greatest = _our_range(channel, ctx)
+    if channel.signed_close is not None:
+        ideal = channel.signed_close.fee
+        least, greatest = min(least, ideal), max(greatest, ideal)
     send = _propose(channel, ideal, (least, greatest))
     said = Negotiation(ideal, (least, greatest))
     return Step(replace(channel, negotiation=said), (send,))
@@ -256,8 +268,9 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
         answer = fee
     else:
         last = talk.our_fee if talk.our_fee is not None else ideal
-        answer = Satoshi((last.sat + fee.sat) // 2)
-        if answer in (last, fee):
+        # Never beyond our own limits: halfway to what a peer asks for may be half of what we have.
+        answer = min(max(Satoshi((last.sat + fee.sat) // 2), least), greatest)
+        if answer == talk.our_fee:
             raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
     said = replace(channel, negotiation=Negotiation(answer, (least, greatest), fee))
     send = _propose(said, answer, (least, greatest))

@@ -22,7 +22,7 @@ from wallet.base.wire.channel import (
     UpdateFulfillHtlc,
 )
 from wallet.base.wire.message import Message
-from wallet.base.wire.setup import Error, reason_of
+from wallet.base.wire.setup import Error, error_for, reason_of, warning_for
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import (
     dance,
@@ -106,7 +106,7 @@ def _connected(channel: Channel) -> ChannelStep:
         # any other packets for that channel.  A peer that is told that we fell behind also needs
         # our channel_reestablish to learn it is the one that must close.
         hello = reconnect.connected(channel).actions if channel.fell_behind else ()
-        return Step(channel, (*hello, Send(Error(channel.id, channel.error.encode()))))
+        return Step(channel, (*hello, Send(error_for(channel.id, channel.error))))
     return Step(channel)
 
 
@@ -123,6 +123,8 @@ def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelS
 
 def _flush(channel: Channel, ctx: Context) -> ChannelStep:
     """What may be said now: channel_ready, then the commitment, then words about the close."""
+    if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
+        return Step(channel)
     said = ready.progress(channel, ctx)
     committed = dance.commit(said.state)
     closing = shutdown.progress(committed.state, ctx)
@@ -140,7 +142,10 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
             return _reestablish(channel, message)
         case _:
             pass
-    if channel.phase not in LIVING and not isinstance(message, ClosingSigned | Shutdown):
+    if channel.phase not in LIVING and not (
+        # The peer may have lost our agreement with the connection.
+        channel.phase is Phase.MUTUALLY_CLOSED and isinstance(message, ClosingSigned | Shutdown)
+    ):
         return Step(channel)
     if channel.link is not Link.LIVE:
         # BOLT 2: MUST wait to receive the other node's `channel_reestablish` message before sending
@@ -187,9 +192,9 @@ def _answer_fault(channel: Channel, fault: PeerFault, ctx: Context) -> ChannelSt
         case Severity.IGNORE:
             return Step(channel)
         case Severity.WARN:
-            return Step(channel, (Send(PeerWarning(channel.id, fault.reason.encode())),))
+            return Step(channel, (Send(warning_for(channel.id, fault.reason)),))
         case Severity.DISCONNECT:
-            warning = Send(PeerWarning(channel.id, fault.reason.encode()))
+            warning = Send(warning_for(channel.id, fault.reason))
             return Step(channel, (warning, Disconnect(fault.reason)))
         case Severity.FAIL_CHANNEL:
             return onchain.fail(channel, fault.reason, ctx, "protocol")

@@ -28,6 +28,7 @@ from wallet.machines.channel.limits import (
     sending_limits,
 )
 from wallet.machines.channel.state import (
+    LIVING,
     Channel,
     Failed,
     FeeUpdate,
@@ -116,8 +117,10 @@ def remove(
             removal = Malformed(event.sha256_of_onion, event.failure_code)
     answered = replace(htlc, stage=Stage.SENT_REMOVE_HTLC, removal=removal, onion=b"")
     after = channel.with_htlc(answered)
-    # While the peer is away the intention waits in the table and is said after reestablish.
-    said = (Send(removal_message(channel, answered)),) if channel.link is Link.LIVE else ()
+    # While the peer is away the intention waits in the table and is said after reestablish; once
+    # the channel has failed, a preimage is kept for the chain.
+    heard = channel.link is Link.LIVE and channel.phase in LIVING
+    said = (Send(removal_message(channel, answered)),) if heard else ()
     return Step(after, said)
 
 
