@@ -16,6 +16,7 @@ import pytest
 
 from tests.interop.ldk.daemon import Daemon, wait_for
 from tests.support.chain_server import ChainServer
+from tests.support.cln_schemas import check_answer
 from wallet.base.bitcoin.chains import REGTEST, TESTNET4
 from wallet.base.crypto.curve import sign_recoverable
 from wallet.base.invoices.bolt11 import InvoiceFields, encode_invoice
@@ -264,6 +265,11 @@ def test_a_chain_that_is_down_and_comes_back(tmp_path: Path) -> None:
         assert away.code in (304, -32003)
         by_command = start("--rpc-file", str(node.socket), "fundchannel", "02" * 33, "100000")
         assert by_command.returncode == 8
+        worded = refused(node, "fundchannel", id="02" * 33, amount=100_000, feerate="urgent")
+        assert (worded.code, "chain backend" in str(worded)) == (-32003, True), worded
+        unknown = node.call("feerates", style="perkw")
+        check_answer("feerates", unknown, held=False)
+        assert "No fee estimates" in unknown["warning_missing_feerates"]
         again = ChainServer(tmp_path / "chain", int(server.url.rpartition(":")[2]))
         try:
             wait_for(lambda: "warning_bitcoind_sync" not in node.call("getinfo"), "the chain")
