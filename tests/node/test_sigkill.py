@@ -6,7 +6,7 @@ their lists and their tables must tell the same story.
 
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +15,16 @@ from typing import Any
 import pytest
 
 from tests.interop.ldk.daemon import Daemon
-from tests.support.daemons import Duo, Pipe, call_many, database_of, rows, stages_of
+from tests.support.daemons import (
+    Duo,
+    Pipe,
+    call_many,
+    database_of,
+    in_flight,
+    next_htlc,
+    rows,
+    stages_of,
+)
 from wallet.machines.channel.htlc_stages import Stage, mirror
 
 CAPACITY_SAT = 16_000_000
@@ -23,7 +32,7 @@ AMOUNT_MSAT = 1_500_000
 """Above the dust limit: every HTLC has an output in both commitments."""
 SEEDS = (1, 2, 3, 4, 5)
 KILLS = 4
-PAYMENTS_A_KILL = 180
+PAYMENTS_A_KILL = 200
 IN_FLIGHT = 30
 STAGES = 4
 
@@ -75,12 +84,21 @@ def mirrored(stages: Counter[str]) -> Counter[str]:
 def kill_while_paying(
     payer: Daemon, victim: Daemon, invoices: list[dict[str, Any]], chance: random.Random
 ) -> None:
-    """Start payments without waiting for their ends, and kill at a random moment among them."""
-    at = chance.randrange(len(invoices) // 2, len(invoices))
+    """Start payments without waiting for their ends; kill at a random moment in the crowd."""
+    crowd = chance.randrange(2 * IN_FLIGHT, len(invoices) // 2)
+    since = next_htlc(payer)
+    waiting = deque(each["bolt11"] for each in invoices)
     with closing(Pipe(payer)) as pipe:
-        for invoice in invoices[:at]:
-            pipe.ask("pay", bolt11=invoice["bolt11"])
-            time.sleep(0.0005)
+
+        def start_some() -> None:
+            for _ in range(min(4, len(waiting))):
+                pipe.ask("pay", bolt11=waiting.popleft())
+
+        while waiting and in_flight(payer, since) < crowd:
+            start_some()
+        moment = time.monotonic() + chance.random() * 0.02
+        while time.monotonic() < moment:
+            start_some()
         victim.kill()
 
 

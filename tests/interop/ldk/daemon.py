@@ -45,6 +45,11 @@ class Daemon:
         self._chain = ("--chain", chain_url, "--chain-cookie", str(chain_cookie))
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not ended by us."""
+        return self._process is not None
+
     def create(self) -> None:
         """`leyden init`, unencrypted."""
         made = subprocess.run(
