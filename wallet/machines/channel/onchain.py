@@ -16,7 +16,7 @@ from wallet.base.channel_tx.commitment import commitment_number_of, settled_outp
 from wallet.base.errors import ensure
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import OutPoint
-from wallet.base.wire.setup import Error
+from wallet.base.wire.setup import error_for
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, Broadcast, HtlcGone, PhaseChanged, Send, Watch
 from wallet.machines.channel.commitments import our_commitment, spend_funding, their_commitment
@@ -57,7 +57,7 @@ def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep
     failed = replace(channel, error=reason, htlcs=kept).with_phase(
         Phase.FAILED, ctx.now, cause, reason
     )
-    actions: list[Action] = [Send(Error(channel.id, reason.encode()))]
+    actions: list[Action] = [Send(error_for(channel.id, reason))]
     actions += [HtlcGone(h, Failed(b"")) for h in unsent if h.key.offered_by_us]
     actions += broadcast_commitment(failed)
     actions.append(PhaseChanged(channel.phase, failed.phase, reason))
@@ -204,10 +204,10 @@ def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
             actions += rebroadcast(channel, taken)
         claims.append(taken)
     after = replace(channel, onchain=replace(end, claims=tuple(claims)))
-    last = max([end.height, *(c.resolved_at or ctx.height.height for c in claims)])
-    if all(c.resolved_at is not None or _worthless(channel, c, ctx) for c in claims) and (
-        ctx.height.height - min(last, ctx.height.height) >= FORGET_DEPTH
-    ):
+    # What is not worth taking stays unresolved for ever: nobody waits for it.
+    left = [c for c in claims if c.resolved_at is None and not _worthless(channel, c, ctx)]
+    last = max([end.height, *(c.resolved_at for c in claims if c.resolved_at is not None)])
+    if not left and ctx.height.height - last >= FORGET_DEPTH:
         after = after.with_phase(Phase.CLOSED, ctx.now, "onchain", "All is settled on chain")
         actions.append(PhaseChanged(channel.phase, after.phase, "All is settled on chain"))
     return Step(after, tuple(actions))
