@@ -9,7 +9,7 @@ from dataclasses import replace
 from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.ids import Secret
 from wallet.base.wire.channel import ChannelReestablish, RevokeAndAck, UpdateFee
-from wallet.base.wire.setup import Error
+from wallet.base.wire.setup import error_for
 from wallet.machines.channel.actions import Action, CheckProof, Send
 from wallet.machines.channel.commitments import commitment_signed
 from wallet.machines.channel.dance import LAST_INDEX
@@ -166,7 +166,7 @@ def proof_checked(channel: Channel, event: ProofChecked, now: int) -> ChannelSte
         "protocol",
         "Our copy of this channel is old; only the peer can close it safely",
     )
-    return Step(after, (Send(Error(channel.id, reason.encode())),))
+    return Step(after, (Send(error_for(channel.id, reason)),))
 
 
 def _unknown_future(channel: Channel, claimed: int) -> PeerFault:
