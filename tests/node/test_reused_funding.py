@@ -21,7 +21,7 @@ from wallet.base.values.ids import ChannelId, OutPoint, ShortChannelId, Txid
 from wallet.base.wire.channel import AcceptChannel, FundingSigned
 from wallet.base.wire.message import Message
 from wallet.base.wire.setup import Error, reason_of
-from wallet.machines.channel import opening
+from wallet.machines.channel import opening, opening_rules
 from wallet.machines.signing import UnsignedTx
 from wallet.node import coin_desk
 from wallet.node.board import Board
@@ -55,7 +55,9 @@ def open_on(
 ) -> tuple[list[Message], tuple[Transaction, bytes]]:
     """Alice opens a channel to Bob's board, on a funding transaction of before if one is given."""
     us = alice.signer.node_id
-    request = opening.OpenRequest(board.signer.node_id, FUNDING, NO_PUSH, FEERATE, announce=False)
+    request = opening_rules.OpenRequest(
+        board.signer.node_id, FUNDING, NO_PUSH, FEERATE, announce=False
+    )
     started = opening.open_channel(
         request,
         policy(),

@@ -26,7 +26,7 @@ from wallet.base.values.ids import (
 )
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
 from wallet.base.wire.message import Message, UnknownMessage, decode, encode
-from wallet.machines.channel import actions, events, opening
+from wallet.machines.channel import actions, events, opening, opening_rules
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.channel.step import step
 from wallet.machines.signing import (
@@ -56,9 +56,9 @@ def context(height: int = START_HEIGHT, seed: int = 0) -> Context:
     return Context(BlockHeight(height), FEERATE, 1_800_000_000, entropy)
 
 
-def policy(minimum_depth: int = 1) -> opening.Policy:
+def policy(minimum_depth: int = 1) -> opening_rules.Policy:
     """Regtest's."""
-    return opening.Policy(REGTEST.chain_hash, to_self_delay=6, minimum_depth=minimum_depth)
+    return opening_rules.Policy(REGTEST.chain_hash, to_self_delay=6, minimum_depth=minimum_depth)
 
 
 @dataclass
@@ -215,13 +215,13 @@ def _take(side: Side) -> Message:
 
 def open_pair(
     push: MilliSatoshi = NO_PUSH,
-    alices: opening.Policy | None = None,
-    bobs: opening.Policy | None = None,
+    alices: opening_rules.Policy | None = None,
+    bobs: opening_rules.Policy | None = None,
 ) -> Pair:
     """Walk the open up to `funding_signed`; nothing is mined yet."""
     alice, bob = make_side("alice"), make_side("bob")
     alices, bobs = alices or policy(), bobs or policy()
-    request = opening.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
+    request = opening_rules.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
     started = opening.open_channel(
         request,
         alices,
@@ -270,8 +270,8 @@ def open_pair(
 
 def ready_pair(
     push: MilliSatoshi = PUSH,
-    alices: opening.Policy | None = None,
-    bobs: opening.Policy | None = None,
+    alices: opening_rules.Policy | None = None,
+    bobs: opening_rules.Policy | None = None,
 ) -> Pair:
     """Both may send: by default Alice has 600,000 sat and Bob 400,000."""
     pair = open_pair(push, alices, bobs)

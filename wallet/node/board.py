@@ -15,7 +15,7 @@ from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import DecodeError, InvariantBroken, Refused
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions, events
-from wallet.machines.channel.opening import Policy
+from wallet.machines.channel.opening_rules import Policy
 from wallet.machines.channel.state import Channel
 from wallet.machines.channel.step import step
 from wallet.machines.signing import DerivePoint, KeyAnswer, KeyRequest, ReleasedSecret

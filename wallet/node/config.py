@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wallet.base.bitcoin.chains import Chain
-from wallet.machines.channel.opening import Policy
+from wallet.machines.channel.opening_rules import Policy
 
 
 @dataclass(frozen=True, slots=True)

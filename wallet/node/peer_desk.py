@@ -15,7 +15,7 @@ from wallet.base.wire.channel import (
 from wallet.base.wire.message import Message, UnknownMessage, decode
 from wallet.base.wire.setup import Error, reason_of
 from wallet.base.wire.setup import Warning as PeerWarning
-from wallet.machines.channel import actions, events, opening
+from wallet.machines.channel import actions, events, opening, opening_rules
 from wallet.machines.channel.state import Channel
 from wallet.machines.signing import ChannelKeys, DeriveChannel
 from wallet.node import coin_desk
@@ -158,16 +158,16 @@ def open_channel(board: Board, command: OpenChannelTo) -> None:
         raise Refused(
             f"{command.peer.hex()} is not connected: `leyden connect ID@HOST:PORT` first", 305
         )
-    opening.check_peer(peer.features)
+    opening_rules.check_peer(peer.features)
     if command.amount is not None:
-        opening.check_amount(command.amount, peer.features)
+        opening_rules.check_amount(command.amount, peer.features)
     feerate = command.feerate or memory.feerate
     temporary = ChannelId(board.entropy("temporary_channel_id"))
     amount, selection = coin_desk.select_for_channel(
         board, command.amount, feerate, command.min_confirmations
     )
     # The commitment's own fee rate: anchors can raise it later, so it only has to enter a mempool.
-    request = opening.OpenRequest(
+    request = opening_rules.OpenRequest(
         command.peer, amount, command.push, memory.feerate, command.announce
     )
     keys_id, payment_index = _draw(board)

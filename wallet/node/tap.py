@@ -7,7 +7,7 @@ ones on the tape is thereby a test, not a hope.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +15,7 @@ from wallet.base.bitcoin.chains import REGTEST, Chain
 from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import DecodeError, Refused
 from wallet.base.values.encode import from_json, to_json
+from wallet.machines.channel.state import Channel
 from wallet.machines.step import Context
 from wallet.node.board import Board
 from wallet.node.events import NodeEvent
@@ -91,10 +92,19 @@ def replay(tape: Path, board: Board) -> str:
 
 def state_hash(memory: Memory) -> str:
     """Hash of everything durable: equal if and only if a restart would find the same."""
-    parts = [to_json(durable(c)) for _, c in sorted(memory.channels.items())]
+    parts = [to_json(_in_order(durable(c))) for _, c in sorted(memory.channels.items())]
     parts += [to_json(i) for _, i in sorted(memory.invoices.items())]
     parts += [to_json(p) for _, p in sorted(memory.payments.items())]
     parts += [to_json(c) for _, c in sorted(memory.wallet.coins.items())]
     parts += [to_json(b) for b in memory.wallet.branches]
     parts.append(to_json(memory.tip))
     return sha256("\n".join(parts).encode()).hex()
+
+
+def _in_order(channel: Channel) -> Channel:
+    """Rows come back by key, memory holds them as they came: neither order means anything."""
+    return replace(
+        channel,
+        htlcs=dict(sorted(channel.htlcs.items(), key=lambda item: astuple(item[0]))),
+        scids=tuple(sorted(channel.scids, key=lambda name: (name.scid, name.kind))),
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.pair import Pair, Side, offer, open_pair, policy, preimage_of, ready_pair
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.machines.channel import events, opening
+from wallet.machines.channel import events, opening_rules
 from wallet.machines.channel.commitments import our_commitment, their_commitment
 from wallet.machines.channel.limits import receivable, spendable
 from wallet.machines.channel.state import Phase
@@ -203,7 +203,7 @@ def test_an_answer_given_twice_or_to_nothing_changes_nothing(answer: events.Even
 @pytest.mark.parametrize("msat", [353_999, 354_000, 545_999, 546_000])
 @pytest.mark.parametrize("payer", ["alice", "bob"])
 def test_trap_11_dust_at_equality(limits: tuple[int, int], msat: int, payer: str) -> None:
-    """At the dust limit of a commitment's owner an HTLC has an output; a millisatoshi below, not."""
+    """At the dust limit of the owner an HTLC has an output; a millisatoshi below it has none."""
     alices, bobs = (replace(policy(), dust_limit=Satoshi(limit)) for limit in limits)
     pair = ready_pair(alices=alices, bobs=bobs)
     side = pair.alice if payer == "alice" else pair.bob
@@ -245,7 +245,7 @@ def agreed(pair: Pair) -> None:
 # --- what one may send, the other accepts ---------------------------------------------------------
 
 
-def _policies() -> st.SearchStrategy[opening.Policy]:
+def _policies() -> st.SearchStrategy[opening_rules.Policy]:
     return st.builds(
         lambda dust, count, flying, least: replace(
             policy(),
@@ -289,8 +289,8 @@ def _try_offer(side: Side, number: int, amount: MilliSatoshi) -> bool:
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(_policies(), _policies(), _PUSHES, _OFFERS, st.booleans(), st.integers(253, 6_000))
 def test_spendable_is_what_offer_takes_and_the_peer_accepts(
-    alices: opening.Policy,
-    bobs: opening.Policy,
+    alices: opening_rules.Policy,
+    bobs: opening_rules.Policy,
     push: int,
     before: list[tuple[bool, int]],
     by_alice: bool,
@@ -338,7 +338,7 @@ def _try_feerate(side: Side, feerate: int) -> None:
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=25),
 )
 def test_both_send_all_they_may_at_once(
-    alices: opening.Policy, bobs: opening.Policy, push: int, deck: list[tuple[int, int]]
+    alices: opening_rules.Policy, bobs: opening_rules.Policy, push: int, deck: list[tuple[int, int]]
 ) -> None:
     """Whatever is on the wire: what the sender's limits let through, the receiver accepts."""
     pair = ready_pair(MilliSatoshi(push), alices, bobs)

@@ -23,7 +23,7 @@ from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import ChannelId, OutPoint, ShortChannelId, Signature, Txid
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
 from wallet.base.wire.message import decode, encode
-from wallet.machines.channel import actions, opening
+from wallet.machines.channel import actions, opening, opening_rules
 from wallet.machines.signing import UnsignedTx
 from wallet.machines.step import Step
 
@@ -37,9 +37,11 @@ LARGE = Features.of(
 )
 
 
-def _request(**changes: Any) -> opening.OpenRequest:
+def _request(**changes: Any) -> opening_rules.OpenRequest:
     bob = make_side("bob").signer.node_id
-    return replace(opening.OpenRequest(bob, FUNDING, PUSH, FEERATE, announce=False), **changes)
+    return replace(
+        opening_rules.OpenRequest(bob, FUNDING, PUSH, FEERATE, announce=False), **changes
+    )
 
 
 def _open(

@@ -5,24 +5,15 @@ stake, and a lost connection simply ends it.  The opener's coins stay reserved f
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from wallet.base.channel_tx.format import ANCHORS
-from wallet.base.channel_tx.keys import Basepoints
 from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.crypto.shachain import Shachain
-from wallet.base.errors import PeerFault, Refused, Severity, ensure
-from wallet.base.values.amounts import (
-    FEERATE_FLOOR,
-    SAT_PER_BTC,
-    ZERO_MSAT,
-    FeeratePerKw,
-    MilliSatoshi,
-    Satoshi,
-)
-from wallet.base.values.features import Feature, Features
+from wallet.base.errors import ensure
+from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.features import Features
 from wallet.base.values.ids import (
-    ChainHash,
     ChannelId,
     KeysId,
     NodeId,
@@ -34,12 +25,21 @@ from wallet.base.values.ids import (
 )
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
 from wallet.machines.channel.actions import Action, Broadcast, Send, TheirCommitmentSigned, Watch
-from wallet.machines.channel.commitments import (
-    Split,
-    build,
-    check_signatures,
-)
+from wallet.machines.channel.commitments import Split, build, check_signatures
 from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.opening_rules import (
+    ANCHOR_TYPE,
+    MOST_MINIMUM_DEPTH,
+    OpenRequest,
+    Policy,
+    check_open,
+    check_request,
+    check_side,
+    fault,
+    our_side,
+    their_side,
+    type_bytes,
+)
 from wallet.machines.channel.state import (
     Change,
     Channel,
@@ -56,37 +56,6 @@ from wallet.machines.channel.state import (
 )
 from wallet.machines.signing import ChannelKeys, FundingKey, SignDigest, UnsignedTx
 from wallet.machines.step import Context, Step
-
-ANCHOR_TYPE: Final = (Feature.OPTION_STATIC_REMOTEKEY.value, Feature.OPTION_ANCHORS.value)
-"""The one channel type that we open and accept: bits 12 and 22."""
-MIN_FUNDING: Final = Satoshi(20_000)
-"""Below this, reserve and anchors leave next to nothing to send."""
-SUPPLY: Final = Satoshi(21_000_000 * SAT_PER_BTC)
-"""No transaction output can hold more."""
-LARGE_CHANNEL: Final = Satoshi(1 << 24)
-"""BOLT 2: from here on `option_support_large_channel` must be negotiated."""
-LEAST_DUST_LIMIT: Final = Satoshi(354)
-MOST_DUST_LIMIT: Final = Satoshi(546)
-MOST_TO_SELF_DELAY: Final = 2016
-MOST_MINIMUM_DEPTH: Final = 144
-MOST_HTLCS: Final = 483
-LEAST_RESERVE: Final = Satoshi(1_000)
-LEAST_HTLC: Final = MilliSatoshi(1)
-NO_LIMIT: Final = MilliSatoshi((1 << 64) - 1)
-MAX_OPEN_FEERATE: Final = FeeratePerKw(250_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What we say in `open_channel` and `accept_channel`, by chain and configuration."""
-
-    chain_hash: ChainHash
-    to_self_delay: int
-    minimum_depth: int
-    max_accepted_htlcs: int = MOST_HTLCS
-    htlc_minimum: MilliSatoshi = LEAST_HTLC
-    dust_limit: Satoshi = LEAST_DUST_LIMIT
-    max_in_flight: MilliSatoshi = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,75 +115,7 @@ Opening: TypeAlias = (
 )
 
 
-def reserve_of(amount: Satoshi) -> Satoshi:
-    """What we ask the other side to keep: 1 %, at least 1,000 sat (less is refused as dust)."""
-    return max(Satoshi(amount.sat // 100), LEAST_RESERVE)
-
-
-def _side(policy: Policy, keys: ChannelKeys, amount: Satoshi) -> SideTerms:
-    return SideTerms(
-        dust_limit=policy.dust_limit,
-        max_htlc_value_in_flight=policy.max_in_flight,
-        channel_reserve=reserve_of(amount),
-        htlc_minimum=policy.htlc_minimum,
-        to_self_delay=policy.to_self_delay,
-        max_accepted_htlcs=policy.max_accepted_htlcs,
-        basepoints=keys.basepoints,
-        upfront_shutdown_script=b"",
-    )
-
-
-def _type_bytes() -> bytes:
-    return Features(frozenset(ANCHOR_TYPE)).to_bytes()
-
-
 # --- as the opener ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRequest:
-    """What a person asks for."""
-
-    peer: NodeId
-    amount: Satoshi
-    push: MilliSatoshi
-    feerate: FeeratePerKw
-    announce: bool
-
-
-def check_request(request: OpenRequest, their_features: Features) -> None:
-    """Raise `Refused` for what no peer could accept."""
-    check_amount(request.amount, their_features)
-    if request.push > request.amount.to_msat():
-        raise Refused("push_msat is more than the channel holds", -32602)
-    check_peer(their_features)
-    fee = FeeratePerKw(request.feerate.per_kw).fee(ANCHORS.commitment_weight)
-    left = request.amount.to_msat() - request.push
-    needed_msat = (fee + ANCHORS.anchors_total + reserve_of(request.amount)).to_msat()
-    if left < needed_msat:
-        raise Refused(
-            f"after push_msat the channel cannot pay its fee and keep its reserve"
-            f" ({needed_msat.ceil_to_sat()})",
-            -32602,
-        )
-
-
-def check_amount(amount: Satoshi, their_features: Features) -> None:
-    """Raise `Refused` for a channel too small to be useful, or larger than the peer takes."""
-    if amount < MIN_FUNDING:
-        raise Refused(f"a channel of {amount} is too small: at least {MIN_FUNDING}", -32602)
-    if amount > SUPPLY:
-        raise Refused(f"a channel of {amount} is more than all bitcoin there will be", -32602)
-    large = their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL)
-    if amount >= LARGE_CHANNEL and not large:
-        raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
-
-
-def check_peer(their_features: Features) -> None:
-    """Raise `Refused` unless the peer speaks the one channel type that we open."""
-    # option_static_remotekey is ASSUMED (BOLT 9): a peer may leave it out.
-    if not their_features.supports(Feature.OPTION_ANCHORS):
-        raise Refused("the peer does not offer option_anchors, which we need", 312)
 
 
 def open_channel(
@@ -229,7 +130,7 @@ def open_channel(
 ) -> Step[AwaitingAccept, Action]:
     """Begin: send `open_channel`. Raises `Refused`."""
     check_request(request, their_features)
-    ours = _side(policy, keys, request.amount)
+    ours = our_side(policy, keys, request.amount)
     temporary_id = ChannelId(ctx.entropy)
     message = OpenChannel(
         chain_hash=policy.chain_hash,
@@ -251,7 +152,7 @@ def open_channel(
         first_per_commitment_point=keys.first_points[0],
         channel_flags=int(request.announce),
         upfront_shutdown_script=b"",
-        channel_type=_type_bytes(),
+        channel_type=type_bytes(),
     )
     state = AwaitingAccept(
         request.peer,
@@ -274,10 +175,10 @@ def open_channel(
 def receive_accept(state: AwaitingAccept, message: AcceptChannel) -> AwaitingFunding:
     """BOLT 2 `accept_channel`; raises `PeerFault`."""
     if message.channel_type != state.sent.channel_type:
-        raise _fault("accept_channel names another channel_type than open_channel")
+        raise fault("accept_channel names another channel_type than open_channel")
     if message.minimum_depth > MOST_MINIMUM_DEPTH:
-        raise _fault(f"minimum_depth {message.minimum_depth} is unreasonably large")
-    _check_side(message, state.ours, state.amount)
+        raise fault(f"minimum_depth {message.minimum_depth} is unreasonably large")
+    check_side(message, state.ours, state.amount)
     script = funding_output(state.keys.funding_pubkey, message.funding_pubkey)
     return AwaitingFunding(state, message, script)
 
@@ -305,7 +206,7 @@ def fund(
         announce=before.announce,
         minimum_depth=accepted.minimum_depth,
         ours=before.ours,
-        theirs=_their_terms(accepted),
+        theirs=their_side(accepted),
         opened_at=ctx.now,
         close_to=before.close_to,
         their_features=before.their_features.to_bytes(),
@@ -348,7 +249,7 @@ def receive_funding_signed(
     """BOLT 2 `funding_signed`: the channel exists; its funding may be broadcast."""
     draft = state.draft
     if message.channel_id != draft.id:
-        raise _fault("funding_signed for another channel_id")
+        raise fault("funding_signed for another channel_id")
     channel = _with_signature(draft, message.signature)
     transaction = channel.funding.transaction
     broadcast = (Broadcast(transaction, "funding"),) if transaction else ()
@@ -356,26 +257,6 @@ def receive_funding_signed(
 
 
 # --- as the accepter ----------------------------------------------------------------------------
-
-
-def check_open(message: OpenChannel, policy: Policy, their_features: Features) -> None:
-    """BOLT 2 `open_channel`, "The receiving node MUST fail the channel if"; raises `PeerFault`."""
-    if message.chain_hash != policy.chain_hash:
-        raise _fault("unknown chain_hash")
-    if message.channel_type is None:
-        raise _fault("open_channel without channel_type")
-    if message.channel_type != _type_bytes():
-        raise _fault("we open channels of type option_static_remotekey and option_anchors only")
-    if message.funding_satoshis < MIN_FUNDING:
-        raise _fault(f"funding_satoshis {message.funding_satoshis} is below our {MIN_FUNDING}")
-    if message.funding_satoshis >= LARGE_CHANNEL:
-        raise _fault("funding_satoshis needs option_support_large_channel")
-    if message.push_msat > message.funding_satoshis.to_msat():
-        raise _fault("push_msat is more than funding_satoshis")
-    if not FEERATE_FLOOR <= message.feerate_per_kw <= MAX_OPEN_FEERATE:
-        raise _fault(f"feerate_per_kw {message.feerate_per_kw.per_kw} is out of reason")
-    if not their_features.supports(Feature.OPTION_ANCHORS):
-        raise _fault("channel_type with option_anchors, which was not negotiated")
 
 
 def accept_channel(
@@ -391,18 +272,18 @@ def accept_channel(
     """Answer `open_channel`; raises `PeerFault`."""
     check_open(message, policy, their_features)
     amount = message.funding_satoshis
-    ours = _side(policy, keys, amount)
-    _check_side(message, ours, amount)
+    ours = our_side(policy, keys, amount)
+    check_side(message, ours, amount)
     fee = message.feerate_per_kw.fee(ANCHORS.commitment_weight)
     # BOLT 2: MUST fail the channel if the funder's amount for the initial commitment transaction is
     # not sufficient for full fee payment, or if both amounts are at or below the reserve.
     to_opener = amount.to_msat() - message.push_msat
     if to_opener < (fee + ANCHORS.anchors_total).to_msat():
-        raise _fault("the opener cannot pay the fee of the first commitment")
+        raise fault("the opener cannot pay the fee of the first commitment")
     greater = max(to_opener - (fee + ANCHORS.anchors_total).to_msat(), message.push_msat)
     reserve = max(ours.channel_reserve, message.channel_reserve_satoshis)
     if greater <= reserve.to_msat():
-        raise _fault("both sides would start at or below their reserve")
+        raise fault("both sides would start at or below their reserve")
     answer = AcceptChannel(
         temporary_channel_id=message.temporary_channel_id,
         dust_limit_satoshis=ours.dust_limit,
@@ -454,7 +335,7 @@ def receive_funding_created(
         announce=bool(opened.channel_flags & 1),
         minimum_depth=state.minimum_depth,
         ours=state.ours,
-        theirs=_their_terms(opened),
+        theirs=their_side(opened),
         opened_at=ctx.now,
         close_to=state.close_to,
         their_features=state.their_features.to_bytes(),
@@ -493,50 +374,6 @@ def receive_funding_created(
 
 
 # --- both ---------------------------------------------------------------------------------------
-
-
-def _their_terms(message: OpenChannel | AcceptChannel) -> SideTerms:
-    return SideTerms(
-        dust_limit=message.dust_limit_satoshis,
-        max_htlc_value_in_flight=message.max_htlc_value_in_flight_msat,
-        channel_reserve=message.channel_reserve_satoshis,
-        htlc_minimum=message.htlc_minimum_msat,
-        to_self_delay=message.to_self_delay,
-        max_accepted_htlcs=message.max_accepted_htlcs,
-        basepoints=Basepoints(
-            message.revocation_basepoint,
-            message.payment_basepoint,
-            message.delayed_payment_basepoint,
-            message.htlc_basepoint,
-        ),
-        upfront_shutdown_script=message.upfront_shutdown_script or b"",
-    )
-
-
-def _check_side(message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi) -> None:
-    """The requirements that `open_channel` and `accept_channel` share; raises `PeerFault`."""
-    dust_limit = message.dust_limit_satoshis
-    if not LEAST_DUST_LIMIT <= dust_limit <= MOST_DUST_LIMIT:
-        raise _fault(
-            f"dust_limit_satoshis {dust_limit.sat} is not between {LEAST_DUST_LIMIT.sat}"
-            f" and {MOST_DUST_LIMIT.sat}"
-        )
-    if message.to_self_delay > MOST_TO_SELF_DELAY:
-        raise _fault(f"to_self_delay {message.to_self_delay} is unreasonably large")
-    if not 1 <= message.max_accepted_htlcs <= MOST_HTLCS:
-        raise _fault(f"max_accepted_htlcs {message.max_accepted_htlcs} is not between 1 and 483")
-    # Each reserve must stand above either dust limit, or all outputs could be trimmed at once.
-    if message.channel_reserve_satoshis < max(dust_limit, ours.dust_limit):
-        raise _fault("channel_reserve_satoshis is below a dust limit")
-    if ours.channel_reserve < dust_limit:
-        raise _fault("dust_limit_satoshis is above the reserve that we ask for")
-    if message.channel_reserve_satoshis.sat * 5 > amount.sat:
-        raise _fault(
-            f"channel_reserve_satoshis {message.channel_reserve_satoshis.sat} is more than a fifth"
-            " of the channel"
-        )
-    if message.htlc_minimum_msat.floor_to_sat().sat * 10 > amount.sat:
-        raise _fault("htlc_minimum_msat is more than a tenth of the channel")
 
 
 def _draft(
@@ -608,7 +445,3 @@ def _with_signature(draft: Channel, signature: Signature) -> Channel:
 def _first_record(channel: Channel) -> TheirCommitmentSigned:
     content = _content(channel)
     return TheirCommitmentSigned(0, 0, content.to_us, content.to_them, content.feerate)
-
-
-def _fault(reason: str) -> PeerFault:
-    return PeerFault(Severity.FAIL_CHANNEL, reason)

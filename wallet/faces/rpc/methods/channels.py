@@ -19,7 +19,7 @@ from wallet.faces.rpc.signatures import (
     ListPeers,
 )
 from wallet.faces.rpc.table import Answer
-from wallet.machines.channel.opening import ANCHOR_TYPE
+from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.channel.state import LIVING, Channel, Phase
 from wallet.node.api import Api
 from wallet.node.memory import Memory
