@@ -28,6 +28,7 @@ from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
 from wallet.node.filling import fill
 from wallet.node.inbox import Inbox
+from wallet.node.memory import Callers
 from wallet.node.switchboard import absorb
 from wallet.node.tap import Tap
 from wallet.node.work import BroadcastTx, DropPeer, NodeAction, Notice, Reply, SendTo, Work
@@ -143,7 +144,10 @@ class Kernel:
         now = int(self._clock.now())
         board = self.board
         board.work = work = Work()
-        before = persist.Before(board.memory)
+        before, callers = persist.Before(board.memory), board.memory.callers()
+        for event in batch:
+            if isinstance(event, PeerUp):
+                self._link_absorbed(event.node_id)
         try:
             for event in batch:
                 entropy = self._entropy.draw()
@@ -151,8 +155,6 @@ class Kernel:
                 board.ctx = Context(memory.height, memory.feerate, now, entropy)
                 if self._tap is not None:
                     self._tap.record(event, now, entropy)
-                if isinstance(event, PeerUp):
-                    self._link_absorbed(event.node_id)
                 absorb(board, event)
             board.flush()
             if self._tap is not None:
@@ -164,12 +166,13 @@ class Kernel:
                 self.commits += 1
                 self.rows += len(writes)
         except ServiceFault as fault:
-            await self._start_over(batch, str(fault))
+            await self._start_over(batch, callers, str(fault))
             return
         except Exception as error:
             # A bug of ours. Whatever it touched, disk is as before the batch; so is memory, soon.
             log.exception("a batch failed; memory is read back from disk")
-            await self._start_over(batch, f"internal error ({type(error).__name__})")
+            reason = f"internal error ({type(error).__name__})"
+            await self._start_over(batch, callers, reason)
             return
         for line in board.log:
             log.info(line)
@@ -185,22 +188,28 @@ class Kernel:
         answers = iter(self.board.signer.answer(asked))
         return [_fill(action, [next(answers) for _ in _requests(action)]) for action in actions]
 
-    async def _start_over(self, batch: Sequence[NodeEvent], reason: str) -> None:
-        """Forget the batch: memory from disk, links closed, callers told."""
+    async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
+        """Forget the batch: memory from disk, links closed, callers told.
+
+        `callers` are those who waited before the batch: it may have answered some, had it not
+        failed.
+        """
         log.error("nothing of a batch of %d events was done: %s", len(batch), reason)
         lost = self.board.memory
         self.board.reset()
         memory, wishes = await persist.load(self._store, self.board)
         refused = Refused(f"{reason}. Nothing was sent or changed; try again")
-        given_up = {event.ticket for event in batch if isinstance(event, Command)}
-        given_up |= {pending.ticket for pending in lost.openings.values()}
-        for ticket in given_up:
+        for ticket in callers.opening | {e.ticket for e in batch if isinstance(e, Command)}:
             self._answer(ticket, refused)
         # Whoever waits for something that is on disk goes on waiting: its outcome is open.
-        memory.awaiting_open = lost.awaiting_open
-        memory.awaiting_close = lost.awaiting_close
-        memory.awaiting_payment = lost.awaiting_payment
-        for peer in lost.peers:
+        memory.awaiting_open = callers.open
+        memory.awaiting_close = callers.close
+        memory.awaiting_payment = callers.payment
+        memory.feerate = lost.feerate
+        # A bug that froze a channel is still there.
+        memory.frozen = {c: why for c, why in lost.frozen.items() if c in memory.channels}
+        # A fault may have struck before a link's event was absorbed: those links end as well.
+        for peer in {*lost.peers, *(e.node_id for e in batch if isinstance(e, PeerUp))}:
             self._transport.disconnect(peer, "internal error")
         self.resume(wishes)
 

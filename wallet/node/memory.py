@@ -52,6 +52,17 @@ class PendingOpening:
     all_coins: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who waits for the outcome of something, at one moment."""
+
+    opening: frozenset[Ticket]
+    """For an opening that no disk knows of yet."""
+    open: dict[ChannelId, Ticket]
+    close: dict[ChannelId, list[Ticket]]
+    payment: dict[PaymentKey, list[Ticket]]
+
+
 @dataclass(slots=True)
 class Memory:
     """Mutable maps of frozen states. Only the board changes them."""
@@ -102,6 +113,15 @@ class Memory:
     def has_anchors(self) -> bool:
         """Whether an anchor channel is open or opening: then the emergency reserve is kept."""
         return bool(self.openings) or any(c.phase in LIVING for c in self.channels.values())
+
+    def callers(self) -> Callers:
+        """A copy of who waits now."""
+        return Callers(
+            frozenset(pending.ticket for pending in self.openings.values()),
+            dict(self.awaiting_open),
+            {key: list(tickets) for key, tickets in self.awaiting_close.items()},
+            {key: list(tickets) for key, tickets in self.awaiting_payment.items()},
+        )
 
     def funding_of(self, txid: Txid) -> Channel | None:
         """The channel that this transaction funds."""
