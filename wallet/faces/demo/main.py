@@ -18,7 +18,7 @@ from wallet.faces.demo.story import Story
 from wallet.faces.demo.town import Town
 from wallet.faces.rpc.client import Interrupted
 
-_WIDTH: Final = 88
+_WIDTH: Final = 79
 
 
 @dataclass(frozen=True, slots=True)
