@@ -1,0 +1,230 @@
+"""A power cut at any moment: what was said on the wire, the disk knows.
+
+Issue 2, point 7.  Two cores pay each other over sockets; beside each message that leaves is noted
+how much of the database's log had been synced.  Then the log is cut at every frame and inside each:
+what had left by then must follow from what a core finds when it opens that copy.
+"""
+
+import asyncio
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.cores import Cores, channel_of, two_cores, until
+from tests.support.power_cut import cut, truncations, wal_of
+from wallet.base.bitcoin.chains import REGTEST
+from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.crypto.hashes import sha256
+from wallet.base.invoices.bolt11 import decode_invoice
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
+from wallet.base.values.ids import NodeId, PaymentHash
+from wallet.base.wire.channel import (
+    ClosingSigned,
+    CommitmentSigned,
+    FundingSigned,
+    RevokeAndAck,
+    Shutdown,
+    UpdateAddHtlc,
+    UpdateFailHtlc,
+    UpdateFee,
+    UpdateFulfillHtlc,
+)
+from wallet.base.wire.message import Message, decode
+from wallet.machines.channel.state import Channel, Failed, Fulfilled, Htlc, HtlcKey, Phase
+from wallet.machines.payments.incoming import InvoiceRequest
+from wallet.machines.payments.outgoing import PayRequest
+from wallet.machines.payments.records import InvoiceStatus
+from wallet.node import persist
+from wallet.node.api import Api
+from wallet.node.build import make_board
+from wallet.node.events import FeerateChanged
+from wallet.node.memory import Memory
+from wallet.services.store.sqlite import SqliteStore
+from wallet.services.vault.signer import LocalSigner
+
+
+@dataclass
+class Said:
+    """What a core let out of the house, and how long its log was then."""
+
+    synced: int
+    word: Message | Transaction
+
+
+@dataclass
+class Ear:
+    """Listens at one core's door."""
+
+    api: Api
+    said: list[Said] = field(default_factory=list)
+
+    @property
+    def database(self) -> Path:
+        """Of the core."""
+        return self.api.place.database
+
+    def listen(self, patch: pytest.MonkeyPatch) -> None:
+        """From now on."""
+        core = self.api.core
+        send, broadcast = core.transport.send, core.chain.broadcast
+
+        def heard_send(node_id: NodeId, data: bytes) -> bool:
+            message = decode(data)
+            assert isinstance(message, Message)
+            self._note(message)
+            return send(node_id, data)
+
+        async def heard_broadcast(tx: Transaction) -> object:
+            self._note(tx)
+            return await broadcast(tx)
+
+        patch.setattr(core.transport, "send", heard_send)
+        patch.setattr(core.chain, "broadcast", heard_broadcast)
+
+    def _note(self, word: Message | Transaction) -> None:
+        # The kernel acts before its next commit begins, so the file's length is what was synced.
+        self.said.append(Said(wal_of(self.database).stat().st_size, word))
+
+
+async def test_the_writer_of_a_running_core_syncs_every_commit(tmp_path: Path) -> None:
+    async with two_cores(tmp_path) as cores:
+        writer = cores.alice.core.store._writer
+        assert writer is not None
+        for pragma, value in (("synchronous", 2), ("journal_mode", "wal")):
+            assert list(await writer.execute_fetchall(f"PRAGMA {pragma}")) == [(value,)]
+
+
+async def test_nothing_that_was_sent_is_missing_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_cores(tmp_path) as cores:
+        ears = Ear(cores.alice), Ear(cores.bob)
+        starts = [wal_of(ear.database).stat().st_size for ear in ears]
+        for ear in ears:
+            ear.listen(monkeypatch)
+        await a_life(cores)
+        signers = [ear.api.core.signer for ear in ears]
+        # Closing a database empties its log: the copies are made while both are open.
+        kept = []
+        for ear in ears:
+            there = tmp_path / f"kept {ear.api.config.alias}"
+            there.mkdir()
+            for file in (ear.database, wal_of(ear.database)):
+                shutil.copy(file, there)
+            kept.append(there / ear.database.name)
+    lengths = 0
+    for ear, database, start, signer in zip(ears, kept, starts, signers, strict=True):
+        for length in truncations(wal_of(database), start):
+            copy = cut(database, tmp_path / "cut", length)
+            words = [said.word for said in ear.said if said.synced <= length]
+            await assert_known(copy, signer, ear.api, words)
+            lengths += 1
+        words = [said.word for said in ear.said]
+        assert {type(w) for w in words} >= {CommitmentSigned, RevokeAndAck, UpdateFulfillHtlc}
+    print(f"{lengths} lengths of two logs, {sum(len(ear.said) for ear in ears)} words sent")
+    assert lengths > 300
+
+
+async def a_life(cores: Cores) -> None:
+    """Open, pay both ways at once, fail, change the fee, close."""
+    await cores.open()
+    await asyncio.gather(
+        *(cores.pay(cores.alice, cores.bob, 1_000_000 + n, f"a{n}") for n in range(4)),
+        *(cores.pay(cores.bob, cores.alice, 2_000_000 + n, f"b{n}") for n in range(4)),
+    )
+    await cores.pay(cores.alice, cores.bob, 3_000_000, "alone")
+    with_wrong_secret = await _request(cores.bob, "wrong secret")
+    invoice = replace(with_wrong_secret.invoice, payment_secret=bytes(32))
+    done = await cores.alice.pay(replace(with_wrong_secret, invoice=invoice), 20)
+    assert done.payment.failure_code is not None
+    cores.alice.core.kernel.inbox.put(FeerateChanged(FeeratePerKw(900)))
+    await until(lambda: channel_of(cores.bob).feerate == FeeratePerKw(900), "the new fee rate")
+    await until(lambda: not channel_of(cores.alice).htlcs, "the last revocation")
+    await cores.alice.close_channel(channel_of(cores.alice).id, None, None, None)
+    await until(lambda: channel_of(cores.bob).phase is Phase.MUTUALLY_CLOSED, "the close")
+
+
+async def _request(payee: Api, label: str) -> PayRequest:
+    asked = InvoiceRequest(label=label, amount=MilliSatoshi(4_000_000), description=label)
+    text = (await payee.create_invoice(asked, None)).bolt11
+    return PayRequest(invoice=decode_invoice(text, REGTEST), bolt11=text, max_fee=MilliSatoshi(0))
+
+
+# --- what the disk must know --------------------------------------------------------------------
+
+
+async def assert_known(
+    database: Path, signer: LocalSigner, api: Api, words: list[Message | Transaction]
+) -> None:
+    """Open the copy as a core would, and look for every word in what it remembers."""
+    store = SqliteStore(database)
+    await store.open()
+    try:
+        memory, _ = await persist.load(store, make_board(api.config, signer))
+        rows = await store.query("SELECT * FROM htlcs")
+    finally:
+        await store.close()
+    htlcs = {htlc.key: htlc for _, htlc in map(persist.read_htlc, rows)}
+    channels = list(memory.channels.values())
+    channel = channels[0] if channels else None
+    for word in words:
+        if needs_channel(word):
+            assert channel is not None, (
+                f"{type(word).__name__} was said about a channel nobody knows"
+            )
+            assert_word_known(word, channel, htlcs, memory)
+    if channel is not None:
+        signed = {w.signature for w in words if isinstance(w, CommitmentSigned)}
+        revoked = {w.per_commitment_secret for w in words if isinstance(w, RevokeAndAck)}
+        assert channel.their_number >= len(signed), "a commitment that we signed is forgotten"
+        assert channel.our_number >= len(revoked), "a commitment that we revoked is our latest"
+
+
+def needs_channel(word: Message | Transaction) -> bool:
+    """Whether it can only be said about a stored channel; the talk before it is not stored."""
+    return isinstance(word, Transaction | FundingSigned) or type(word) in _ABOUT_CHANNELS
+
+
+_ABOUT_CHANNELS = {
+    UpdateAddHtlc,
+    UpdateFulfillHtlc,
+    UpdateFailHtlc,
+    UpdateFee,
+    CommitmentSigned,
+    RevokeAndAck,
+    Shutdown,
+    ClosingSigned,
+}
+
+
+def assert_word_known(
+    word: Message | Transaction, channel: Channel, htlcs: dict[HtlcKey, Htlc], memory: Memory
+) -> None:
+    """What a core must remember of a word."""
+    match word:
+        case UpdateAddHtlc():
+            assert htlcs[HtlcKey(True, word.id)].payment_hash == word.payment_hash
+            assert channel.our_next_htlc_id > word.id
+            assert any(hash_ == word.payment_hash for hash_, _ in memory.payments)
+        case UpdateFulfillHtlc(id=number, payment_preimage=preimage):
+            htlc = htlcs[HtlcKey(False, number)]
+            assert htlc.removal == Fulfilled(preimage)
+            invoice = memory.invoices[PaymentHash(sha256(preimage))]
+            assert invoice.status is InvoiceStatus.PAID
+        case UpdateFailHtlc(id=number, reason=reason):
+            assert htlcs[HtlcKey(False, number)].removal == Failed(reason)
+        case UpdateFee(feerate_per_kw=feerate):
+            assert feerate in {fee.feerate for fee in channel.fees}
+        case Shutdown(scriptpubkey=script):
+            assert channel.our_shutdown == script
+        case ClosingSigned():
+            assert channel.our_shutdown is not None
+            assert channel.their_shutdown is not None
+        case Transaction() if any(i.outpoint == channel.funding.outpoint for i in word.inputs):
+            assert channel.phase is Phase.MUTUALLY_CLOSED
+        case Transaction():
+            assert channel.funding.outpoint.txid == word.txid
+        case _:
+            pass
