@@ -25,7 +25,7 @@ from wallet.machines.channel.resume import resume
 from wallet.machines.channel.state import Channel, Htlc, Link, Phase
 from wallet.node.persist import durable
 
-SEEDS = range(4_000 if os.environ.get("LEYDEN_LONG") else 40)
+SEEDS = range(4_000 if os.environ.get("LEYDEN_LONG") else 24)
 STEPS = 120
 AMOUNTS = (1, 999, 353_999, 354_000, 354_001, 545_999, 546_000, 1_000_000, 7_654_321, 90_000_000)
 """Below, at and above both dust limits (354 and 546 sat), and some that count."""
