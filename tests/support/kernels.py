@@ -136,6 +136,8 @@ class Transport:
     def __init__(self, house: "House") -> None:
         self._house = house
         self.linked: dict[NodeId, House] = {}
+        self.wire: list[bytes] = []
+        """What was sent, in order."""
 
     def send(self, node_id: NodeId, data: bytes) -> bool:
         """Into the other's inbox."""
@@ -145,6 +147,7 @@ class Transport:
         message = decode(data)
         assert isinstance(message, Message)
         self._house.note("send", message.name)
+        self.wire.append(data)
         there.kernel.inbox.put_peer(self._house.id, PeerSaid(self._house.id, data))
         return True
 
