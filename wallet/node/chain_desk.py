@@ -9,7 +9,7 @@ from typing import Final
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import InvariantBroken, Refused
-from wallet.base.values.ids import ChannelId, OutPoint
+from wallet.base.values.ids import ChannelId, OutPoint, Txid
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
@@ -39,13 +39,14 @@ def block_connected(board: Board, event: BlockConnected) -> None:
     board.work.blocks = True
     coin_desk.connect(board, event)
     height = event.height.height
-    fundings = {
-        c.funding.outpoint.txid: c.id
-        for c in memory.channels.values()
-        if c.funding.confirmed is None
-    }
+    # Several channels may name one transaction: a batch that funds them all, or a stranger who
+    # names another output of somebody's funding.  Each looks at its own output.
+    fundings: dict[Txid, list[ChannelId]] = {}
+    for channel in memory.channels.values():
+        if channel.funding.confirmed is None:
+            fundings.setdefault(channel.funding.outpoint.txid, []).append(channel.id)
     for index, tx in enumerate(event.transactions):
-        if fundings and (channel_id := fundings.get(tx.txid)):
+        for channel_id in fundings.get(tx.txid, ()) if fundings else ():
             board.tell(channel_id, events.FundingConfirmed(height, index, tx))
         for spent in tx.inputs:
             watcher = memory.watched.get(spent.outpoint)

@@ -21,14 +21,15 @@ from wallet.machines.chain_events import (
     BroadcastResult,
     ChainEvent,
 )
+from wallet.machines.payments.records import PaymentStatus
 from wallet.machines.signing import KeyAnswer, KeyRequest
 from wallet.machines.step import Context
 from wallet.node import persist
 from wallet.node.board import Board
-from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
+from wallet.node.events import BroadcastDone, Command, NodeEvent, PayInvoice, PeerUp, Ticket
 from wallet.node.filling import fill
 from wallet.node.inbox import Inbox
-from wallet.node.memory import Callers
+from wallet.node.memory import Callers, Memory, PaymentKey
 from wallet.node.switchboard import absorb
 from wallet.node.tap import Tap
 from wallet.node.work import BroadcastTx, DropPeer, NodeAction, Notice, Reply, SendTo, Work
@@ -199,7 +200,13 @@ class Kernel:
         self.board.reset()
         memory, wishes = await persist.load(self._store, self.board)
         refused = Refused(f"{reason}. Nothing was sent or changed; try again")
-        for ticket in callers.opening | {e.ticket for e in batch if isinstance(e, Command)}:
+        undone = {*callers.opening, *(e.ticket for e in batch if isinstance(e, Command))}
+        for event in batch:
+            # The disk may have taken the batch and failed to say so: then the outcome is open.
+            if isinstance(event, PayInvoice) and (key := _pending(memory, event)) is not None:
+                callers.payment.setdefault(key, []).append(event.ticket)
+                undone.discard(event.ticket)
+        for ticket in undone:
             self._answer(ticket, refused)
         # Whoever waits for something that is on disk goes on waiting: its outcome is open.
         memory.awaiting_open = callers.open
@@ -239,7 +246,7 @@ class Kernel:
             case Reply(ticket, value):
                 self._answer(ticket, value)
             case Notice():
-                for listener in self._listeners:
+                for listener in tuple(self._listeners):
                     listener(action)
 
     def _answer(self, ticket: Ticket, value: object) -> None:
@@ -272,6 +279,13 @@ class Kernel:
         """Offer again what the chain has not heard."""
         waiting, self._unheard = self._unheard, {}
         self.resume(list(waiting.values()))
+
+
+def _pending(memory: Memory, event: PayInvoice) -> PaymentKey | None:
+    payment_hash = event.request.invoice.payment_hash
+    pending = PaymentStatus.PENDING
+    found = (k for k, p in memory.payments.items() if k[0] == payment_hash and p.status is pending)
+    return next(found, None)
 
 
 def _requests(action: NodeAction) -> Sequence[KeyRequest]:

@@ -7,7 +7,7 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
 from wallet.base.values.blocks import BlockHeight
 from wallet.base.values.features import Features
-from wallet.base.values.ids import BlockHash, ChannelId, NodeId, OutPoint, PaymentHash, Txid
+from wallet.base.values.ids import BlockHash, ChannelId, NodeId, OutPoint, PaymentHash
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
 from wallet.machines.channel.state import LIVING, Channel
@@ -122,10 +122,6 @@ class Memory:
             {key: list(tickets) for key, tickets in self.awaiting_close.items()},
             {key: list(tickets) for key, tickets in self.awaiting_payment.items()},
         )
-
-    def funding_of(self, txid: Txid) -> Channel | None:
-        """The channel that this transaction funds."""
-        return next((c for c in self.channels.values() if c.funding.outpoint.txid == txid), None)
 
     def push_block(self, block: BlockRef) -> None:
         """A new tip."""

@@ -16,7 +16,7 @@ from wallet.base.wire.message import Message, UnknownMessage, decode
 from wallet.base.wire.setup import Error, reason_of
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, events, opening, opening_rules
-from wallet.machines.channel.state import Channel
+from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.signing import ChannelKeys, DeriveChannel
 from wallet.node import coin_desk
 from wallet.node.board import Board
@@ -25,7 +25,8 @@ from wallet.node.memory import ConnectedPeer, KnownPeer, PendingOpening
 from wallet.node.work import DropPeer, Notice, SendTo
 
 MAX_OPENINGS_PER_PEER = 4
-"""Unfunded channels cost a peer nothing, so we remember few of them."""
+MAX_OPENINGS = 100
+"""Unfunded channels cost a peer nothing, so we remember few of them: of one, and of all."""
 PAYMENT_KEYS = 1_000
 """DESIGN §5: `payment_basepoint` is one of so many keys of the seed alone."""
 
@@ -37,16 +38,23 @@ def peer_up(board: Board, event: PeerUp) -> None:
     memory.peers[event.node_id] = ConnectedPeer(
         event.node_id, event.address, event.outbound, features
     )
-    known = memory.known_peers.get(event.node_id)
-    # Where an inbound connection comes from is not where the peer listens.
-    address = event.address if event.outbound else (known.address if known else None)
-    now_known = KnownPeer(event.node_id, address, event.features)
-    if known != now_known:
-        memory.known_peers[event.node_id] = now_known
-        board.work.peers.add(event.node_id)
+    if event.outbound or memory.channels_with(event.node_id):
+        _remember(board, event.node_id)
     for channel in memory.channels_with(event.node_id):
         board.tell(channel.id, events.PeerConnected())
     board.work.act(Notice("connect", event.node_id.hex()))
+
+
+def _remember(board: Board, node_id: NodeId) -> None:
+    """Keep a peer that we dialled or share a channel with; a stranger who says hello is not."""
+    memory = board.memory
+    peer, known = memory.peers[node_id], memory.known_peers.get(node_id)
+    # Where an inbound connection comes from is not where the peer listens.
+    address = peer.address if peer.outbound else (known.address if known else None)
+    now_known = KnownPeer(node_id, address, peer.features.to_bytes())
+    if known != now_known:
+        memory.known_peers[node_id] = now_known
+        board.work.peers.add(node_id)
 
 
 def peer_down(board: Board, event: PeerDown) -> None:
@@ -114,14 +122,22 @@ def _to_channel(board: Board, peer: NodeId, message: Message) -> None:
 
 def _complaint(board: Board, peer: NodeId, message: Error | PeerWarning) -> None:
     reason = reason_of(message)
-    board.log.append(f"{peer.hex()} says ({message.name}): {reason}")
     everything = message.channel_id == ALL_CHANNELS
-    for key in [k for k in board.memory.openings if k[0] == peer]:
-        if everything or message.channel_id in (key[1], _drafted_id(board, key)):
-            _give_up(board, key, f"the peer refused the channel: {reason}")
-    for channel in board.memory.channels_with(peer):
-        if everything or channel.id == message.channel_id:
-            board.tell(channel.id, events.MessageReceived(message))
+    openings = [
+        k
+        for k in board.memory.openings
+        if k[0] == peer and (everything or message.channel_id in (k[1], _drafted_id(board, k)))
+    ]
+    channels = [
+        c for c in board.memory.channels_with(peer) if everything or c.id == message.channel_id
+    ]
+    if openings or channels:
+        # Words about channels that nobody has would let a stranger fill the log.
+        board.log.append(f"{peer.hex()} says ({message.name}): {reason}")
+    for key in openings:
+        _give_up(board, key, f"the peer refused the channel: {reason}")
+    for channel in channels:
+        board.tell(channel.id, events.MessageReceived(message))
 
 
 # --- opening ------------------------------------------------------------------------------------
@@ -191,11 +207,8 @@ def open_channel(board: Board, command: OpenChannelTo) -> None:
 def _accept(board: Board, peer: NodeId, message: OpenChannel) -> None:
     memory = board.memory
     key = (peer, message.temporary_channel_id)
-    # BOLT 2: a new `open_channel` for the same id replaces the one before.
-    known = [k for k in memory.openings if k[0] == peer and k != key]
     try:
-        if len(known) >= MAX_OPENINGS_PER_PEER:
-            raise PeerFault(Severity.FAIL_CHANNEL, "too many channels are being opened at once")
+        _check_room(board, key)
         keys_id, payment_index = _draw(board)
         accepted = opening.accept_channel(
             message,
@@ -212,6 +225,23 @@ def _accept(board: Board, peer: NodeId, message: OpenChannel) -> None:
         return
     memory.openings[key] = PendingOpening(accepted.state)
     _send(board, peer, accepted.actions)
+
+
+def _check_room(board: Board, key: tuple[NodeId, ChannelId]) -> None:
+    """Raise `PeerFault` when a peer, or all of them, have too much open that is not funded."""
+    memory = board.memory
+    pending = memory.openings.get(key)
+    if pending is not None and pending.selection is not None:
+        raise PeerFault(Severity.FAIL_CHANNEL, "this temporary_channel_id is one of ours")
+    # BOLT 2: a new `open_channel` for the same id replaces the one before.
+    begun = [k[0] for k in memory.openings if k != key]
+    begun += [
+        c.terms.peer
+        for c in memory.channels.values()
+        if not c.terms.we_opened and c.funding.confirmed is None and c.phase is not Phase.CLOSED
+    ]
+    if begun.count(key[0]) >= MAX_OPENINGS_PER_PEER or len(begun) >= MAX_OPENINGS:
+        raise PeerFault(Severity.FAIL_CHANNEL, "too many channels wait for their funding already")
 
 
 def _advance(
@@ -254,6 +284,7 @@ def _opening_step(
             made = opening.receive_funding_created(state, message, _alias(board), ctx)
             _check_unused(board, made.state)
             del board.memory.openings[key]
+            _remember(board, key[0])
             board.add_channel(made.state, made.actions)
         case opening.AwaitingFundingSigned() as state, FundingSigned():
             signed = opening.receive_funding_signed(state, message)

@@ -89,6 +89,11 @@ class Daemon:
         [channel] = [c for c in channels if c["state"] in OPEN_STATES]
         return channel
 
+    def signal(self, number: int) -> None:
+        """Any signal; the process must run."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL."""
         self._end("kill")

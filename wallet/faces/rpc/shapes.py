@@ -14,6 +14,7 @@ from wallet.base.bitcoin.chains import Chain
 from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
 from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import FeeratePerKw
+from wallet.base.values.ids import NodeId
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
@@ -27,7 +28,7 @@ from wallet.machines.channel.state import (
     Tally,
 )
 from wallet.machines.coins.wallet import Coin, CoinStatus
-from wallet.node.memory import ConnectedPeer, KnownPeer
+from wallet.node.memory import ConnectedPeer
 
 Json = dict[str, object]
 
@@ -128,11 +129,11 @@ def channel_funds(channel: Channel) -> Json:
 # --- peers and channels -------------------------------------------------------------------------
 
 
-def peer(known: KnownPeer, connected: ConnectedPeer | None, channels: int) -> Json:
+def peer(node_id: NodeId, connected: ConnectedPeer | None, channels: int) -> Json:
     """An item of `listpeers`."""
     return without_none(
         {
-            "id": known.node_id.hex(),
+            "id": node_id.hex(),
             "connected": connected is not None,
             "num_channels": channels,
             "netaddr": [connected.address] if connected else None,

@@ -49,7 +49,8 @@ FORGET_DEPTH: Final = 100
 
 def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep:
     """Stop trusting the peer: tell it why and broadcast our commitment (BOLT 5)."""
-    if channel.phase not in LIVING:
+    agreed = channel.phase is Phase.MUTUALLY_CLOSED and cause == "user"
+    if channel.phase not in LIVING and not agreed:
         return Step(channel)
     # Nobody has signed for these: they may go back at once.
     unsent = [h for h in channel.htlcs.values() if is_unsent(h)]

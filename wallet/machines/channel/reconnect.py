@@ -97,7 +97,7 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
 
 
 def _missed_revocation(channel: Channel, message: ChannelReestablish) -> tuple[Action, ...]:
-    """Our last revoke_and_ack if they have not got it; checks their number and their proof."""
+    """Our last revoke_and_ack if they have not got it; checks their number."""
     expected = message.next_revocation_number
     if expected not in (channel.our_number, channel.our_number - 1):
         raise PeerFault(

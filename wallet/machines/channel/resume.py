@@ -35,6 +35,9 @@ def promised(channel: Channel) -> list[Action]:
         case Phase.MUTUALLY_CLOSED:
             return [*_funding(channel), *broadcast_close(channel)]
         case Phase.FAILED:
+            if not channel.terms.we_opened and channel.funding.confirmed is None:
+                # Nothing of ours is in it, and no commitment can be valid before its funding is.
+                return []
             return [*_funding(channel), *broadcast_commitment(channel)]
         case Phase.SPENT:
             claims = channel.onchain.claims if channel.onchain else ()

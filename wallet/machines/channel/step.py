@@ -116,8 +116,9 @@ def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelS
             "our copy of this channel is old: broadcasting it would lose everything in it."
             " Only the peer can close it; ask its operator"
         )
-    if channel.phase not in LIVING:
+    if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         raise Refused(f"this channel is closing already ({channel.phase})")
+    # A cooperative close that no mempool takes must not hold the money: our commitment may.
     return onchain.fail(channel, reason, ctx, "user")
 
 

@@ -48,9 +48,9 @@ async def listpeers(api: Api, args: Args) -> Answer:
     wanted = args.get(ListPeers.ID)
     living = [c.terms.peer for c in memory.channels.values() if c.phase is not Phase.CLOSED]
     peers = [
-        shapes.peer(known, memory.peers.get(node_id), living.count(node_id))
-        for node_id, known in memory.known_peers.items()
-        if (node_id in memory.peers or node_id in living) and wanted in (None, node_id)
+        shapes.peer(node_id, memory.peers.get(node_id), living.count(node_id))
+        for node_id in dict.fromkeys((*memory.peers, *living))
+        if wanted in (None, node_id)
     ]
     return {"peers": peers}
 
