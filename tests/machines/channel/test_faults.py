@@ -650,3 +650,24 @@ def test_a_channel_that_fails_in_mid_dance_says_nothing_more_but_the_error() -> 
     assert [type(decode(d)) for d in pair.alice.sent] == [Error]
     assert pair.alice.state.their_number == before.their_number
     assert resume(pair.alice.state).state.phase is Phase.FAILED
+
+
+# --- a proof that we fell behind ------------------------------------------------------------------
+
+
+def test_a_genuine_proof_counts_before_a_next_commitment_number_of_zero() -> None:
+    """A peer that holds the secret of our commitment must not get us to broadcast it."""
+    pair = committed(ready_pair())
+    old = pair.alice.state
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    pair.settle()
+    pair.cut()
+    pair.alice.channel = resume(old).state
+    pair.alice.broadcasts.clear()
+    pair.reconnect()
+    hello = sent(pair.bob, ChannelReestablish)
+    assert isinstance(hello, ChannelReestablish)
+    hear(pair.alice, replace(hello, next_commitment_number=0))
+    assert pair.alice.state.fell_behind
+    pair.alice.step(events.NewTip(CLOSE_SCRIPT["alice"]))
+    assert pair.alice.broadcasts == []

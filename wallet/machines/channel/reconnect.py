@@ -70,15 +70,17 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
     """Compare numbers, then say again what they missed, in the order in which it was first said."""
     if channel.link is not Link.SYNCING:
         raise PeerFault(Severity.WARN, "channel_reestablish in the middle of a connection")
-    if message.next_commitment_number == 0:
-        # BOLT 2: MUST immediately fail the channel and broadcast any relevant latest commitment.
-        raise PeerFault(Severity.FAIL_CHANNEL, "next_commitment_number is 0")
+    # Before all else: a peer that can prove our commitment revoked must not, with any other number,
+    # get us to broadcast it.
     if message.next_revocation_number > channel.our_number:
         number = message.next_revocation_number - 1
         if number > LAST_INDEX:
             # A u64 on the wire: there is no such commitment, and no secret to compare with.
             raise _unknown_future(channel, message.next_revocation_number)
         return Step(channel, (CheckProof(number, message.your_last_per_commitment_secret),))
+    if message.next_commitment_number == 0:
+        # BOLT 2: MUST immediately fail the channel and broadcast any relevant latest commitment.
+        raise PeerFault(Severity.FAIL_CHANNEL, "next_commitment_number is 0")
     revocation = _missed_revocation(channel, message)
     commitment = _missed_commitment(channel, message)
     # BOLT 2: if it has previously sent a `commitment_signed` that needs to be retransmitted: MUST
