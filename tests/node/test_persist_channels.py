@@ -3,6 +3,7 @@
 import random
 from collections.abc import Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -15,9 +16,12 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.channel import ChannelReady
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import Channel, ScidKind
 from wallet.machines.coins.wallet import Wallet
 from wallet.node import persist
+from wallet.node.build import make_board
+from wallet.node.config import Config
 from wallet.node.memory import Memory, genesis_ref
 from wallet.node.work import Work
 from wallet.services.store.memory import MemoryStore
@@ -132,3 +136,20 @@ def test_rows__names_end_and_names_collide() -> None:
         alice.step(events.FundingUnconfirmed())
         alice.step(events.FundingConfirmed(height, 1, pair.funding_tx))
     assert (alice.state.scid(ScidKind.REAL), alice.state.scid(ScidKind.OURS)) == (real, own)
+
+
+def test_what_a_start_decides_is_on_disk_before_anything_is_done(tmp_path: Path) -> None:
+    """An HTLC that waited for its answer gets it at the start: stored first, then said."""
+    pair, _, keeper = kept_pair()
+    pair.mine(111)
+    pair.settle()
+    pair.alice.step(offer(1))
+    pair.settle()
+    config = Config(tmp_path, REGTEST, "http://127.0.0.1:1", tmp_path, "127.0.0.1:0", "bob")
+    board = make_board(config, pair.bob.signer)
+    now(persist.load(keeper.store, board))
+    (channel,) = board.memory.channels.values()
+    (answered,) = channel.htlcs.values()
+    assert answered.stage is Stage.SENT_REMOVE_HTLC
+    (stored,) = now(persist.load_channels(keeper.store))
+    assert list(stored.htlcs.values()) == [answered]

@@ -275,7 +275,10 @@ def _block_rows(before: tuple[BlockRef, ...], memory: Memory) -> list[Write]:
 
 
 async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
-    """Memory from disk, and what it still promises. Raises `ServiceFault`."""
+    """Memory from disk, and what it still promises; what that decides is stored already.
+
+    Raises `ServiceFault`.
+    """
     try:
         memory = await _load_memory(store, board)
     except (DecodeError, KeyError, ValueError, InvariantBroken) as error:
@@ -284,14 +287,18 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
             " Nothing was changed; do not delete it"
         ) from error
     board.memory = memory
-    board.work = Work()
+    board.work = work = Work()
     coin_desk.derive(board)
+    stored = Before(memory)
     for channel in list(memory.channels.values()):
         after = resume(channel)
         board.add_channel(after.state, after.actions)
     board.flush()
-    wishes = list(board.work.actions)
-    return memory, wishes
+    # A start may decide something: an HTLC that waited gets its answer.  Like any batch, that is
+    # on disk before anything is done: later batches compare with memory and would not write it.
+    if rows := writes(memory, stored, work):
+        await store.commit(rows)
+    return memory, list(work.actions)
 
 
 async def _load_memory(store: Store, board: Board) -> Memory:
