@@ -17,7 +17,7 @@ from wallet.node import payment_desk, persist
 from wallet.node.board import Board
 from wallet.node.config import Config, policy_for
 from wallet.node.dialler import Dialler
-from wallet.node.events import FeerateChanged
+from wallet.node.events import FeerateChanged, Tick
 from wallet.node.intake import Intake
 from wallet.node.kernel import Kernel
 from wallet.node.memory import Memory, genesis_ref
@@ -38,6 +38,7 @@ log: Final = logging.getLogger("leyden.core")
 COMMITMENT_TARGET: Final = CltvDelta(6)
 """Blocks within which a commitment or close should confirm."""
 FEERATE_SECONDS: Final = 30.0
+TICK_SECONDS: Final = 1.0
 
 
 def make_board(config: Config, signer: LocalSigner) -> Board:
@@ -102,6 +103,7 @@ class Core:
         self._spawn(self._watch_feerate(), "feerate")
         dialler = Dialler(self.kernel, self.transport, self.intake.peer_gone)
         self._spawn(dialler.run(), "dialler")
+        self._spawn(self._tick(), "clock")
 
     async def stop(self) -> None:
         """Close links, finish the batch under way, close the store."""
@@ -133,6 +135,11 @@ class Core:
             except ServiceFault as fault:
                 log.debug("no fee estimate: %s", fault)
             await asyncio.sleep(FEERATE_SECONDS)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.kernel.inbox.put(Tick())
 
     def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -66,6 +66,14 @@ class BroadcastDone:
     result: BroadcastResult | None
 
 
+# --- the clock ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """About a second has passed. Commits nothing by itself."""
+
+
 # --- people -------------------------------------------------------------------------------------
 
 
@@ -127,5 +135,6 @@ NodeEvent: TypeAlias = (
     | BlockDisconnected
     | FeerateChanged
     | BroadcastDone
+    | Tick
     | Command
 )

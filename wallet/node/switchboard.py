@@ -4,7 +4,7 @@ from typing import assert_never
 
 from wallet.base.errors import Refused
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected
-from wallet.node import chain_desk, coin_desk, payment_desk, peer_desk
+from wallet.node import chain_desk, clock_desk, coin_desk, pay_desk, peer_desk, receive_desk
 from wallet.node.board import Board
 from wallet.node.events import (
     BroadcastDone,
@@ -19,6 +19,7 @@ from wallet.node.events import (
     PeerDown,
     PeerSaid,
     PeerUp,
+    Tick,
 )
 
 
@@ -39,6 +40,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.feerate_changed(board, event)
         case BroadcastDone():
             chain_desk.broadcast_done(board, event)
+        case Tick():
+            clock_desk.tick(board)
         case NewAddress() | OpenChannelTo() | CloseChannel() | CreateInvoice() | PayInvoice():
             try:
                 _command(board, event)
@@ -57,8 +60,8 @@ def _command(board: Board, command: Command) -> None:
         case CloseChannel():
             chain_desk.close_channel(board, command)
         case CreateInvoice():
-            payment_desk.create_invoice(board, command)
+            receive_desk.create_invoice(board, command)
         case PayInvoice():
-            payment_desk.pay(board, command)
+            pay_desk.pay(board, command)
         case _:
             assert_never(command)

@@ -120,6 +120,50 @@ MIGRATIONS: Final = (
         PRIMARY KEY (node_id)
     ) STRICT;
     """,
+    # 2: forwards, what gossip tells, our channels' own terms, and the journal of `events`.
+    """
+    CREATE TABLE forwards (
+        in_channel BLOB NOT NULL,
+        in_htlc INTEGER NOT NULL,
+        created_index INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (in_channel, in_htlc)
+    ) STRICT;
+    CREATE TABLE channel_updates (
+        channel_id BLOB NOT NULL REFERENCES channels DEFERRABLE INITIALLY DEFERRED,
+        ours INTEGER NOT NULL,
+        message BLOB NOT NULL,
+        PRIMARY KEY (channel_id, ours)
+    ) STRICT;
+    CREATE TABLE gossip_channels (
+        scid INTEGER NOT NULL,
+        capacity_sat INTEGER NOT NULL,
+        txid BLOB NOT NULL,
+        output INTEGER NOT NULL,
+        spent_at INTEGER,
+        message BLOB NOT NULL,
+        PRIMARY KEY (scid)
+    ) STRICT;
+    CREATE TABLE gossip_updates (
+        scid INTEGER NOT NULL,
+        direction INTEGER NOT NULL,
+        message BLOB NOT NULL,
+        PRIMARY KEY (scid, direction)
+    ) STRICT;
+    CREATE TABLE gossip_nodes (
+        node_id BLOB NOT NULL,
+        message BLOB NOT NULL,
+        PRIMARY KEY (node_id)
+    ) STRICT;
+    CREATE TABLE journal (
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (number)
+    ) STRICT;
+    """,
 )
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

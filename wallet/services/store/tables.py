@@ -260,6 +260,56 @@ BLOCKS: Final = Table("blocks", (_integer("height"), _blob("hash")), ("height",)
 
 PEERS: Final = Table("peers", (_blob("node_id"), _text("state")), ("node_id",))
 
+FORWARDS: Final = Table(
+    "forwards",
+    (
+        _blob("in_channel"),
+        _integer("in_htlc"),
+        _integer("created_index"),
+        _text("status"),
+        _text("state"),
+    ),
+    ("in_channel", "in_htlc"),
+)
+"""HTLCs that came in to be passed on, and what became of them."""
+
+CHANNEL_UPDATES: Final = Table(
+    "channel_updates",
+    (_blob("channel_id"), _integer("ours"), _blob("message")),
+    ("channel_id", "ours"),
+    parent="channels",
+)
+"""The latest `channel_update` of either side of a channel of ours, announced or not."""
+
+GOSSIP_CHANNELS: Final = Table(
+    "gossip_channels",
+    (
+        _integer("scid"),
+        _integer("capacity_sat"),
+        _blob("txid"),
+        _integer("output"),
+        _integer("spent_at", nullable=True),
+        _blob("message"),
+    ),
+    ("scid",),
+)
+"""Announced channels, whose funding outputs were found. A real scid fits into 63 bits."""
+
+GOSSIP_UPDATES: Final = Table(
+    "gossip_updates",
+    (_integer("scid"), _integer("direction"), _blob("message")),
+    ("scid", "direction"),
+)
+
+GOSSIP_NODES: Final = Table("gossip_nodes", (_blob("node_id"), _blob("message")), ("node_id",))
+
+JOURNAL: Final = Table(
+    "journal",
+    (_integer("number"), _integer("at"), _text("topic"), _text("state")),
+    ("number",),
+)
+"""What happened, for `events`: one row per notice that people or scripts may have missed."""
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -277,6 +327,12 @@ TABLES: Final = {
         KEY_BRANCHES,
         BLOCKS,
         PEERS,
+        FORWARDS,
+        CHANNEL_UPDATES,
+        GOSSIP_CHANNELS,
+        GOSSIP_UPDATES,
+        GOSSIP_NODES,
+        JOURNAL,
     )
 }
 """Every table by its name."""

@@ -1,0 +1,7 @@
+"""What is due by the clock: every desk that waits for time is asked once a second."""
+
+from wallet.node.board import Board
+
+
+def tick(board: Board) -> None:
+    """About a second has passed since the last time."""
