@@ -16,7 +16,7 @@ from wallet.base.errors import DecodeError, InvariantBroken, Refused
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.opening_rules import Policy
-from wallet.machines.channel.state import Channel
+from wallet.machines.channel.state import Channel, ScidKind
 from wallet.machines.channel.step import step
 from wallet.machines.signing import DerivePoint, KeyAnswer, KeyRequest, ReleasedSecret
 from wallet.machines.signing import ReleaseSecret as ReleaseRequest
@@ -64,6 +64,7 @@ class Board:
     def add_channel(self, channel: Channel, wishes: tuple[actions.Action, ...]) -> None:
         """A channel has come to be."""
         self.memory.channels[channel.id] = channel
+        self._name(channel)
         self._touch(channel.id)
         self._queue.extend((channel.id, wish) for wish in wishes)
         self._drain()
@@ -80,10 +81,18 @@ class Board:
             return ()
         if after.state is not channel or after.actions:
             self.memory.channels[channel_id] = after.state
+            if after.state.scids is not channel.scids:
+                self._name(after.state)
             self._touch(channel_id)
         self._queue.extend((channel_id, wish) for wish in after.actions)
         self._drain()
         return after.actions
+
+    def _name(self, channel: Channel) -> None:
+        for name in channel.scids:
+            # What a peer calls the channel is for its hints: it may have chosen any number.
+            if name.kind is not ScidKind.THEIRS:
+                self.memory.names[name.scid] = channel.id
 
     def _touch(self, channel_id: ChannelId) -> None:
         self.work.touched.add(channel_id)

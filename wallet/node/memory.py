@@ -7,12 +7,20 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
 from wallet.base.values.blocks import BlockHeight
 from wallet.base.values.features import Features
-from wallet.base.values.ids import BlockHash, ChannelId, NodeId, OutPoint, PaymentHash
+from wallet.base.values.ids import (
+    BlockHash,
+    ChannelId,
+    NodeId,
+    OutPoint,
+    PaymentHash,
+    ShortChannelId,
+)
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
+from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.payments.records import InvoiceRecord, Payment
 from wallet.node.events import Ticket
 
@@ -21,6 +29,9 @@ KEPT_BLOCKS = 200
 
 PaymentKey = tuple[PaymentHash, int]
 """Hash and group: one attempt of a person to pay an invoice."""
+
+HtlcName = tuple[ChannelId, int]
+"""An HTLC of ours, or one of theirs: which of the two, the map says that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,11 @@ class Memory:
     pay_index: int = 0
     payment_index: int = 0
     payment_updates: int = 0
+    forwards: dict[HtlcName, ForwardRecord] = field(default_factory=dict)
+    """Those under way, by the HTLC that came in; the store has those that ended."""
+    forward_index: int = 0
+    forward_updates: int = 0
+    fees_collected_msat: int = 0
 
     # Not stored: what a restart begins without.
     peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)
@@ -92,7 +108,11 @@ class Memory:
 
     # Derived: where to look something up.
     watched: dict[OutPoint, ChannelId] = field(default_factory=dict)
-    htlc_payments: dict[tuple[ChannelId, int], tuple[PaymentKey, int]] = field(default_factory=dict)
+    htlc_payments: dict[HtlcName, tuple[PaymentKey, int]] = field(default_factory=dict)
+    forwarded: dict[HtlcName, HtlcName] = field(default_factory=dict)
+    """From the HTLC that went on to the one that came in."""
+    names: dict[ShortChannelId, ChannelId] = field(default_factory=dict)
+    """Which channel an onion means: by our alias or by the channel's place in the chain."""
 
     @property
     def height(self) -> BlockHeight:

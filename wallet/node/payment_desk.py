@@ -7,7 +7,7 @@ fulfilled, a forward in the commit that has both its HTLCs, a payment in the one
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions
 from wallet.machines.channel.state import Failed, Malformed
-from wallet.node import pay_desk, receive_desk
+from wallet.node import forward_desk, pay_desk, receive_desk
 from wallet.node.board import Board
 
 
@@ -15,11 +15,14 @@ def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
     """What a channel says about an HTLC."""
     match said:
         case actions.HtlcCommitted(htlc):
-            receive_desk.answer(board, channel_id, htlc)
+            if not forward_desk.under_way(board, channel_id, htlc):
+                receive_desk.answer(board, channel_id, htlc)
         case actions.HtlcFulfilled(htlc, preimage):
+            forward_desk.fulfilled(board, channel_id, htlc, preimage)
             pay_desk.fulfilled(board, channel_id, htlc, preimage)
         case actions.HtlcGone(htlc, Failed() | Malformed() as removal):
             if htlc.key.offered_by_us:
+                forward_desk.failed(board, channel_id, htlc, removal)
                 pay_desk.failed(board, channel_id, htlc, removal)
         case _:
             pass

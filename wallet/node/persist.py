@@ -32,6 +32,7 @@ from wallet.machines.channel.state import (
     ScidKind,
 )
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
+from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
 from wallet.node import coin_desk
 from wallet.node.board import Board
@@ -95,6 +96,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
         )
     for key in work.payments:
         rows += _payment_rows(memory.payments[key])
+    rows += [_forward_row(record) for record in work.forwards.values()]
     for node_id in work.peers:
         rows.append(Put(tables.PEERS, (node_id, to_json(memory.known_peers[node_id]))))
     if work.wallet:
@@ -252,6 +254,20 @@ def _payment_rows(payment: Payment) -> list[Write]:
     return rows
 
 
+def _forward_row(record: ForwardRecord) -> Put:
+    row: Row = (
+        record.in_channel,
+        record.in_htlc,
+        record.created_index,
+        record.updated_index,
+        record.status.value,
+        # An onion may ask us to pass on more than there is: such a forward brings nothing.
+        max(record.fee.msat, 0),
+        to_json(record),
+    )
+    return Put(tables.FORWARDS, row)
+
+
 def _wallet_rows(changes: Changes) -> list[Write]:
     rows: list[Write] = [
         Put(tables.COINS, (c.outpoint.txid, c.outpoint.index, to_json(c))) for c in changes.coins
@@ -320,6 +336,7 @@ async def _load_memory(store: Store, board: Board) -> Memory:
         memory.invoice_updates = max(memory.invoice_updates, invoice.updated_index or 0)
         memory.pay_index = max(memory.pay_index, invoice.pay_index or 0)
     await _load_payments(store, memory)
+    await _load_forwards(store, memory)
     for row in await store.load(tables.PEERS):
         known = from_json(KnownPeer, _text(row[1]))
         memory.known_peers[known.node_id] = known
@@ -353,6 +370,24 @@ async def _load_payments(store: Store, memory: Memory) -> None:
         for part in payment.parts:
             if part.htlc_id is not None:
                 memory.htlc_payments[part.channel_id, part.htlc_id] = (key, part.partid)
+
+
+async def _load_forwards(store: Store, memory: Memory) -> None:
+    """Those under way; of the others only how many there were, and what they brought."""
+    offered = "SELECT state FROM forwards WHERE status = ?"
+    for (state,) in await store.query(offered, (ForwardStatus.OFFERED.value,)):
+        record = from_json(ForwardRecord, _text(state))
+        key = (record.in_channel, record.in_htlc)
+        memory.forwards[key] = record
+        if record.out_channel is not None and record.out_htlc is not None:
+            memory.forwarded[record.out_channel, record.out_htlc] = key
+    [(created, updated, fees)] = await store.query(
+        "SELECT coalesce(max(created_index), 0), coalesce(max(updated_index), 0),"
+        " coalesce(sum(fee_msat) FILTER (WHERE status = ?), 0) FROM forwards",
+        (ForwardStatus.SETTLED.value,),
+    )
+    memory.forward_index, memory.forward_updates = _number(created), _number(updated)
+    memory.fees_collected_msat = _number(fees)
 
 
 def _text(value: Value) -> str:

@@ -9,11 +9,11 @@ from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.invoices.bolt11 import attach_signature, signing_digest
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
-from wallet.base.wire.failures import UnknownNextPeer
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Htlc, Phase
-from wallet.machines.payments import forwarding, incoming
+from wallet.machines.payments import incoming
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
+from wallet.node import forward_desk
 from wallet.node.answers import InvoiceCreated
 from wallet.node.board import Board
 from wallet.node.events import CreateInvoice
@@ -82,11 +82,11 @@ def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
             board.run(channel_id, events.FailHtlc(htlc.key.id, reason))
         case incoming.FailMalformed(digest, code):
             board.run(channel_id, events.FailMalformedHtlc(htlc.key.id, digest, code))
+        case incoming.Forward() as passing:
+            forward_desk.forward(board, offered, passing)
 
 
-def _verdict(
-    board: Board, offered: incoming.IncomingHtlc
-) -> incoming.Fulfill | incoming.Fail | incoming.FailMalformed:
+def _verdict(board: Board, offered: incoming.IncomingHtlc) -> incoming.Answer:
     point = incoming.ephemeral_point(offered)
     if isinstance(point, incoming.FailMalformed):
         return point
@@ -95,9 +95,4 @@ def _verdict(
         raise InvariantBroken("the signer gave no shared secret")
     memory = board.memory
     invoice = memory.invoices.get(offered.payment_hash)
-    verdict = incoming.answer(offered, shared_secret, invoice, board.ctx, memory.pay_index + 1)
-    if isinstance(verdict, incoming.Forward):
-        # No channel of ours is offered to others yet: nobody can name one.
-        failure = forwarding.verdict(verdict.forward, offered, None, board.ctx)
-        return incoming.refuse(shared_secret, failure or UnknownNextPeer())
-    return verdict
+    return incoming.answer(offered, shared_secret, invoice, board.ctx, memory.pay_index + 1)

@@ -8,6 +8,7 @@ from wallet.base.values.ids import ChannelId, NodeId, PaymentHash
 from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
 from wallet.machines.channel.state import Htlc
+from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.signing import ReleaseSecret, SignDigest, UnsignedTx
 from wallet.node.events import Ticket
 
@@ -65,6 +66,7 @@ class Work:
     touched: set[ChannelId] = field(default_factory=set)
     invoices: set[PaymentHash] = field(default_factory=set)
     payments: set[tuple[PaymentHash, int]] = field(default_factory=set)
+    forwards: dict[tuple[ChannelId, int], ForwardRecord] = field(default_factory=dict)
     peers: set[NodeId] = field(default_factory=set)
     wallet: bool = False
     blocks: bool = False

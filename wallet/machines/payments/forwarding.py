@@ -28,6 +28,7 @@ from wallet.base.wire.failures import (
     TemporaryNodeFailure,
     UnknownNextPeer,
 )
+from wallet.machines.channel.state import Channel
 from wallet.machines.payments.incoming import CLAIM_BLOCKS, MAX_HTLC_CLTV, IncomingHtlc
 from wallet.machines.step import Context
 
@@ -50,6 +51,17 @@ class Policy:
         """BOLT 7: what passing on `amount` costs, rounded down."""
         share = amount.msat * self.fee_proportional_millionths // 1_000_000
         return self.fee_base + MilliSatoshi(share)
+
+
+def policy_of(channel: Channel) -> Policy:
+    """What we ask of payments that leave by a channel."""
+    return Policy(
+        fee_base=MilliSatoshi(1),
+        fee_proportional_millionths=10,
+        cltv_expiry_delta=CltvDelta(34),
+        htlc_minimum=channel.terms.theirs.htlc_minimum,
+        htlc_maximum=channel.funding.amount.to_msat(),
+    )
 
 
 class Standing(Enum):

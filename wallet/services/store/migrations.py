@@ -126,7 +126,9 @@ MIGRATIONS: Final = (
         in_channel BLOB NOT NULL,
         in_htlc INTEGER NOT NULL,
         created_index INTEGER NOT NULL,
+        updated_index INTEGER,
         status TEXT NOT NULL,
+        fee_msat INTEGER NOT NULL,
         state TEXT NOT NULL,
         PRIMARY KEY (in_channel, in_htlc)
     ) STRICT;
