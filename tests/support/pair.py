@@ -217,11 +217,13 @@ def open_pair(
     push: MilliSatoshi = NO_PUSH,
     alices: opening_rules.Policy | None = None,
     bobs: opening_rules.Policy | None = None,
+    *,
+    announce: bool = False,
 ) -> Pair:
     """Walk the open up to `funding_signed`; nothing is mined yet."""
     alice, bob = make_side("alice"), make_side("bob")
     alices, bobs = alices or policy(), bobs or policy()
-    request = opening_rules.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
+    request = opening_rules.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce)
     started = opening.open_channel(
         request,
         alices,

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from wallet.base.bitcoin.sighash import script_signature
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.channel_tx.keys import Basepoints
-from wallet.base.values.ids import KeysId, Point, Secret, Signature
+from wallet.base.values.ids import KeysId, NodeId, Point, Secret, Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,14 @@ class WalletKey:
     index: int
 
 
-KeyRef: TypeAlias = FundingKey | HtlcKey | DelayedKey | RevocationKey | PaymentKey | WalletKey
+@dataclass(frozen=True, slots=True)
+class NodeKey:
+    """The node's own key: what it says to the network is signed with it (BOLT 7)."""
+
+
+KeyRef: TypeAlias = (
+    FundingKey | HtlcKey | DelayedKey | RevocationKey | PaymentKey | WalletKey | NodeKey
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +137,15 @@ KeyRequest: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class ChannelKeys:
-    """A channel's public keys: basepoints, first funding key, per-commitment points 0 and 1."""
+    """A channel's public keys: basepoints, first funding key, per-commitment points 0 and 1.
+
+    `node_id` is our own: an announcement names it beside the funding key.
+    """
 
     basepoints: Basepoints
     funding_pubkey: Point
     first_points: tuple[Point, Point]
+    node_id: NodeId
 
 
 @dataclass(frozen=True, slots=True)

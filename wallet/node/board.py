@@ -162,7 +162,7 @@ class Board:
                 self.neighbour(self, channel_id, wish)
             case actions.HtlcCommitted() | actions.HtlcFulfilled():
                 self.neighbour(self, channel_id, wish)
-            case actions.HtlcOffered():
+            case actions.HtlcOffered() | actions.Announced():
                 pass
 
 

@@ -13,6 +13,7 @@ from wallet.base.wire.channel import (
     FundingSigned,
     RevokeAndAck,
 )
+from wallet.base.wire.gossip import AnnouncementSignatures
 from wallet.base.wire.message import Message
 from wallet.machines.signing import KeyAnswer, ReleasedSecret
 
@@ -42,12 +43,20 @@ def _revoke_and_ack(message: Message, answers: Sequence[KeyAnswer]) -> Message:
     )
 
 
+def _announcement_signatures(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    node, bitcoin = (cast(Signature, answer) for answer in answers)
+    return replace(
+        cast(AnnouncementSignatures, message), node_signature=node, bitcoin_signature=bitcoin
+    )
+
+
 _FILL: Final[dict[type[Message], _Fill]] = {
     CommitmentSigned: _commitment_signed,
     FundingCreated: _one_signature,
     FundingSigned: _one_signature,
     ClosingSigned: _one_signature,
     RevokeAndAck: _revoke_and_ack,
+    AnnouncementSignatures: _announcement_signatures,
 }
 
 

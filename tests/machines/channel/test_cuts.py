@@ -21,6 +21,7 @@ from wallet.base.errors import WalletError
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.encode import from_json, to_json
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.announce import ANNOUNCE_DEPTH, is_announced
 from wallet.machines.channel.dance import has_news
 from wallet.machines.channel.resume import resume
 from wallet.machines.channel.state import Channel, Link, Phase
@@ -32,6 +33,15 @@ Play = Callable[[Pair], Iterator[None]]
 
 def opening(pair: Pair) -> Iterator[None]:
     pair.mine(111)
+    yield
+
+
+def announcing(pair: Pair) -> Iterator[None]:
+    pair.mine(111)
+    yield
+    for side in (pair.alice, pair.bob):
+        side.height = 111 + ANNOUNCE_DEPTH - 1
+        side.step(events.NewTip(b""))
     yield
 
 
@@ -126,6 +136,7 @@ class Session:
 
 SESSIONS = {
     "open": Session(opening, lambda: open_pair(MilliSatoshi(300_000_000))),
+    "announce": Session(announcing, lambda: open_pair(MilliSatoshi(300_000_000), announce=True)),
     **{
         play.__name__: Session(play, ready_pair)
         for play in (
@@ -245,6 +256,7 @@ def outcome(pair: Pair) -> dict[str, object]:
             channel.our_next_htlc_id,
             channel.their_next_htlc_id,
             has_news(channel),
+            is_announced(channel),
         )
     return told
 
@@ -403,4 +415,5 @@ def test_actions_of_every_kind_occur() -> None:
         actions.HtlcGone,
         actions.TheirCommitmentSigned,
         actions.PhaseChanged,
+        actions.Announced,
     } <= seen

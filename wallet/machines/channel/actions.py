@@ -105,6 +105,14 @@ class PhaseChanged:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Both halves of the proof are there: the network may hear of the channel.
+
+    `announce.assemble` builds the `channel_announcement`.  Wished again after each start.
+    """
+
+
 Action: TypeAlias = (
     Send
     | Release
@@ -118,4 +126,5 @@ Action: TypeAlias = (
     | HtlcGone
     | TheirCommitmentSigned
     | PhaseChanged
+    | Announced
 )

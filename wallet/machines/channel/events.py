@@ -8,6 +8,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.ids import PaymentHash, Preimage, Txid
 from wallet.base.wire.message import Message
+from wallet.machines.channel.state import RelayPolicy
 from wallet.machines.signing import ReleasedSecret
 
 
@@ -68,6 +69,13 @@ class ChangeFeerate:
     """Ask for another fee rate of the commitments (only the opener may)."""
 
     feerate: FeeratePerKw
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRelay:
+    """Ask other terms of payments that leave through this channel. Raises `Refused` at its end."""
+
+    relay: RelayPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,7 @@ Event: TypeAlias = (
     | FailHtlc
     | FailMalformedHtlc
     | ChangeFeerate
+    | ChangeRelay
     | Flush
     | SecretReleased
     | ProofChecked

@@ -48,6 +48,7 @@ from wallet.machines.channel.state import (
     Link,
     Negotiation,
     Phase,
+    RelayPolicy,
     Scid,
     ScidKind,
     SideTerms,
@@ -75,6 +76,7 @@ class AwaitingAccept:
     announce: bool
     their_features: Features
     sent: OpenChannel
+    relay: RelayPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class AwaitingFundingCreated:
     received: OpenChannel
     minimum_depth: int
     their_features: Features
+    relay: RelayPolicy
 
 
 Opening: TypeAlias = (
@@ -168,6 +171,7 @@ def open_channel(
         request.announce,
         their_features,
         message,
+        policy.relay,
     )
     return Step(state, (Send(message),))
 
@@ -210,6 +214,7 @@ def fund(
         opened_at=ctx.now,
         close_to=before.close_to,
         their_features=before.their_features.to_bytes(),
+        our_id=before.keys.node_id,
     )
     funding = Funding(
         number=0,
@@ -235,6 +240,7 @@ def fund(
         accepted.first_per_commitment_point,
         before.feerate,
         alias,
+        before.relay,
         ctx,
     )
     theirs = _first_commitment(draft, accepted.first_per_commitment_point)
@@ -313,6 +319,7 @@ def accept_channel(
         message,
         policy.minimum_depth,
         their_features,
+        policy.relay,
     )
     return Step(state, (Send(answer),))
 
@@ -339,6 +346,7 @@ def receive_funding_created(
         opened_at=ctx.now,
         close_to=state.close_to,
         their_features=state.their_features.to_bytes(),
+        our_id=state.keys.node_id,
     )
     funding = Funding(
         number=0,
@@ -364,6 +372,7 @@ def receive_funding_created(
         opened.first_per_commitment_point,
         opened.feerate_per_kw,
         alias,
+        state.relay,
         ctx,
     )
     channel = _with_signature(draft, message.signature)
@@ -383,6 +392,7 @@ def _draft(
     their_first_point: Point,
     feerate: FeeratePerKw,
     alias: ShortChannelId,
+    relay: RelayPolicy,
     ctx: Context,
 ) -> Channel:
     return Channel(
@@ -423,6 +433,7 @@ def _draft(
         changes=(Change(ctx.now, None, Phase.AWAITING_CONFIRMATION, "user", "Funding signed"),),
         in_tally=Tally(),
         out_tally=Tally(),
+        relay=relay,
     )
 
 

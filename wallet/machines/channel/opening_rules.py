@@ -20,7 +20,7 @@ from wallet.base.values.amounts import (
 from wallet.base.values.features import Feature, Features
 from wallet.base.values.ids import ChainHash, NodeId
 from wallet.base.wire.channel import AcceptChannel, OpenChannel
-from wallet.machines.channel.state import SideTerms
+from wallet.machines.channel.state import DEFAULT_RELAY, RelayPolicy, SideTerms
 from wallet.machines.signing import ChannelKeys
 
 ANCHOR_TYPE: Final = (Feature.OPTION_STATIC_REMOTEKEY.value, Feature.OPTION_ANCHORS.value)
@@ -53,6 +53,8 @@ class Policy:
     htlc_minimum: MilliSatoshi = LEAST_HTLC
     dust_limit: Satoshi = LEAST_DUST_LIMIT
     max_in_flight: MilliSatoshi = NO_LIMIT
+    relay: RelayPolicy = DEFAULT_RELAY
+    """What we ask of payments that leave through a new channel."""
 
 
 @dataclass(frozen=True, slots=True)

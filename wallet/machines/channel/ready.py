@@ -14,6 +14,7 @@ from wallet.base.wire.channel import ChannelReady
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, Send
 from wallet.machines.channel.state import (
+    Announcement,
     Channel,
     Confirmation,
     Link,
@@ -52,7 +53,9 @@ def funding_confirmed(channel: Channel, event: events.FundingConfirmed) -> Chann
 
 def funding_unconfirmed(channel: Channel) -> ChannelStep:
     """A reorganisation took the funding out; it may be mined elsewhere and get a new name."""
-    return Step(channel.with_funding(replace(channel.funding, confirmed=None)))
+    unconfirmed = channel.with_funding(replace(channel.funding, confirmed=None))
+    # Whatever name comes next is signed for anew, once it is deep.
+    return Step(replace(unconfirmed, announcement=Announcement(theirs=channel.announcement.theirs)))
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:

@@ -49,6 +49,7 @@ def disconnected(channel: Channel) -> Channel:
         fees=tuple(f for f in channel.fees if f.stage is not Stage.RCVD_ADD_HTLC),
         their_next_htlc_id=channel.their_next_htlc_id - forgotten,
         negotiation=Negotiation(),
+        announcement=replace(channel.announcement, said=False),
     )
 
 

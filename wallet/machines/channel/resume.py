@@ -1,5 +1,6 @@
 """After a restart: every action that the stored state still promises, worked out again."""
 
+from wallet.machines.channel import announce
 from wallet.machines.channel.actions import Action, Broadcast, HtlcCommitted, HtlcFulfilled, Watch
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.onchain import broadcast_commitment, rebroadcast
@@ -26,7 +27,7 @@ def resume(channel: Channel) -> ChannelStep:
             actions.append(HtlcCommitted(htlc))
         elif htlc.key.offered_by_us and isinstance(htlc.removal, Fulfilled):
             actions.append(HtlcFulfilled(htlc, htlc.removal.preimage))
-    return Step(away, tuple(actions))
+    return Step(away, (*actions, *announce.again(away)))
 
 
 def promised(channel: Channel) -> list[Action]:

@@ -9,13 +9,13 @@ its row is gone; `commitments.py` computes what each transaction holds.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from wallet.base.channel_tx.format import CommitmentFormat
 from wallet.base.channel_tx.keys import Basepoints
 from wallet.base.crypto.shachain import Shachain
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.blocks import CltvExpiry
+from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.blocks import CltvDelta, CltvExpiry
 from wallet.base.values.ids import (
     ChainHash,
     ChannelId,
@@ -97,6 +97,8 @@ class Terms:
     """Script of our wallet that a cooperative close pays to unless another is named."""
     their_features: bytes
     """As in their `init` when the channel was opened."""
+    our_id: NodeId | None = None
+    """Our own node. None in rows older than announcements: such a channel stays private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,46 @@ class Scid:
     kind: ScidKind
     funding_number: int
     until: int | None = None
+
+
+RELAY_FEE_BASE: Final = MilliSatoshi(1)
+RELAY_CLTV_DELTA: Final = CltvDelta(34)
+"""Well over the 18 blocks that claiming an incoming HTLC on chain may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPolicy:
+    """What we ask of payments that leave through this channel (BOLT 7 `channel_update`)."""
+
+    fee_base: MilliSatoshi = RELAY_FEE_BASE
+    fee_proportional_millionths: int = 10
+    cltv_expiry_delta: CltvDelta = RELAY_CLTV_DELTA
+    htlc_minimum: MilliSatoshi = ZERO_MSAT
+    htlc_maximum: MilliSatoshi | None = None
+    """None: whatever the channel itself can carry."""
+
+
+DEFAULT_RELAY: Final = RelayPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Their half of a `channel_announcement`, verified for `scid` (BOLT 7)."""
+
+    scid: ShortChannelId
+    node_signature: Signature
+    bitcoin_signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """How far both have come with telling the network."""
+
+    sent: ShortChannelId | None = None
+    """The name for which we have said `announcement_signatures`."""
+    said: bool = False
+    """On this connection; never true in a stored state."""
+    theirs: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +389,8 @@ class Channel:
     changes: tuple[Change, ...]
     in_tally: Tally
     out_tally: Tally
+    relay: RelayPolicy = DEFAULT_RELAY
+    announcement: Announcement = Announcement()
 
     @property
     def id(self) -> ChannelId:

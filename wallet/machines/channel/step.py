@@ -5,6 +5,7 @@ Rule 2: `Refused` passes through to whoever asked, with the state untouched.
 Rule 3: what the peer says is heard only in the phase and on the link in which it may say it.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 from wallet.base.errors import PeerFault, Refused, Severity
@@ -21,10 +22,12 @@ from wallet.base.wire.channel import (
     UpdateFee,
     UpdateFulfillHtlc,
 )
+from wallet.base.wire.gossip import AnnouncementSignatures
 from wallet.base.wire.message import Message
 from wallet.base.wire.setup import Error, error_for, reason_of, warning_for
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import (
+    announce,
     dance,
     events,
     onchain,
@@ -75,6 +78,8 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return reconnect.proof_checked(channel, event, ctx.now)
         case events.ChangeFeerate():
             return updates.change_feerate(channel, event.feerate)
+        case events.ChangeRelay():
+            return _change_relay(channel, event)
         case events.CloseMutually():
             return shutdown.ask(channel, event.script_pubkey, event.feerates)
         case events.CloseUnilaterally():
@@ -110,6 +115,12 @@ def _connected(channel: Channel) -> ChannelStep:
     return Step(channel)
 
 
+def _change_relay(channel: Channel, event: events.ChangeRelay) -> ChannelStep:
+    if channel.phase not in LIVING:
+        raise Refused(f"this channel is closing: nothing passes through it ({channel.phase})")
+    return Step(replace(channel, relay=event.relay))
+
+
 def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelStep:
     if channel.fell_behind:
         raise Refused(
@@ -127,9 +138,11 @@ def _flush(channel: Channel, ctx: Context) -> ChannelStep:
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
     said = ready.progress(channel, ctx)
-    committed = dance.commit(said.state)
+    shown = announce.progress(said.state, ctx)
+    committed = dance.commit(shown.state)
     closing = shutdown.progress(committed.state, ctx)
-    return Step(closing.state, (*said.actions, *committed.actions, *closing.actions))
+    actions = (*said.actions, *shown.actions, *committed.actions, *closing.actions)
+    return Step(closing.state, actions)
 
 
 def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
@@ -169,6 +182,9 @@ def _operate(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
             return shutdown.receive_shutdown(channel, message, ctx)
         case ClosingSigned():
             return shutdown.receive_closing_signed(channel, message, ctx)
+        case AnnouncementSignatures():
+            # BOLT 7: if it has not sent `channel_ready`: SHOULD defer handling. They are kept.
+            return announce.receive(channel, message, ctx)
         case _:
             pass
     if not (channel.ready_sent and channel.ready_received):

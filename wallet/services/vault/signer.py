@@ -40,6 +40,7 @@ from wallet.machines.signing import (
     KeyAnswer,
     KeyRef,
     KeyRequest,
+    NodeKey,
     PaymentKey,
     RecoverableSignature,
     ReleasedSecret,
@@ -149,6 +150,8 @@ class LocalSigner:
                 return self._payment_secret(index)
             case WalletKey(purpose, change, index):
                 return self._wallet_secret(purpose, change, index)
+            case NodeKey():
+                return self._tree.node_secret
 
     def _channel_keys(self, keys_id: KeysId, payment_index: int) -> ChannelKeys:
         kept = self._channel(keys_id)
@@ -162,6 +165,7 @@ class LocalSigner:
             ),
             funding_pubkey=point_of(self._funding_secret(keys_id, 0)),
             first_points=(first, second),
+            node_id=self._node_id,
         )
 
     def _derive_per_commitment_point(self, keys_id: KeysId, number: int) -> Point:
