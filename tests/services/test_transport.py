@@ -54,11 +54,15 @@ class Recorder:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, NodeId, object]] = []
+        self.partners: set[NodeId] = set()
         self.gate = asyncio.Event()
         self.gate.set()
         self._news = asyncio.Event()
 
-    def peer_connected(self, peer: Peer) -> None:
+    def is_partner(self, node_id: NodeId) -> bool:
+        return node_id in self.partners
+
+    async def peer_connected(self, peer: Peer) -> None:
         self._note("connected", peer.node_id, peer)
 
     async def peer_message(self, node_id: NodeId, data: bytes) -> None:

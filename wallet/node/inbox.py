@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from wallet.base.values.ids import NodeId
-from wallet.node.events import NodeEvent
+from wallet.node.events import NodeEvent, PeerSaid
 
 PER_PEER: Final = 128
 """Messages of one peer that may wait; then its link reads no further."""
+PER_PEER_BYTES: Final = 1 << 18
+"""And their bytes: a message may have 65,535, and there may be hundreds of peers."""
 BATCH: Final = 512
 """Events in one batch at most: a batch is also the longest the loop is held."""
 
@@ -20,6 +22,7 @@ class Inbox:
     def __init__(self) -> None:
         self._urgent: deque[NodeEvent] = deque()
         self._peers: dict[NodeId, deque[NodeEvent]] = {}
+        self._bytes: dict[NodeId, int] = {}
         self._room: dict[NodeId, asyncio.Event] = {}
         self._arrived = asyncio.Event()
         self._closed = False
@@ -35,20 +38,26 @@ class Inbox:
         self._arrived.set()
 
     def put_peer(self, node_id: NodeId, event: NodeEvent) -> None:
-        """A peer came or went: in its own queue, so that order with its words is kept."""
+        """A peer came, spoke or went: in its own queue, so that the order is kept."""
         self._peers.setdefault(node_id, deque()).append(event)
+        if isinstance(event, PeerSaid):
+            self._bytes[node_id] = self._bytes.get(node_id, 0) + len(event.data)
         self._arrived.set()
 
-    async def put_message(self, node_id: NodeId, event: NodeEvent) -> None:
+    async def put_message(self, node_id: NodeId, event: PeerSaid) -> None:
         """A message of a peer; waits while too many are waiting."""
-        queue = self._peers.setdefault(node_id, deque())
-        while len(queue) >= PER_PEER:
+        await self.room(node_id)
+        self.put_peer(node_id, event)
+
+    async def room(self, node_id: NodeId) -> None:
+        """Wait while a peer has as much waiting as it may."""
+        while (
+            len(self._peers.get(node_id, ())) >= PER_PEER
+            or self._bytes.get(node_id, 0) >= PER_PEER_BYTES
+        ):
             room = self._room.setdefault(node_id, asyncio.Event())
             room.clear()
             await room.wait()
-            queue = self._peers.setdefault(node_id, deque())
-        queue.append(event)
-        self._arrived.set()
 
     def holds(self, event: NodeEvent) -> bool:
         """Whether an event put with `put` or `put_all` is still waiting."""
@@ -70,14 +79,22 @@ class Inbox:
         while self._urgent and len(batch) < BATCH:
             batch.append(self._urgent.popleft())
         while self._peers and len(batch) < BATCH:
-            for node_id in list(self._peers):
-                queue = self._peers[node_id]
-                batch.append(queue.popleft())
-                if not queue:
-                    del self._peers[node_id]
-                room = self._room.pop(node_id, None)
-                if room is not None:
-                    room.set()
-                if len(batch) >= BATCH:
-                    break
+            for node_id in list(self._peers)[: BATCH - len(batch)]:
+                batch.append(self._take_from(node_id))
         return batch
+
+    def _take_from(self, node_id: NodeId) -> NodeEvent:
+        # Whoever was heard goes to the end of the line: with more peers than a batch has room for,
+        # the last ones would wait for ever otherwise.
+        queue = self._peers.pop(node_id)
+        event = queue.popleft()
+        if queue:
+            self._peers[node_id] = queue
+        if isinstance(event, PeerSaid):
+            self._bytes[node_id] -= len(event.data)
+        if not queue:
+            self._bytes.pop(node_id, None)
+        room = self._room.pop(node_id, None)
+        if room is not None:
+            room.set()
+        return event

@@ -8,6 +8,7 @@ from typing import Final
 from wallet.base.errors import ServiceFault
 from wallet.base.values.ids import NodeId
 from wallet.machines.chain_events import ChainEvent, ChainStatus
+from wallet.machines.channel.state import Phase
 from wallet.node.events import PeerDown, PeerSaid, PeerUp
 from wallet.node.kernel import Kernel
 from wallet.services.ports import Peer
@@ -31,8 +32,17 @@ class Intake:
 
     # --- peers ----------------------------------------------------------------------------------
 
-    def peer_connected(self, peer: Peer) -> None:
-        """A link is up."""
+    def is_partner(self, node_id: NodeId) -> bool:
+        """Whether we share a funded channel: an unfunded one is a promise that costs nothing."""
+        channels = self._kernel.board.memory.channels_with(node_id)
+        return any(
+            c.phase is not Phase.CLOSED and (c.terms.we_opened or c.funding.confirmed is not None)
+            for c in channels
+        )
+
+    async def peer_connected(self, peer: Peer) -> None:
+        """A link is up; waits while what the peer said on the last one still waits."""
+        await self._kernel.inbox.room(peer.node_id)
         self._kernel.link_is_up(
             PeerUp(peer.node_id, peer.address, peer.outbound, peer.features.to_bytes())
         )

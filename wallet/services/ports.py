@@ -121,8 +121,11 @@ class Transport(Protocol):
 class PeerListener(Protocol):
     """Who talks to peers. For one peer: connected, messages, disconnected, strictly in turn."""
 
-    def peer_connected(self, peer: Peer) -> None:
-        """A link is up. Must not block."""
+    def is_partner(self, node_id: NodeId) -> bool:
+        """Whether we share a channel that cost somebody money: such a peer always gets a place."""
+
+    async def peer_connected(self, peer: Peer) -> None:
+        """A link is up. Returns when there is room for its messages."""
 
     async def peer_message(self, node_id: NodeId, data: bytes) -> None:
         """One message, type included; not init, ping or pong, and no unknown type.

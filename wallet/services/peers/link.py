@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from wallet.base.bitcoin.chains import Chain
-from wallet.base.errors import DecodeError, PeerFault, Severity
+from wallet.base.errors import DecodeError, PeerFault, Refused, Severity
 from wallet.base.values.features import Features, negotiate
 from wallet.base.values.ids import ALL_CHANNELS, NodeId
 from wallet.base.wire import LAYOUTS, Message, decode, encode
 from wallet.base.wire.setup import (
+    NO_PONG_FROM,
     Init,
     Ping,
     Pong,
@@ -34,6 +35,9 @@ M = TypeVar("M", bound=Message)
 
 MAX_UNSENT: Final = 1 << 23
 """Bytes that may wait for a slow peer: many times what all HTLCs of a channel need."""
+
+MAX_PING_BYTES: Final = 65_535 - 6
+"""Of a ping's padding: what a message has room for beside its type and two numbers."""
 
 _READ_BYTES: Final = 1 << 16
 
@@ -81,6 +85,8 @@ class Link:
         self._received: deque[bytes] = deque()
         self._closed_for = ""
         self._abort_timer: asyncio.TimerHandle | None = None
+        self._pong: tuple[int, asyncio.Future[int]] | None = None
+        """The padding that an awaited pong has, and who awaits it."""
 
     @property
     def their_id(self) -> NodeId:
@@ -97,7 +103,7 @@ class Link:
             self._loop.call_soon(self._flush)
         self._frames.append(frame)
         self._unsent += len(frame)
-        if self._unsent + self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
+        if self.unsent > MAX_UNSENT:
             self.abort("the peer does not read what we send")
 
     def close(self, reason: str) -> None:
@@ -144,7 +150,7 @@ class Link:
         """
         try:
             while True:
-                await self._take(await self._next_message(self._read_or_ping), deliver)
+                await self._take(self._at_hand() or await self._next_or_ping(), deliver)
         except LinkEnded as ended:
             self.abort(str(ended))
         except OSError as error:
@@ -155,12 +161,37 @@ class Link:
             if self._abort_timer is not None:
                 self._abort_timer.cancel()
             self._writer.transport.abort()
+            if self._pong is not None and not self._pong[1].done():
+                sentence = f"no pong came: {self._closed_for}"
+                self._pong[1].set_exception(Refused(sentence))
         return self._closed_for
+
+    async def ping(self, length: int, pong_length: int) -> int:
+        """Ask whether the peer is there; how long its `pong` was, type and length included.
+
+        `length` and `pong_length` are bytes of padding; 0 at once when `pong_length` is one that
+        BOLT 1 lets nobody answer.  Raises `Refused` when the link ends first, and -32602 while
+        another ping waits or for one that no message has room for.
+        """
+        if length > MAX_PING_BYTES:
+            raise Refused(f"{length} would result in oversize ping", -32602)
+        if self._pong is not None:
+            raise Refused("already waiting for a ping response from this peer", -32602)
+        self.send(encode(Ping(pong_length, bytes(length))))
+        if pong_length >= NO_PONG_FROM:
+            return 0
+        answered: asyncio.Future[int] = self._loop.create_future()
+        self._pong = pong_length, answered
+        try:
+            return await answered
+        finally:
+            self._pong = None
 
     async def _receive_init(self) -> Init:
         try:
             async with asyncio.timeout(self._times.init):
-                return _as_init(await self._next_message(self._read_patiently))
+                # BOLT 1: MUST wait to receive `init` before sending: so no ping.
+                return _as_init(await self._next_message())
         except TimeoutError:
             self.abort("the peer sent no init in time")
         except OSError as error:
@@ -183,38 +214,54 @@ class Link:
         elif number == Ping.type:
             if pong := pong_for(_decode(data, Ping)):
                 self.send(encode(pong))
-                await self._until_flowing()
+                await self.until_flowing()
         elif number == Init.type:
             raise _fault("a second init")
-        elif number != Pong.type:
+        elif number == Pong.type:
+            self._ponged(_decode(data, Pong), len(data))
+        else:
             await deliver(data)
 
-    async def _next_message(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
-        while not self._received:
-            data = await read()
+    def _ponged(self, pong: Pong, length: int) -> None:
+        # A pong of another length answers a ping of ours that nobody waits for, or none at all.
+        if self._pong is None or len(pong.ignored) != self._pong[0]:
+            return
+        if not self._pong[1].done():
+            self._pong[1].set_result(length)
+
+    def _at_hand(self) -> bytes | None:
+        return self._received.popleft() if self._received else None
+
+    async def _next_message(self) -> bytes:
+        while (message := self._at_hand()) is None:
+            data = await self._reader.read(_READ_BYTES)
             if not data:
                 raise LinkEnded(self._closed_for or "the peer hung up")
             self._received.extend(self._session.receive.feed(data))
-        return self._received.popleft()
+        return message
 
-    async def _read_patiently(self) -> bytes:
-        """What has arrived. BOLT 1: MUST wait to receive `init` before sending: so no ping."""
-        return await self._reader.read(_READ_BYTES)
+    async def _next_or_ping(self) -> bytes:
+        """The next message; after a long silence the peer is asked whether it is still there.
 
-    async def _read_or_ping(self) -> bytes:
-        """What has arrived; after a long silence the peer is asked whether it is still there."""
+        Bytes that are not yet a message do not count: a peer could send one a minute for ever.
+        """
         try:
             async with asyncio.timeout(self._times.ping_after):
-                return await self._reader.read(_READ_BYTES)
+                return await self._next_message()
         except TimeoutError:
             self.send(encode(Ping(0, b"")))
         try:
             async with asyncio.timeout(self._times.pong_within):
-                return await self._reader.read(_READ_BYTES)
+                return await self._next_message()
         except TimeoutError:
             raise LinkEnded("the peer does not answer a ping") from None
 
-    async def _until_flowing(self) -> None:
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer to read."""
+        return self._unsent + self._writer.transport.get_write_buffer_size()
+
+    async def until_flowing(self) -> None:
         """Wait for the peer to read: whoever asks for answers must take them."""
         self._flush()
         try:

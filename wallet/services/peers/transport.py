@@ -5,6 +5,7 @@ when a link replaces another.
 Rule 2: a new link replaces the old one, which may be dead without knowing it.  Only when both sides
 have dialled each other at once does the one stay that the lower node id dialled: both sides then
 keep the same one instead of one each, that is none.
+Rule 3: callers and strangers share bounded rooms; a peer with a channel always gets in and stays.
 """
 
 import asyncio
@@ -23,10 +24,17 @@ from wallet.machines.noise import Session
 from wallet.services.peers.address import HostPort
 from wallet.services.peers.handshake import Identity, initiate, respond
 from wallet.services.peers.link import PATIENT, Link, LinkEnded, LinkTimes
+from wallet.services.peers.rooms import Place, Room, neighbourhood
 from wallet.services.ports import Peer, PeerListener
 
-MAX_INBOUND: Final = 500
-"""Connections that others made to us, those in mid-handshake included."""
+MAX_CALLERS: Final = 128
+"""Connections that others made to us and that have not said `init` yet; nobody knows who it is."""
+CALLERS_PER_ADDRESS: Final = 64
+MAX_STRANGERS: Final = 256
+"""Links that others made to us and with whom we share no channel."""
+STRANGERS_PER_ADDRESS: Final = 64
+STRANGER_UNSENT: Final = 1 << 17
+"""Bytes a stranger may leave unread before it is heard further: it must take what it asks for."""
 
 ALL_ADDRESSES_FAILED: Final = 401
 DISCONNECTED_DURING: Final = 402
@@ -64,7 +72,8 @@ class TcpTransport:
         self._held: dict[NodeId, _Held] = {}
         self._dialling: WeakValueDictionary[NodeId, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._inbound = 0
+        self._callers = Room(MAX_CALLERS, CALLERS_PER_ADDRESS)
+        self._strangers = Room(MAX_STRANGERS, STRANGERS_PER_ADDRESS)
         self._server: asyncio.Server | None = None
 
     # What the kernel asks.
@@ -92,6 +101,13 @@ class TcpTransport:
         if held := self._held.get(node_id):
             held.link.close(reason)
 
+    async def ping(self, node_id: NodeId, length: int, pong_length: int) -> int:
+        """The bytes of the peer's `pong`; see `Link.ping`. Raises `Refused`."""
+        held = self._held.get(node_id)
+        if held is None:
+            raise Refused("Peer not connected")
+        return await held.link.ping(length, pong_length)
+
     async def connect(self, node_id: NodeId, host: str, port: int) -> Peer:
         """The peer, dialled unless it is connected already. Raises `Refused` (401, 402)."""
         if node_id == self._identity.node_id:
@@ -102,7 +118,7 @@ class TcpTransport:
                 return peer
             link, address = await self._dial(node_id, HostPort(host, port))
             connected: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
-            self._start(self._serve(link, str(address), connected))
+            self._start(self._serve(link, str(address), connected=connected))
             try:
                 return await connected
             except LinkEnded as ended:
@@ -146,23 +162,21 @@ class TcpTransport:
         task.add_done_callback(self._tasks.discard)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._inbound >= MAX_INBOUND:
-            writer.transport.abort()
-            return
-        self._inbound += 1
         self._start(self._serve_inbound(reader, writer))
 
     async def _serve_inbound(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        address = _address_of(writer)
+        place = self._callers.enter(neighbourhood(address.host), writer.transport.abort)
         try:
-            address = _address_of(writer)
             session = await self._within_handshake(respond(reader, writer, self._identity))
-            await self._serve(Link(reader, writer, session, self._times), address, None)
+            link = Link(reader, writer, session, self._times)
+            await self._serve(link, str(address), caller=place)
         except LinkEnded as ended:
             _log.debug("a caller failed the handshake: %s", ended)
         finally:
-            self._inbound -= 1
+            place.leave()
             writer.transport.abort()
 
     async def _dial(self, node_id: NodeId, place: HostPort) -> tuple[Link, HostPort]:
@@ -199,13 +213,16 @@ class TcpTransport:
             raise LinkEnded("it hung up during the handshake") from None
 
     async def _serve(
-        self, link: Link, address: str, connected: "asyncio.Future[Peer] | None"
+        self,
+        link: Link,
+        address: str,
+        connected: "asyncio.Future[Peer] | None" = None,
+        caller: Place | None = None,
     ) -> None:
         """Live through one link. `connected` gets the peer, or why there is none."""
-        outbound = connected is not None
         try:
             theirs, negotiated = await link.exchange_init(self._features, self._chain)
-            peer = Peer(link.their_id, address, outbound, theirs, negotiated)
+            peer = Peer(link.their_id, address, caller is None, theirs, negotiated)
             held = await self._take_place(peer, link)
         except LinkEnded as ended:
             link.abort(str(ended))
@@ -220,17 +237,36 @@ class TcpTransport:
         except BaseException:
             link.abort("this node is stopping")
             raise
+        place = self._admitted(peer, link, caller) if caller is not None else None
         reason = "this node is stopping"
         try:
-            self._listener.peer_connected(peer)
+            await self._listener.peer_connected(peer)
             if connected is not None and not connected.done():
                 connected.set_result(peer)
-            reason = await link.run(lambda data: self._listener.peer_message(peer.node_id, data))
+            reason = await link.run(lambda data: self._deliver(peer.node_id, link, data))
         finally:
             link.abort(reason)
+            if place is not None:
+                place.leave()
             del self._held[peer.node_id]
             held.gone.set()
             self._listener.peer_disconnected(peer.node_id, reason)
+
+    def _admitted(self, peer: Peer, link: Link, caller: Place) -> Place:
+        """From the door into the house: we know who it is now."""
+        caller.leave()
+        return self._strangers.enter(
+            caller.address,
+            lambda: link.abort("there are too many strangers; this one was here longest"),
+            lambda: self._listener.is_partner(peer.node_id),
+        )
+
+    async def _deliver(self, node_id: NodeId, link: Link, data: bytes) -> None:
+        await self._listener.peer_message(node_id, data)
+        # A partner is not made to wait: both sides of a busy channel may have much on the way, and
+        # two that read only after the other has read wait for ever.
+        if link.unsent > STRANGER_UNSENT and not self._listener.is_partner(node_id):
+            await link.until_flowing()
 
     async def _take_place(self, peer: Peer, link: Link) -> _Held:
         """Become the one link of this peer; raises `LinkEnded` if another one stays."""
@@ -250,9 +286,9 @@ def _unreachable(place: HostPort, reason: str) -> Refused:
     return Refused(f"All addresses failed: {place}: {reason}", ALL_ADDRESSES_FAILED)
 
 
-def _address_of(writer: asyncio.StreamWriter) -> str:
+def _address_of(writer: asyncio.StreamWriter) -> HostPort:
     name = writer.get_extra_info("peername")
-    return str(HostPort(name[0], name[1])) if name else "gone"
+    return HostPort(name[0], name[1]) if name else HostPort("gone", 0)
 
 
 def _listen_problem(error: OSError | UnicodeError) -> str:
