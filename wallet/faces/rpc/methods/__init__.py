@@ -15,6 +15,13 @@ from wallet.faces.rpc.methods.channels import (
     listpeers,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
+from wallet.faces.rpc.methods.messages import (
+    checkmessage,
+    disconnect,
+    listconfigs,
+    ping,
+    signmessage,
+)
 from wallet.faces.rpc.methods.node import feerates, getinfo, unlock
 from wallet.faces.rpc.methods.payments import (
     decode,
@@ -23,6 +30,13 @@ from wallet.faces.rpc.methods.payments import (
     listpays,
     pay,
     waitinvoice,
+)
+from wallet.faces.rpc.more_signatures import (
+    CheckMessage,
+    Disconnect,
+    ListConfigs,
+    Ping,
+    SignMessage,
 )
 from wallet.faces.rpc.signatures import (
     Close,
@@ -69,5 +83,10 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("decode", Decode.PARAMS, decode, "explains an invoice"),
     Method("pay", Pay.PARAMS, pay, "pays an invoice"),
     Method("listpays", ListPays.PARAMS, listpays, "lists payments"),
+    Method("disconnect", Disconnect.PARAMS, disconnect, "ends a link"),
+    Method("ping", Ping.PARAMS, ping, "asks whether a peer is there", waits=True),
+    Method("signmessage", SignMessage.PARAMS, signmessage, "signs text with the node's key"),
+    Method("checkmessage", CheckMessage.PARAMS, checkmessage, "says who signed a text"),
+    Method("listconfigs", ListConfigs.PARAMS, listconfigs, "shows how this node is set up"),
 )
 """What the daemon serves, beside `help`, `check` and `stop`."""

@@ -1,0 +1,36 @@
+"""What each further method takes: messages, the chain, waiting, history (see signatures.py)."""
+
+from typing import Final
+
+from wallet.faces.rpc.params import AnyParam, Param
+from wallet.faces.rpc.parsers import boolean, node_id, string, u16
+
+
+class Disconnect:
+    ID: Final = Param("id", node_id, required=True)
+    FORCE: Final = Param("force", boolean)
+    PARAMS: Final[tuple[AnyParam, ...]] = (ID, FORCE)
+
+
+class Ping:
+    ID: Final = Param("id", node_id, required=True)
+    LEN: Final = Param("len", u16)
+    PONGBYTES: Final = Param("pongbytes", u16)
+    PARAMS: Final[tuple[AnyParam, ...]] = (ID, LEN, PONGBYTES)
+
+
+class SignMessage:
+    MESSAGE: Final = Param("message", string, required=True)
+    PARAMS: Final[tuple[AnyParam, ...]] = (MESSAGE,)
+
+
+class CheckMessage:
+    MESSAGE: Final = Param("message", string, required=True)
+    ZBASE: Final = Param("zbase", string, required=True)
+    PUBKEY: Final = Param("pubkey", node_id)
+    PARAMS: Final[tuple[AnyParam, ...]] = (MESSAGE, ZBASE, PUBKEY)
+
+
+class ListConfigs:
+    CONFIG: Final = Param("config", string)
+    PARAMS: Final[tuple[AnyParam, ...]] = (CONFIG,)

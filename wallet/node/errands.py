@@ -1,0 +1,56 @@
+"""What the facade does that no machine decides: about links, signatures and waiting.
+
+Functions over `Api`, so that the facade itself stays one page of questions and commands.
+"""
+
+import asyncio
+from typing import Final
+
+from wallet.base.crypto.signed_message import encode_signed, signed_digest
+from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.values.ids import NodeId, Signature
+from wallet.machines.channel.state import LIVING
+from wallet.machines.signing import RecoverableSignature, SignInvoice
+from wallet.node.api import Api
+
+_GONE_SECONDS: Final = 5.0
+"""A link that was told to end is gone by then: its own patience is shorter."""
+
+
+async def disconnect(api: Api, node_id: NodeId, *, force: bool) -> None:
+    """End the link with a peer; returns when the core knows that it is gone.
+
+    Raises `Refused` when there is none, and without `force` while a channel lives on it.
+    """
+    memory = await api.memory()
+    living = [c.phase.value for c in memory.channels_with(node_id) if c.phase in LIVING]
+    if node_id not in memory.peers:
+        raise Refused("Peer not connected" if living else "Unknown peer")
+    if living and not force:
+        raise Refused(f"Peer has (at least one) channel in state {living[0]}")
+    transport = api.core.transport
+    went = transport.peer(node_id)
+    transport.disconnect(node_id, "the user disconnected")
+    try:
+        async with asyncio.timeout(_GONE_SECONDS):
+            while transport.peer(node_id) is went or node_id in (await api.memory()).peers:
+                await asyncio.sleep(0.002)
+                if transport.peer(node_id) not in (None, went):
+                    return
+    except TimeoutError:
+        raise Refused("the link is still closing; look with `leyden listpeers`") from None
+
+
+async def ping(api: Api, node_id: NodeId, length: int, pong_length: int) -> int:
+    """The length of the peer's `pong` in bytes, 0 when none was wanted. Raises `Refused`."""
+    return await api.core.transport.ping(node_id, length, pong_length)
+
+
+def sign_message(api: Api, message: str) -> tuple[Signature, int, str]:
+    """The node key's signature of a message, its recovery id, and both as zbase32."""
+    # The digest is a double hash with a prefix of its own, so it can be no invoice's.
+    (signed,) = api.core.signer.answer([SignInvoice(signed_digest(message))])
+    if not isinstance(signed, RecoverableSignature):
+        raise InvariantBroken("the signer gave no signature for a message")
+    text = encode_signed(signed.signature, signed.recovery_id)
+    return signed.signature, signed.recovery_id, text
