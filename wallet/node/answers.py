@@ -44,3 +44,11 @@ class PaymentDone:
     """A payment that ended, well or not."""
 
     payment: Payment
+
+
+@dataclass(frozen=True, slots=True)
+class PartSent:
+    """A part of a payment is under way, or was sent before."""
+
+    payment: Payment
+    partid: int

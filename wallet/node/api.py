@@ -17,13 +17,14 @@ from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import ChannelId, NodeId, Preimage
 from wallet.machines.chain_events import ChainStatus
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.outgoing import PayRequest
 from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus
+from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
 from wallet.node.answers import (
     ChannelClosed,
     ChannelOpened,
     InvoiceCreated,
     NewAddressGiven,
+    PartSent,
     PaymentDone,
 )
 from wallet.node.build import Core
@@ -31,10 +32,12 @@ from wallet.node.config import Config
 from wallet.node.events import (
     CloseChannel,
     CreateInvoice,
+    Keysend,
     NewAddress,
     NodeEvent,
     OpenChannelTo,
     PayInvoice,
+    SendPart,
     Ticket,
 )
 from wallet.node.memory import Memory
@@ -257,6 +260,15 @@ class Api:
         """
         async with asyncio.timeout(seconds):
             return await self._ask(lambda t: PayInvoice(t, request), PaymentDone)
+
+    async def keysend(self, request: KeysendRequest, seconds: float) -> PaymentDone:
+        """Pay a node without an invoice. Raises as `pay`."""
+        async with asyncio.timeout(seconds):
+            return await self._ask(lambda t: Keysend(t, request), PaymentDone)
+
+    async def send_part(self, request: PartRequest) -> PartSent:
+        """Send one part along a route; returns once it is on its way. Raises `Refused`."""
+        return await self._ask(lambda t: SendPart(t, request), PartSent)
 
     async def wait_invoice(self, label: str) -> InvoiceRecord:
         """Until an invoice is paid or expired. Raises `Refused` 905 when there is none."""

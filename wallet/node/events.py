@@ -5,10 +5,11 @@ from typing import TypeAlias
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.ids import ChannelId, NodeId, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.outgoing import PayRequest
+from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
+from wallet.machines.routing.pathfinding import Route
 
 Ticket = int
 """Number of a caller who waits for an answer; 0: nobody does."""
@@ -64,6 +65,20 @@ class BroadcastDone:
     kind: str
     tx: Transaction
     result: BroadcastResult | None
+
+
+# --- the map ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesFound:
+    """The answer to `FindRoutes`: a route, or why there is none, with Core Lightning's code."""
+
+    payment_hash: PaymentHash
+    groupid: int
+    route: Route | None
+    code: int = 0
+    reason: str = ""
 
 
 # --- the clock ----------------------------------------------------------------------------------
@@ -126,7 +141,25 @@ class PayInvoice:
     request: PayRequest
 
 
-Command: TypeAlias = NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice
+@dataclass(frozen=True, slots=True)
+class Keysend:
+    """Pay a node that did not ask for it."""
+
+    ticket: Ticket
+    request: KeysendRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SendPart:
+    """Send one part along a route that the caller chose."""
+
+    ticket: Ticket
+    request: PartRequest
+
+
+Command: TypeAlias = (
+    NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice | Keysend | SendPart
+)
 NodeEvent: TypeAlias = (
     PeerUp
     | PeerDown
@@ -135,6 +168,7 @@ NodeEvent: TypeAlias = (
     | BlockDisconnected
     | FeerateChanged
     | BroadcastDone
+    | RoutesFound
     | Tick
     | Command
 )

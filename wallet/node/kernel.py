@@ -25,14 +25,25 @@ from wallet.machines.payments.records import PaymentStatus
 from wallet.machines.signing import KeyAnswer, KeyRequest
 from wallet.machines.step import Context
 from wallet.node import persist
+from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, Command, NodeEvent, PayInvoice, PeerUp, Ticket
 from wallet.node.filling import fill
 from wallet.node.inbox import Inbox
 from wallet.node.memory import Callers, Memory, PaymentKey
+from wallet.node.router import Router
 from wallet.node.switchboard import absorb
 from wallet.node.tap import Tap
-from wallet.node.work import BroadcastTx, DropPeer, NodeAction, Notice, Reply, SendTo, Work
+from wallet.node.work import (
+    BroadcastTx,
+    DropPeer,
+    FindRoutes,
+    NodeAction,
+    Notice,
+    Reply,
+    SendTo,
+    Work,
+)
 from wallet.services.ports import ChainSource, Clock, Entropy, Store, Transport
 
 log: Final = logging.getLogger("leyden.kernel")
@@ -68,6 +79,7 @@ class Kernel:
         self._clock = clock
         self._entropy = entropy
         self._tap = tap
+        self._router = Router(self.inbox.put)
         self._waiters: dict[Ticket, asyncio.Future[object]] = {}
         self._last_ticket: Ticket = 0
         self._listeners: list[Callable[[Notice], None]] = []
@@ -139,6 +151,7 @@ class Kernel:
                 self._idle.set()
         for task in list(self._broadcasts):
             task.cancel()
+        self._router.close()
 
     async def process(self, batch: Sequence[NodeEvent]) -> None:
         """One batch: step → sign → commit → act."""
@@ -211,7 +224,7 @@ class Kernel:
         # Whoever waits for something that is on disk goes on waiting: its outcome is open.
         memory.awaiting_open = callers.open
         memory.awaiting_close = callers.close
-        memory.awaiting_payment = callers.payment
+        memory.awaiting_payment = self._still_waiting(memory, callers, refused)
         memory.feerate = lost.feerate
         # A bug that froze a channel is still there.
         memory.frozen = {c: why for c, why in lost.frozen.items() if c in memory.channels}
@@ -219,6 +232,21 @@ class Kernel:
         for peer in {*lost.peers, *(e.node_id for e in batch if isinstance(e, PeerUp))}:
             self._transport.disconnect(peer, "internal error")
         self.resume(wishes)
+
+    def _still_waiting(
+        self, memory: Memory, callers: Callers, refused: Refused
+    ) -> dict[PaymentKey, list[Ticket]]:
+        """Callers whose payment has its outcome before it; the others are answered now."""
+        waiting = {}
+        for key, tickets in callers.payment.items():
+            payment = memory.payments.get(key)
+            if payment is not None and payment.status is PaymentStatus.PENDING:
+                waiting[key] = tickets
+                continue
+            # It was looking for a route: for its first try, or for another one.
+            for ticket in tickets:
+                self._answer(ticket, refused if payment is None else PaymentDone(payment))
+        return waiting
 
     def _link_absorbed(self, node_id: NodeId) -> None:
         waiting = self._links_to_come.pop(node_id, 0) - 1
@@ -245,6 +273,8 @@ class Kernel:
                     self._spawn(self._broadcast(action, ready.tx))
             case Reply(ticket, value):
                 self._answer(ticket, value)
+            case FindRoutes():
+                self._router.find(action, self.board.memory.graph, self.board.memory.knowledge)
             case Notice():
                 for listener in tuple(self._listeners):
                     listener(action)

@@ -22,6 +22,8 @@ from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.payments.records import InvoiceRecord, Payment
+from wallet.machines.routing.graph import Graph
+from wallet.machines.routing.knowledge import Knowledge
 from wallet.node.events import Ticket
 
 KEPT_BLOCKS = 200
@@ -99,12 +101,19 @@ class Memory:
     forward_updates: int = 0
     fees_collected_msat: int = 0
 
+    graph: Graph = field(default_factory=Graph)
+
     # Not stored: what a restart begins without.
     peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)
     openings: dict[tuple[NodeId, ChannelId], PendingOpening] = field(default_factory=dict)
     awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
     awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
     awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
+    searching: dict[PaymentKey, Payment] = field(default_factory=dict)
+    """Payments for which a route is being looked for."""
+
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    """What payments taught of other nodes' channels."""
 
     # Derived: where to look something up.
     watched: dict[OutPoint, ChannelId] = field(default_factory=dict)

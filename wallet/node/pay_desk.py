@@ -1,65 +1,146 @@
 """Money out: payments are tried, answered for and ended.
 
-A payment is complete in the commit that holds its preimage.
+Rule 1: a payment is complete in the commit that holds its preimage.
+Rule 2: a payment is remembered from its first HTLC on; what could not even be tried is refused
+without a trace.
 """
 
 from dataclasses import replace
 
 from wallet.base.errors import Refused
+from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import ZERO_MSAT
-from wallet.base.values.ids import ChannelId, Preimage, Secret
+from wallet.base.values.ids import ChannelId, PaymentHash, Preimage, Secret
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase
-from wallet.machines.payments import outgoing
+from wallet.machines.payments import lessons, outgoing, requests
 from wallet.machines.payments.outgoing import MAX_PARTS
-from wallet.machines.payments.records import Payment, PaymentStatus
-from wallet.node.answers import PaymentDone
+from wallet.machines.payments.records import Part, Payment, PaymentKind, PaymentStatus
+from wallet.machines.routing.pathfinding import LocalChannel, RouteQuery
+from wallet.node.answers import PartSent, PaymentDone
 from wallet.node.board import Board
-from wallet.node.events import PayInvoice
+from wallet.node.events import Keysend, PayInvoice, RoutesFound, SendPart
+from wallet.node.forward_desk import name_of
 from wallet.node.memory import PaymentKey
-from wallet.node.work import Notice
+from wallet.node.work import FindRoutes, Notice
+
+RISK_FACTOR = 10
+"""Core Lightning's: what a year of locked money is worth, in percent of it."""
+
+
+# --- beginnings ---------------------------------------------------------------------------------
 
 
 def pay(board: Board, command: PayInvoice) -> None:
     """Pay an invoice, once: a hash that was paid is answered, one under way is waited for."""
-    memory = board.memory
     payment_hash = command.request.invoice.payment_hash
-    prior = [p for key, p in memory.payments.items() if key[0] == payment_hash]
+    prior = _prior(board, payment_hash)
     for paid in prior:
         # Before any check: the same call gives the same receipt for ever, expired or not.
         if paid.status is PaymentStatus.COMPLETE and paid.bolt11 == command.request.bolt11:
             board.work.reply(command.ticket, PaymentDone(paid))
             return
-    payment = outgoing.start(
+    payment = requests.start(
         command.request,
         ctx=board.ctx,
         our_id=board.signer.node_id,
-        created_index=memory.payment_index + 1,
+        created_index=board.memory.payment_index + 1,
         groupid=1 + len(prior),
     )
-    if (earlier := outgoing.standing(payment, prior)) is not None:
+    if (earlier := requests.standing(payment, prior)) is not None:
         if earlier.status is PaymentStatus.COMPLETE:
             board.work.reply(command.ticket, PaymentDone(earlier))
         else:
             key = (payment_hash, earlier.groupid)
-            memory.awaiting_payment.setdefault(key, []).append(command.ticket)
+            board.memory.awaiting_payment.setdefault(key, []).append(command.ticket)
         return
-    # What cannot even be tried is refused without a trace.
-    outgoing.choose(payment, _candidates(board, payment))
-    memory.payment_index += 1
+    _begin(board, payment, command.ticket)
+
+
+def keysend(board: Board, command: Keysend) -> None:
+    """Pay a node without an invoice."""
+    payment = requests.start_keysend(
+        command.request,
+        preimage=Preimage(board.entropy("keysend")),
+        ctx=board.ctx,
+        our_id=board.signer.node_id,
+        created_index=board.memory.payment_index + 1,
+    )
+    _begin(board, payment, command.ticket)
+
+
+def _prior(board: Board, payment_hash: PaymentHash) -> list[Payment]:
+    """Payments with this hash, also those for which the first route is being looked for."""
+    memory = board.memory
+    found = {**memory.searching, **memory.payments}
+    return [payment for key, payment in found.items() if key[0] == payment_hash]
+
+
+def _begin(board: Board, payment: Payment, ticket: int) -> None:
     key = (payment.payment_hash, payment.groupid)
-    memory.awaiting_payment[key] = [command.ticket]
-    _attempt(board, key, payment)
+    board.memory.payment_index += 1
+    board.memory.awaiting_payment[key] = [ticket]
+    _seek(board, key, payment)
+
+
+# --- tries --------------------------------------------------------------------------------------
+
+
+def _seek(board: Board, key: PaymentKey, payment: Payment) -> None:
+    """Another try: straight to the payee if a channel with it has room, or by a route."""
+    candidates = _candidates(board, payment)
+    direct = outgoing.direct(payment, candidates)
+    if direct is not None:
+        scid = name_of(board.memory.channels[direct.channel_id])
+        if scid is not None:
+            hops = outgoing.straight(payment, scid, board.signer.node_id, board.ctx)
+            _try(board, key, payment, direct.channel_id, hops)
+            return
+    refused = outgoing.cannot_send(payment, candidates)
+    if refused is not None:
+        _give_up(board, key, payment, refused)
+        return
+    board.memory.searching[key] = payment
+    board.work.act(FindRoutes(*key, _query(board, payment, candidates)))
+
+
+def routes_found(board: Board, event: RoutesFound) -> None:
+    """The worker's answer. Meanwhile a channel may have filled up: then the search goes on."""
+    key = (event.payment_hash, event.groupid)
+    payment = board.memory.searching.pop(key, None)
+    if payment is None:
+        return
+    if event.route is None:
+        _give_up(board, key, payment, Refused(event.reason, event.code))
+        return
+    hops = outgoing.along(event.route, board.ctx)
+    channel_id = board.memory.names.get(hops[0].scid)
+    if channel_id is None:
+        _give_up(board, key, payment, Refused("the first channel of the route is gone", 205))
+        return
+    _try(board, key, payment, channel_id, hops)
 
 
 def _candidates(board: Board, payment: Payment) -> tuple[outgoing.Candidate, ...]:
-    return tuple(
-        outgoing.Candidate(
-            c.id, c.terms.peer, spendable(c) if not obstacle else ZERO_MSAT, obstacle
-        )
-        for c in board.memory.channels_with(payment.destination)
-        for obstacle in [_obstacle(c)]
+    found = []
+    for channel in board.memory.channels.values():
+        if channel.phase is Phase.CLOSED or _is_left_out(board, channel, payment):
+            continue
+        obstacle = _obstacle(channel)
+        room = spendable(channel) if obstacle is None else ZERO_MSAT
+        found.append(outgoing.Candidate(channel.id, channel.terms.peer, room, obstacle))
+    return tuple(found)
+
+
+def _is_left_out(board: Board, channel: Channel, payment: Payment) -> bool:
+    if not payment.excluded:
+        return False
+    peer = channel.terms.peer
+    direction = int(board.signer.node_id > peer)
+    names = {f"{name.scid}/{direction}" for name in channel.scids}
+    return bool(names & set(payment.excluded)) or (
+        peer != payment.destination and peer.hex() in payment.excluded
     )
 
 
@@ -74,30 +155,61 @@ def _obstacle(channel: Channel) -> str | None:
     return None
 
 
-def _attempt(board: Board, key: PaymentKey, payment: Payment) -> None:
-    """Offer the payment on the best channel; a channel that refuses is not asked first again."""
-    memory = board.memory
-    while True:
-        try:
-            candidate = outgoing.choose(payment, _candidates(board, payment))
-            session_key = Secret(board.entropy(f"session {key[0].hex()} {len(payment.parts)}"))
-            tried, offer = outgoing.attempt(payment, candidate, session_key, board.ctx)
-        except Refused as refused:
-            _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
-            return
-        part = tried.parts[-1]
-        try:
-            htlc = _offer(board, candidate.channel_id, offer)
-        except Refused as refused:
-            # Every refusal leaves a part, and parts are few: this ends.
-            payment = outgoing.not_offered(tried, part.partid, refused, board.ctx.now)
-            if payment.status is not PaymentStatus.PENDING or len(payment.parts) >= MAX_PARTS:
-                _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
-                return
-            continue
-        memory.htlc_payments[candidate.channel_id, htlc.key.id] = (key, part.partid)
-        _store(board, key, outgoing.offered(tried, part.partid, htlc.key.id))
+def _query(
+    board: Board, payment: Payment, candidates: tuple[outgoing.Candidate, ...]
+) -> RouteQuery:
+    channels = board.memory.channels
+    local = [
+        LocalChannel(
+            scid=scid,
+            peer=candidate.peer,
+            spendable_msat=candidate.spendable.msat,
+            htlc_minimum_msat=channels[candidate.channel_id].terms.theirs.htlc_minimum.msat,
+            htlc_maximum_msat=candidate.spendable.msat,
+        )
+        for candidate in candidates
+        if candidate.unusable is None
+        for scid in [name_of(channels[candidate.channel_id])]
+        if scid is not None
+    ]
+    return RouteQuery(
+        source=board.signer.node_id,
+        destination=payment.destination,
+        amount_msat=payment.amount.msat,
+        final_delay=(payment.min_final_cltv + requests.LEEWAY).blocks,
+        max_fee_msat=payment.max_fee.msat,
+        max_delay=payment.max_delay.blocks,
+        local=tuple(local),
+        hints=decode_invoice(payment.bolt11).route_hints if payment.bolt11 else (),
+        excluded=requests.excluded_of(payment),
+        riskfactor=RISK_FACTOR,
+        now=board.ctx.now,
+    )
+
+
+def _try(
+    board: Board, key: PaymentKey, payment: Payment, channel_id: ChannelId, hops: outgoing.Hops
+) -> None:
+    """Offer the payment on a channel; if that refuses, look for another way."""
+    session_key = Secret(board.entropy(f"session {key[0].hex()} {len(payment.parts)}"))
+    try:
+        tried, offer = outgoing.attempt(payment, channel_id, hops, session_key, board.ctx)
+    except Refused as refused:
+        _give_up(board, key, payment, refused)
         return
+    part = tried.parts[-1]
+    try:
+        htlc = _offer(board, channel_id, offer)
+    except Refused as refused:
+        # Every refusal leaves a part, and parts are few: this ends.
+        payment = outgoing.not_offered(tried, part.partid, refused, board.ctx.now)
+        if payment.status is not PaymentStatus.PENDING or len(payment.parts) >= MAX_PARTS:
+            _give_up(board, key, payment, refused)
+        else:
+            _seek(board, key, payment)
+        return
+    board.memory.htlc_payments[channel_id, htlc.key.id] = (key, part.partid)
+    _store(board, key, outgoing.offered(tried, part.partid, htlc.key.id))
 
 
 def _offer(board: Board, channel_id: ChannelId, offer: events.OfferHtlc) -> Htlc:
@@ -107,9 +219,64 @@ def _offer(board: Board, channel_id: ChannelId, offer: events.OfferHtlc) -> Htlc
     raise Refused("the channel is frozen")
 
 
+# --- parts along routes of the caller -----------------------------------------------------------
+
+
+def send_part(board: Board, command: SendPart) -> None:
+    """Core Lightning's `sendpay`: the caller waits for the outcome elsewhere. Raises `Refused`."""
+    memory, request = board.memory, command.request
+    prior = _prior(board, request.payment_hash)
+    groupid = request.groupid or 1 + max((p.groupid for p in prior), default=0)
+    for earlier in prior:
+        if earlier.status is PaymentStatus.COMPLETE:
+            board.work.reply(command.ticket, PartSent(earlier, request.partid))
+            return
+        if earlier.status is PaymentStatus.PENDING and earlier.groupid != groupid:
+            raise Refused("a payment with this hash is under way in another group", 200)
+    key = (request.payment_hash, groupid)
+    payment = memory.payments.get(key)
+    if payment is None:
+        payment = requests.start_by_route(
+            request, ctx=board.ctx, created_index=memory.payment_index + 1, groupid=groupid
+        )
+    else:
+        if any(p.partid == request.partid for p in payment.parts):
+            raise Refused(f"part {request.partid} of this group was sent before", -32602)
+        payment = requests.reopened(payment, request)
+    channel_id = memory.names.get(request.hops[0].scid)
+    if channel_id is None or memory.channels[channel_id].terms.peer != request.hops[0].node_id:
+        raise Refused(
+            f"{request.hops[0].scid} is no channel of ours with {request.hops[0].node_id.hex()}",
+            204,
+        )
+    session_key = Secret(board.entropy(f"session {key[0].hex()} {request.partid}"))
+    tried, offer = outgoing.attempt(
+        payment, channel_id, request.hops, session_key, board.ctx, request.partid
+    )
+    htlc = _offer(board, channel_id, offer)
+    if key not in memory.payments:
+        memory.payment_index += 1
+    memory.htlc_payments[channel_id, htlc.key.id] = (key, request.partid)
+    sent = outgoing.offered(tried, request.partid, htlc.key.id)
+    _store(board, key, sent)
+    board.work.reply(command.ticket, PartSent(sent, request.partid))
+
+
+# --- ends ---------------------------------------------------------------------------------------
+
+
 def _store(board: Board, key: PaymentKey, payment: Payment) -> None:
     board.memory.payments[key] = payment
     board.work.payments.add(key)
+
+
+def _give_up(board: Board, key: PaymentKey, payment: Payment, refused: Refused) -> None:
+    """No further try is possible."""
+    if key in board.memory.payments or any(p.htlc_id is not None for p in payment.parts):
+        _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
+        return
+    for ticket in board.memory.awaiting_payment.pop(key, []):
+        board.work.refuse(ticket, refused)
 
 
 def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
@@ -123,39 +290,63 @@ def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
 
 
 def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimage) -> None:
+    """The payee gave the preimage."""
     found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
     if found is None:
         return
-    key, _ = found
+    key, partid = found
     payment = board.memory.payments[key]
-    after = outgoing.fulfilled(
-        payment,
-        channel_id,
-        htlc.key.id,
-        preimage,
-        board.ctx.now,
-    )
+    after = outgoing.fulfilled(payment, channel_id, htlc.key.id, preimage, board.ctx.now)
     if after != payment:
+        for hop in _part(after, partid).hops[1:]:
+            board.memory.knowledge.learn_success(
+                hop.scid.to_int(), hop.direction, hop.amount.msat, board.ctx.now
+            )
         _finish(board, key, after)
 
 
 def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Malformed) -> None:
+    """An HTLC of ours is gone for good, unpaid."""
     found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
     if found is None:
         return
-    key, _ = found
+    key, partid = found
     payment = board.memory.payments[key]
-    if payment.status is not PaymentStatus.PENDING:
+    outcome = outgoing.failed(payment, channel_id, htlc.key.id, removal, board.ctx)
+    if outcome.payment == payment:
         return
-    outcome = outgoing.failed(
-        payment,
-        channel_id,
-        htlc.key.id,
-        removal,
-        board.ctx,
-    )
+    _learn(board, _part(outcome.payment, partid))
     if outcome.retry:
         _store(board, key, outcome.payment)
-        _attempt(board, key, outcome.payment)
-    else:
+        _seek(board, key, outcome.payment)
+    elif outcome.payment.kind is PaymentKind.SENDPAY or not outcome.payment.pending_parts:
         _finish(board, key, outcome.payment)
+    else:
+        _store(board, key, outcome.payment)
+
+
+def _part(payment: Payment, partid: int) -> Part:
+    return next(p for p in payment.parts if p.partid == partid)
+
+
+def _learn(board: Board, part: Part) -> None:
+    knowledge, now = board.memory.knowledge, board.ctx.now
+    for lesson in lessons.lessons(part):
+        match lesson:
+            case lessons.TooMuch(hop):
+                knowledge.learn_failure(hop.scid.to_int(), hop.direction, hop.amount.msat, now)
+            case lessons.AvoidChannel(hop, seconds):
+                knowledge.forbid(hop.scid.to_int(), hop.direction, now + seconds)
+            case lessons.AvoidNode(node_id, seconds):
+                knowledge.forbid_node(node_id, now + seconds)
+
+
+def end_abandoned(board: Board) -> None:
+    """After a restart: what was between two tries is over, for nobody looks for a route any more.
+
+    A payment with an HTLC under way goes on; its outcome is still to come.
+    """
+    for key, payment in list(board.memory.payments.items()):
+        if payment.status is PaymentStatus.PENDING and not payment.pending_parts:
+            refused = Refused("The node was restarted before another route was tried.", 210)
+            _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))

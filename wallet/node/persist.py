@@ -34,7 +34,7 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk
+from wallet.node import coin_desk, pay_desk
 from wallet.node.board import Board
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
 from wallet.node.work import NodeAction, Work
@@ -309,6 +309,7 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
     for channel in list(memory.channels.values()):
         after = resume(channel)
         board.add_channel(after.state, after.actions)
+    pay_desk.end_abandoned(board)
     board.flush()
     # A start may decide something: an HTLC that waited gets its answer.  Like any batch, that is
     # on disk before anything is done: later batches compare with memory and would not write it.

@@ -12,6 +12,7 @@ from wallet.node.events import (
     Command,
     CreateInvoice,
     FeerateChanged,
+    Keysend,
     NewAddress,
     NodeEvent,
     OpenChannelTo,
@@ -19,6 +20,8 @@ from wallet.node.events import (
     PeerDown,
     PeerSaid,
     PeerUp,
+    RoutesFound,
+    SendPart,
     Tick,
 )
 
@@ -40,15 +43,15 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.feerate_changed(board, event)
         case BroadcastDone():
             chain_desk.broadcast_done(board, event)
+        case RoutesFound():
+            pay_desk.routes_found(board, event)
         case Tick():
             clock_desk.tick(board)
-        case NewAddress() | OpenChannelTo() | CloseChannel() | CreateInvoice() | PayInvoice():
+        case _:
             try:
                 _command(board, event)
             except Refused as refused:
                 board.work.refuse(event.ticket, refused)
-        case _:
-            assert_never(event)
 
 
 def _command(board: Board, command: Command) -> None:
@@ -63,5 +66,9 @@ def _command(board: Board, command: Command) -> None:
             receive_desk.create_invoice(board, command)
         case PayInvoice():
             pay_desk.pay(board, command)
+        case Keysend():
+            pay_desk.keysend(board, command)
+        case SendPart():
+            pay_desk.send_part(board, command)
         case _:
             assert_never(command)

@@ -9,6 +9,7 @@ from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
 from wallet.machines.channel.state import Htlc
 from wallet.machines.payments.forwards import ForwardRecord
+from wallet.machines.routing.pathfinding import RouteQuery
 from wallet.machines.signing import ReleaseSecret, SignDigest, UnsignedTx
 from wallet.node.events import Ticket
 
@@ -55,7 +56,16 @@ class Notice:
     subject: str
 
 
-NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice
+@dataclass(frozen=True, slots=True)
+class FindRoutes:
+    """Look for a way, off the loop; comes back as `RoutesFound`."""
+
+    payment_hash: PaymentHash
+    groupid: int
+    query: RouteQuery
+
+
+NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes
 
 
 @dataclass(slots=True)

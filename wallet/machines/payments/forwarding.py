@@ -29,7 +29,8 @@ from wallet.base.wire.failures import (
     UnknownNextPeer,
 )
 from wallet.machines.channel.state import Channel
-from wallet.machines.payments.incoming import CLAIM_BLOCKS, MAX_HTLC_CLTV, IncomingHtlc
+from wallet.machines.payments.incoming import MAX_HTLC_CLTV, IncomingHtlc
+from wallet.machines.payments.parts import CLAIM_BLOCKS
 from wallet.machines.step import Context
 
 OFFER_BLOCKS: Final = CltvDelta(3)

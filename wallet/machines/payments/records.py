@@ -8,10 +8,14 @@ today each has one part: the formats are for ever.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from wallet.base.values.amounts import MilliSatoshi, sum_msat
 from wallet.base.values.blocks import CltvDelta, CltvExpiry
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage, ShortChannelId
+
+MOST_DELAY: Final = CltvDelta(2016)
+"""BOLT 4 "`max_htlc_cltv` Selection": nobody holds money for longer."""
 
 
 class InvoiceStatus(StrEnum):
@@ -101,11 +105,26 @@ class PartFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """One channel of a route, and the node behind it (BOLT 4)."""
+
+    node_id: NodeId
+    scid: ShortChannelId
+    """What the node before it calls the channel; its alias if it is not announced."""
+    direction: int
+    """As in `channel_update`: 0 from the lesser node id to the greater."""
+    amount: MilliSatoshi
+    """What arrives at `node_id`."""
+    cltv_expiry: CltvExpiry
+    """Of the HTLC that arrives there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One try to move one part of a payment: an HTLC of ours."""
 
     partid: int
-    """Counts from 1 within the payment; no number is used twice."""
+    """Counts from 1 within the payment, or as `sendpay` says; no number is used twice."""
     channel_id: ChannelId
     htlc_id: int | None
     """None until the channel has added it."""
@@ -114,13 +133,23 @@ class Part:
     amount_sent: MilliSatoshi
     """What leaves: fees included."""
     cltv_expiry: CltvExpiry
-    hops: tuple[NodeId, ...]
+    hops: tuple[Hop, ...]
     shared_secrets: tuple[bytes, ...]
     """One per hop: they read a returned failure, and nothing else."""
     status: PaymentStatus
     created_at: int
     failure: PartFailure | None = None
     completed_at: int | None = None
+
+
+class PaymentKind(StrEnum):
+    """Who decides about tries, and what the payee gets to see."""
+
+    PAY = "pay"
+    KEYSEND = "keysend"
+    """The onion brings the preimage (BLIP 3): there is no invoice."""
+    SENDPAY = "sendpay"
+    """The caller gives each part and its route; nothing is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +161,7 @@ class Payment:
     bolt11: str | None
     destination: NodeId
     amount: MilliSatoshi
-    payment_secret: bytes
+    payment_secret: bytes | None
     payment_metadata: bytes | None
     min_final_cltv: CltvDelta
     max_fee: MilliSatoshi
@@ -149,6 +178,17 @@ class Payment:
     """Core Lightning's RPC error code."""
     failure: str | None = None
     """The sentence for a person."""
+    kind: PaymentKind = PaymentKind.PAY
+    retry_until: int = 0
+    """No try begins from this second on; 0: tries are not limited by time."""
+    max_delay: CltvDelta = MOST_DELAY
+    """Most blocks for which a try may lock our money."""
+    excluded: tuple[str, ...] = ()
+    """Channel directions (`103x1x0/1`) and node ids that the caller leaves out."""
+    keysend_preimage: Preimage | None = None
+    """What the onion brings to the payee; not a proof of anything before it comes back."""
+    extra_tlvs: tuple[tuple[int, bytes], ...] = ()
+    """More records for the payee."""
 
     @property
     def amount_sent(self) -> MilliSatoshi:

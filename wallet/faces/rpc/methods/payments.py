@@ -25,8 +25,8 @@ from wallet.faces.rpc.table import Answer
 from wallet.machines.channel.limits import receivable
 from wallet.machines.channel.state import Link, Phase
 from wallet.machines.payments.incoming import MIN_FINAL_CLTV, WEEK, InvoiceRequest
-from wallet.machines.payments.outgoing import LEEWAY, PayRequest
 from wallet.machines.payments.records import InvoiceStatus, PaymentStatus
+from wallet.machines.payments.requests import LEEWAY, PayRequest
 from wallet.node.api import Api
 from wallet.node.memory import Memory
 
