@@ -11,7 +11,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta, CltvExpiry
 from wallet.base.values.ids import ChannelId, NodeId, Preimage, Secret, ShortChannelId
 from wallet.machines.channel.events import OfferHtlc
-from wallet.machines.payments import incoming, outgoing
+from wallet.machines.payments import incoming, outgoing, requests
 from wallet.machines.payments.records import InvoiceRecord, Payment
 from wallet.machines.step import Context
 
@@ -57,9 +57,9 @@ def invoiced(
 
 def asked(
     invoice: InvoiceRecord, amount: MilliSatoshi | None = None, description: str | None = None
-) -> outgoing.PayRequest:
+) -> requests.PayRequest:
     """What the payer asks for."""
-    return outgoing.PayRequest(
+    return requests.PayRequest(
         invoice=decode_invoice(invoice.bolt11, REGTEST),
         bolt11=invoice.bolt11,
         max_fee=MilliSatoshi(5_000),
@@ -71,7 +71,7 @@ def asked(
 
 def begun(invoice: InvoiceRecord | None = None, amount: MilliSatoshi | None = None) -> Payment:
     """A payment without any try."""
-    return outgoing.start(
+    return requests.start(
         asked(invoice or invoiced(), amount),
         ctx=CTX,
         our_id=PAYER,
@@ -88,7 +88,9 @@ def tried(
     payment: Payment | None = None, channel_id: ChannelId = CHANNEL, htlc_id: int = 7
 ) -> tuple[Payment, OfferHtlc]:
     """A payment whose last part is out, and the HTLC that carries it."""
-    payment, offer = outgoing.attempt(payment or begun(), room(channel_id), SESSION, CTX)
+    payment = payment or begun()
+    hops = outgoing.straight(payment, SCID, PAYER, CTX)
+    payment, offer = outgoing.attempt(payment, channel_id, hops, SESSION, CTX)
     return outgoing.offered(payment, payment.parts[-1].partid, htlc_id), offer
 
 

@@ -16,6 +16,7 @@ from tests.support.payment_ends import (
     PAYEE,
     PAYER,
     PREIMAGE,
+    SCID,
     SESSION,
     STRANGER,
     answered,
@@ -39,16 +40,16 @@ from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import PaymentHash, Preimage
 from wallet.base.wire.failures import TemporaryNodeFailure
 from wallet.machines.channel.state import Failed, Malformed
-from wallet.machines.payments import incoming, outgoing
+from wallet.machines.payments import incoming, outgoing, requests
 from wallet.machines.payments.records import InvoiceRecord, Payment, PaymentStatus
 
 PENDING, COMPLETE, FAILED = PaymentStatus.PENDING, PaymentStatus.COMPLETE, PaymentStatus.FAILED
 
 
-def refusal(request: outgoing.PayRequest, seconds: int = 0) -> Refused:
+def refusal(request: requests.PayRequest, seconds: int = 0) -> Refused:
     """Why this cannot be paid."""
     with pytest.raises(Refused) as refused:
-        outgoing.start(request, ctx=later(seconds=seconds), our_id=PAYER, created_index=1)
+        requests.start(request, ctx=later(seconds=seconds), our_id=PAYER, created_index=1)
     return refused.value
 
 
@@ -98,7 +99,7 @@ def test_refused__amount(invoice: InvoiceRecord, amount: MilliSatoshi | None, wo
 
 def test_refused__our_own_invoice() -> None:
     with pytest.raises(Refused, match="your own"):
-        outgoing.start(asked(invoiced()), ctx=CTX, our_id=PAYEE, created_index=1)
+        requests.start(asked(invoiced()), ctx=CTX, our_id=PAYEE, created_index=1)
 
 
 def test_refused__locks_money_for_too_long() -> None:
@@ -112,7 +113,7 @@ def test_description_must_fit_its_hash(text: str | None, accepted: bool) -> None
     hashed = replace(request.invoice, description=None, description_hash=sha256(b"coffee"))
     request = replace(request, invoice=hashed)
     if accepted:
-        made = outgoing.start(request, ctx=CTX, our_id=PAYER, created_index=1)
+        made = requests.start(request, ctx=CTX, our_id=PAYER, created_index=1)
         assert made.description == text
     else:
         assert refusal(request).code == -32602
@@ -121,67 +122,88 @@ def test_description_must_fit_its_hash(text: str | None, accepted: bool) -> None
 @pytest.mark.parametrize("status", [PENDING, COMPLETE])
 def test_standing__the_earlier_outcome_counts(status: PaymentStatus) -> None:
     earlier = replace(begun(), status=status)
-    assert outgoing.standing(replace(begun(), groupid=2), [earlier]) is earlier
+    assert requests.standing(replace(begun(), groupid=2), [earlier]) is earlier
 
 
 def test_standing__a_failed_one_does_not() -> None:
     stranger = replace(begun(), payment_hash=PaymentHash(bytes(32)))
-    assert outgoing.standing(begun(), [replace(begun(), status=FAILED), stranger]) is None
+    assert requests.standing(begun(), [replace(begun(), status=FAILED), stranger]) is None
 
 
 @pytest.mark.parametrize("change", [{"amount": MilliSatoshi(1)}, {"destination": STRANGER}])
 def test_standing__hash_used_for_something_else(change: dict[str, object]) -> None:
     earlier = replace(begun(), **change)  # type: ignore[arg-type]
     with pytest.raises(Refused, match="is being paid already") as refused:
-        outgoing.standing(begun(), [earlier])
+        requests.standing(begun(), [earlier])
     assert refused.value.code == 201
 
 
 # --- a try --------------------------------------------------------------------------------------
 
 
-def test_choose__most_room() -> None:
+def hops(payment: Payment) -> outgoing.Hops:
+    """Straight to the payee."""
+    return outgoing.straight(payment, SCID, PAYER, CTX)
+
+
+def test_direct__most_room() -> None:
     small, large = room(CHANNEL, 50_000), room(OTHER_CHANNEL, 60_000)
-    assert outgoing.choose(begun(), [small, large]) == large
+    assert outgoing.direct(begun(), [small, large]) == large
 
 
-def test_choose__room_for_just_this() -> None:
-    assert outgoing.choose(begun(), [room(spendable=50_000)]) == room(spendable=50_000)
+def test_direct__room_for_just_this() -> None:
+    assert outgoing.direct(begun(), [room(spendable=50_000)]) == room(spendable=50_000)
 
 
-def test_choose__not_tried_before_room() -> None:
+def test_direct__not_tried_before_room() -> None:
     payment, _ = tried(channel_id=OTHER_CHANNEL)
     small, large = room(CHANNEL, 50_000), room(OTHER_CHANNEL, 60_000)
-    assert outgoing.choose(payment, [small, large]) == small
-    assert outgoing.choose(payment, [large]) == large
+    assert outgoing.direct(payment, [small, large]) == small
+    assert outgoing.direct(payment, [large]) == large
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        outgoing.Candidate(CHANNEL, STRANGER, MilliSatoshi(10**9)),
+        replace(room(), unusable="its peer is not connected"),
+        room(spendable=49_999),
+    ],
+)
+def test_direct__none(candidate: outgoing.Candidate) -> None:
+    assert outgoing.direct(begun(), [candidate]) is None
 
 
 @pytest.mark.parametrize(
     ("candidates", "code", "words"),
     [
         ([], 205, "no channel"),
-        ([outgoing.Candidate(CHANNEL, STRANGER, MilliSatoshi(10**9))], 205, "Open one"),
         (
             [replace(room(), unusable="its peer is not connected")] * 2,
             205,
             "now: its peer is not connected.",
         ),
-        ([room(spendable=49_999)], 215, "at most 49,999 msat now, and this needs 50,000 msat"),
+        ([room(spendable=49_999)], 215, "at most 49,999 msat at once now, and this needs 50,000"),
         ([room(spendable=30_000), room(OTHER_CHANNEL, 40_000)], 215, "at most 40,000 msat"),
     ],
 )
-def test_choose__refused(candidates: list[outgoing.Candidate], code: int, words: str) -> None:
-    with pytest.raises(Refused) as refused:
-        outgoing.choose(begun(), candidates)
-    assert refused.value.code == code
-    assert words in refused.value.message
+def test_cannot_send(candidates: list[outgoing.Candidate], code: int, words: str) -> None:
+    refused = outgoing.cannot_send(begun(), candidates)
+    assert refused is not None
+    assert refused.code == code
+    assert words in refused.message
+
+
+def test_cannot_send__a_stranger_may_know_the_way() -> None:
+    stranger = outgoing.Candidate(CHANNEL, STRANGER, MilliSatoshi(50_000))
+    assert outgoing.cannot_send(begun(), [stranger]) is None
 
 
 def test_attempt__tells_the_payee_what_bolt_4_asks_for() -> None:
     invoice = asked(invoiced())
     request = replace(invoice, invoice=replace(invoice.invoice, metadata=b"meta"))
-    payment = outgoing.start(request, ctx=CTX, our_id=PAYER, created_index=1)
-    payment, offer = outgoing.attempt(payment, room(), SESSION, CTX)
+    payment = requests.start(request, ctx=CTX, our_id=PAYER, created_index=1)
+    payment, offer = outgoing.attempt(payment, CHANNEL, hops(payment), SESSION, CTX)
     expiry = HEIGHT + CltvDelta(24 + 3)
     assert (offer.amount, offer.cltv_expiry) == (AMOUNT, expiry)
     htlc = arrived(offer)
@@ -193,7 +215,7 @@ def test_attempt__tells_the_payee_what_bolt_4_asks_for() -> None:
     assert final.payment_secret == payment.payment_secret
     assert final.payment_metadata == b"meta"
     (part,) = payment.parts
-    assert (part.partid, part.htlc_id, part.hops) == (1, None, (PAYEE,))
+    assert (part.partid, part.htlc_id, tuple(h.node_id for h in part.hops)) == (1, None, (PAYEE,))
     assert (part.amount, part.amount_sent, part.created_at) == (AMOUNT, AMOUNT, NOW)
     assert part.shared_secrets == (shared_secret_of(htlc),)
     assert payment.amount_sent == AMOUNT
@@ -208,18 +230,19 @@ def test_attempt__payee_has_seen_blocks_that_we_have_not(blocks: int) -> None:
 def test_attempt__never_two_at_once() -> None:
     payment, _ = tried()
     with pytest.raises(InvariantBroken, match="under way"):
-        outgoing.attempt(payment, room(), SESSION, CTX)
+        outgoing.attempt(payment, CHANNEL, hops(payment), SESSION, CTX)
 
 
 @pytest.mark.parametrize("status", [COMPLETE, FAILED])
 def test_attempt__never_after_the_end(status: PaymentStatus) -> None:
     with pytest.raises(InvariantBroken):
-        outgoing.attempt(replace(begun(), status=status), room(), SESSION, CTX)
+        outgoing.attempt(replace(begun(), status=status), CHANNEL, hops(begun()), SESSION, CTX)
 
 
 def test_attempt__metadata_too_long() -> None:
     with pytest.raises(Refused, match="too long for an onion"):
-        outgoing.attempt(replace(begun(), payment_metadata=bytes(1_300)), room(), SESSION, CTX)
+        payment = replace(begun(), payment_metadata=bytes(1_300))
+        outgoing.attempt(payment, CHANNEL, hops(payment), SESSION, CTX)
 
 
 def test_offered__once_and_for_all() -> None:
@@ -331,7 +354,7 @@ def test_gave_up__after_a_try() -> None:
 
 
 def test_gave_up__with_the_part_that_was_not_added() -> None:
-    payment, _ = outgoing.attempt(begun(), room(), SESSION, CTX)
+    payment, _ = outgoing.attempt(begun(), CHANNEL, hops(begun()), SESSION, CTX)
     over = outgoing.gave_up(payment, Refused("The channel is full.", 215), NOW)
     assert (over.status, over.parts[0].status) == (FAILED, FAILED)
     assert over.amount_sent == MilliSatoshi(0)
@@ -344,11 +367,11 @@ def test_gave_up__never_while_an_htlc_is_out() -> None:
 
 
 def test_not_offered__another_channel_comes_first() -> None:
-    payment, _ = outgoing.attempt(begun(), room(), SESSION, CTX)
+    payment, _ = outgoing.attempt(begun(), CHANNEL, hops(begun()), SESSION, CTX)
     payment = outgoing.not_offered(payment, 1, Refused("The channel is full.", 215), NOW)
     assert payment.status is PENDING
     assert payment.parts[0].status is FAILED
-    assert outgoing.choose(payment, [room(), room(OTHER_CHANNEL, 50_000)]) == room(
+    assert outgoing.direct(payment, [room(), room(OTHER_CHANNEL, 50_000)]) == room(
         OTHER_CHANNEL, 50_000
     )
 

@@ -264,8 +264,13 @@ def failed(
 
 
 def _is_enough(payment: Payment, ctx: Context) -> bool:
+    # What nobody can be held to counts as the payee's: it may come back for ever.
     refusals = sum(
-        1 for p in payment.parts if p.failure is not None and p.failure.hop == len(p.hops) - 1
+        1
+        for p in payment.parts
+        if p.failure is not None
+        and p.htlc_id is not None
+        and p.failure.hop in (None, len(p.hops) - 1)
     )
     late = 0 < payment.retry_until <= ctx.now
     return late or refusals >= MAX_REFUSALS or len(payment.parts) >= MAX_PARTS
