@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
@@ -22,7 +23,7 @@ from wallet.machines.noise import Session
 from wallet.services.peers.address import HostPort
 from wallet.services.peers.handshake import Identity, initiate
 from wallet.services.peers.link import LinkTimes
-from wallet.services.peers.transport import TcpTransport
+from wallet.services.peers.transport import STRANGER_UNSENT, TcpTransport
 from wallet.services.ports import Peer
 
 LOOPBACK = HostPort("127.0.0.1", 0)
@@ -55,6 +56,7 @@ class Recorder:
     def __init__(self) -> None:
         self.heard: list[tuple[str, NodeId, object]] = []
         self.partners: set[NodeId] = set()
+        self.answer: Callable[[], object] = lambda: None
         self.gate = asyncio.Event()
         self.gate.set()
         self._news = asyncio.Event()
@@ -68,6 +70,7 @@ class Recorder:
     async def peer_message(self, node_id: NodeId, data: bytes) -> None:
         await self.gate.wait()
         self._note("message", node_id, data)
+        self.answer()
 
     def peer_disconnected(self, node_id: NodeId, reason: str) -> None:
         self._note("disconnected", node_id, reason)
@@ -444,6 +447,45 @@ async def test_unread__a_peer_that_never_reads_is_dropped() -> None:
             alice.transport.send(identity("mallory").node_id, big)
         reason = await alice.heard.until("disconnected")
         assert reason == "the peer does not read what we send"
+
+
+@pytest.mark.parametrize("partner", [False, True])
+async def test_unread__a_stranger_is_heard_no_further_than_it_reads(partner: bool) -> None:
+    patient = replace(QUICK, pong_within=5)
+    async with (
+        running("alice", times=patient) as alice,
+        stranger_at(alice, init=GOOD_INIT) as stranger,
+    ):
+        await alice.heard.until("connected")
+        if partner:
+            alice.heard.partners.add(identity("mallory").node_id)
+        answer = encode(Error(ALL_CHANNELS, bytes(50_000)))
+        alice.heard.answer = partial(alice.transport.send, identity("mallory").node_id, answer)
+        for _ in range(150):
+            stranger.send(NOTE)
+        if partner:
+            await alice.heard.until("message", 150)
+            return
+        await asyncio.sleep(0.1)
+        held, heard = alice.transport.unsent(identity("mallory").node_id), 0
+        assert STRANGER_UNSENT < held < STRANGER_UNSENT + 60_000
+        assert alice.heard.count("message") < 150
+        # Once it reads, all it has said is heard.
+        while heard < 150:
+            assert await stranger.receive() == answer
+            heard += 1
+
+
+async def test_unread__part_of_a_message_is_no_sign_of_life() -> None:
+    async with running("alice") as alice, stranger_at(alice, init=GOOD_INIT) as stranger:
+        await alice.heard.until("connected")
+        drips = stranger.session.send.encrypt(NOTE)
+        for byte in drips[:-1]:
+            stranger.writer.write(bytes((byte,)))
+            await asyncio.sleep(QUICK.ping_after / 10)
+            if alice.heard.count("disconnected"):
+                break
+        assert await alice.heard.until("disconnected") == "the peer does not answer a ping"
 
 
 async def garbage_at_once(node: Node) -> None:

@@ -96,6 +96,11 @@ class TcpTransport:
         held.link.send(data)
         return True
 
+    def unsent(self, node_id: NodeId) -> int:
+        """Bytes that wait for a peer to read; 0 if it is not connected."""
+        held = self._held.get(node_id)
+        return held.link.unsent if held else 0
+
     def disconnect(self, node_id: NodeId, reason: str) -> None:
         """Close the link once what was queued is on its way."""
         if held := self._held.get(node_id):
