@@ -72,8 +72,8 @@ def test_there_and_back(bits: frozenset[int]) -> None:
 
 
 def test_ours_are_what_works() -> None:
-    assert sorted(OUR_INIT.bits) == [0, 8, 12, 14, 23, 44, 47]
-    assert sorted(OUR_INVOICE.bits) == [8, 14]
+    assert sorted(OUR_INIT.bits) == [0, 8, 12, 14, 17, 23, 44, 47]
+    assert sorted(OUR_INVOICE.bits) == [8, 14, 17]
     assert CHANNEL_TYPE_ANCHORS.to_bytes().hex() == "401000"
 
 
@@ -95,8 +95,8 @@ def test_both_bits_mean_required() -> None:
 
 def test_negotiate__ldk() -> None:
     held = negotiate(OUR_INIT, LDK)
-    assert sorted(held.bits) == [0, 8, 12, 14, 22, 44, 46]
-    assert not held.supports(Feature.BASIC_MPP)
+    assert sorted(held.bits) == [0, 8, 12, 14, 16, 22, 44, 46]
+    assert not held.supports(Feature.OPTION_DUAL_FUND)
 
 
 @pytest.mark.parametrize("bit", sorted(ASSUMED))
@@ -110,7 +110,7 @@ def test_negotiate__assumed_may_be_required_or_missing(bit: int) -> None:
     [
         ({62}, r"requires option_splice \(bit 62\), which we do not support"),
         ({100}, r"requires feature bit 100, which"),
-        ({16, 250}, r"requires basic_mpp \(bit 16\), feature bit 250"),
+        ({28, 250}, r"requires option_dual_fund \(bit 28\), feature bit 250"),
     ],
 )
 def test_negotiate__unknown_even_bit(bits: set[int], words: str) -> None:

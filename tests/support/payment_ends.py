@@ -12,6 +12,7 @@ from wallet.base.values.blocks import BlockHeight, CltvDelta, CltvExpiry
 from wallet.base.values.ids import ChannelId, NodeId, Preimage, Secret, ShortChannelId
 from wallet.machines.channel.events import OfferHtlc
 from wallet.machines.payments import incoming, outgoing, requests
+from wallet.machines.payments.parts import HeldSet
 from wallet.machines.payments.records import InvoiceRecord, Payment
 from wallet.machines.step import Context
 
@@ -133,13 +134,16 @@ def sent(
 
 
 def answered(
-    htlc: incoming.IncomingHtlc, invoice: InvoiceRecord | None, ctx: Context = CTX
+    htlc: incoming.IncomingHtlc,
+    invoice: InvoiceRecord | None,
+    ctx: Context = CTX,
+    held: HeldSet | None = None,
 ) -> incoming.Answer:
     """What the payee does, with the ECDH that its signer would make."""
     point = incoming.ephemeral_point(htlc)
     if isinstance(point, incoming.FailMalformed):
         return point
-    return incoming.answer(htlc, ecdh(point, PAYEE_KEY), invoice, ctx, pay_index=5)
+    return incoming.answer(htlc, ecdh(point, PAYEE_KEY), invoice, ctx, 5, held)
 
 
 def spoiled(htlc: incoming.IncomingHtlc, at: int, value: int) -> incoming.IncomingHtlc:

@@ -21,6 +21,7 @@ from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.payments.forwards import ForwardRecord
+from wallet.machines.payments.parts import HeldSet
 from wallet.machines.payments.records import InvoiceRecord, Payment
 from wallet.machines.routing.graph import Graph
 from wallet.machines.routing.knowledge import Knowledge
@@ -109,6 +110,8 @@ class Memory:
     awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
     awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
     awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
+    waiting_parts: dict[PaymentHash, HeldSet] = field(default_factory=dict)
+    """What has arrived of payments to us that are not whole yet."""
     searching: dict[PaymentKey, Payment] = field(default_factory=dict)
     """Payments for which a route is being looked for."""
 

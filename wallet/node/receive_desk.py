@@ -1,6 +1,7 @@
 """Money in: invoices are made, and HTLCs that are irrevocable get their answer.
 
-An invoice is paid in the same commit in which its HTLC is fulfilled.
+Rule 1: an invoice is paid in the same commit in which its HTLCs are fulfilled, all of them.
+Rule 2: parts of a payment wait in memory until they are the whole, and for a minute at most.
 """
 
 from dataclasses import replace
@@ -10,8 +11,10 @@ from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.invoices.bolt11 import attach_signature, signing_digest
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
 from wallet.machines.channel import events
-from wallet.machines.channel.state import Htlc, Phase
-from wallet.machines.payments import incoming
+from wallet.machines.channel.htlc_stages import SETTLED
+from wallet.machines.channel.state import Htlc, HtlcKey, Phase
+from wallet.machines.payments import incoming, parts
+from wallet.machines.payments.records import InvoiceRecord
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
 from wallet.node import forward_desk
 from wallet.node.answers import InvoiceCreated
@@ -29,31 +32,37 @@ def create_invoice(board: Board, command: CreateInvoice) -> None:
     payment_hash = PaymentHash(sha256(preimage))
     if payment_hash in memory.invoices:
         raise Refused("an invoice with this preimage exists already", 901)
+    record = _make(board, request, preimage)
+    board.work.reply(command.ticket, InvoiceCreated(record))
+
+
+def _make(board: Board, request: incoming.InvoiceRequest, preimage: Preimage) -> InvoiceRecord:
+    """Sign and store; neither label nor preimage is in use."""
+    memory = board.memory
     fields = incoming.make_invoice(
         request,
         chain=board.chain,
         preimage=preimage,
-        payment_secret=board.entropy("payment_secret"),
+        payment_secret=board.entropy(f"payment_secret {request.label}"),
         now=board.ctx.now,
     )
     signed = board.ask(SignInvoice(signing_digest(fields)))
     if not isinstance(signed, RecoverableSignature):
         raise InvariantBroken("the signer gave no signature for an invoice")
     text = attach_signature(fields, signed.signature, signed.recovery_id)
-    record = incoming.record(
-        request, fields, text, preimage=preimage, created_index=memory.invoice_index + 1
-    )
     memory.invoice_index += 1
-    memory.invoices[payment_hash] = record
-    memory.labels[request.label] = payment_hash
-    board.work.invoices.add(payment_hash)
-    board.work.reply(command.ticket, InvoiceCreated(record))
+    record = incoming.record(
+        request, fields, text, preimage=preimage, created_index=memory.invoice_index
+    )
+    memory.invoices[record.payment_hash] = record
+    memory.labels[request.label] = record.payment_hash
+    board.work.invoices.add(record.payment_hash)
     board.work.act(Notice("invoice_creation", request.label))
+    return record
 
 
 def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
-    """Their HTLC is irrevocable: fulfil it or give it back."""
-    memory = board.memory
+    """Their HTLC is irrevocable: fulfil it, let it wait, give it back or pass it on."""
     offered = incoming.IncomingHtlc(
         channel_id,
         htlc.key.id,
@@ -63,21 +72,18 @@ def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
         htlc.onion,
         htlc.path_key,
     )
-    channel = memory.channels[channel_id]
-    if channel.phase not in (Phase.READY, Phase.SHUTTING_DOWN):
+    if not _is_answerable(board, channel_id, htlc.key.id):
         # On chain the HTLC is the court's; a preimage must not be shown there by chance.
         return
     match _verdict(board, offered):
-        case incoming.Fulfill(preimage, invoice):
-            if invoice != memory.invoices.get(htlc.payment_hash):
-                memory.invoice_updates += 1
-                memory.pay_index += 1
-                memory.invoices[htlc.payment_hash] = replace(
-                    invoice, updated_index=memory.invoice_updates
-                )
-                board.work.invoices.add(htlc.payment_hash)
-                board.work.act(Notice("invoice_payment", invoice.label))
-            board.run(channel_id, events.FulfillHtlc(htlc.key.id, preimage))
+        case incoming.Fulfill() as fulfilment:
+            _fulfill(board, fulfilment)
+        case incoming.Keysend() as keysend:
+            _fulfill(board, _accept(board, htlc.payment_hash, keysend))
+        case incoming.Hold(held):
+            board.memory.waiting_parts[htlc.payment_hash] = held
+        case incoming.FailSet(removals):
+            _give_back(board, htlc.payment_hash, removals)
         case incoming.Fail(reason):
             board.run(channel_id, events.FailHtlc(htlc.key.id, reason))
         case incoming.FailMalformed(digest, code):
@@ -94,5 +100,80 @@ def _verdict(board: Board, offered: incoming.IncomingHtlc) -> incoming.Answer:
     if not isinstance(shared_secret, bytes):
         raise InvariantBroken("the signer gave no shared secret")
     memory = board.memory
-    invoice = memory.invoices.get(offered.payment_hash)
-    return incoming.answer(offered, shared_secret, invoice, board.ctx, memory.pay_index + 1)
+    return incoming.answer(
+        offered,
+        shared_secret,
+        memory.invoices.get(offered.payment_hash),
+        board.ctx,
+        memory.pay_index + 1,
+        _waiting(board, offered.payment_hash),
+    )
+
+
+def _fulfill(board: Board, fulfilment: incoming.Fulfill) -> None:
+    memory, invoice = board.memory, fulfilment.invoice
+    payment_hash = invoice.payment_hash
+    if invoice != memory.invoices.get(payment_hash):
+        memory.invoice_updates += 1
+        memory.pay_index += 1
+        memory.invoices[payment_hash] = replace(invoice, updated_index=memory.invoice_updates)
+        memory.waiting_parts.pop(payment_hash, None)
+        board.work.invoices.add(payment_hash)
+        board.work.act(Notice("invoice_payment", invoice.label))
+    for channel_id, htlc_id in fulfilment.htlcs:
+        board.run(channel_id, events.FulfillHtlc(htlc_id, fulfilment.preimage))
+
+
+def _accept(board: Board, payment_hash: PaymentHash, keysend: incoming.Keysend) -> incoming.Fulfill:
+    """A keysend pays an invoice that is made for it in the same batch, as Core Lightning's does."""
+    memory, part = board.memory, keysend.part
+    label = f"keysend-{payment_hash.hex()}"
+    while label in memory.labels:
+        label += "-"
+    request = incoming.InvoiceRequest(label=label, amount=None, description=keysend.description)
+    made = _make(board, request, keysend.preimage)
+    invoice = incoming.paid(made, (part,), board.ctx, memory.pay_index + 1)
+    return incoming.Fulfill(keysend.preimage, invoice, ((part.channel_id, part.htlc_id),))
+
+
+# --- parts that wait ----------------------------------------------------------------------------
+
+
+def tick(board: Board) -> None:
+    """Give back the sets of which the rest has not come in time."""
+    for payment_hash in list(board.memory.waiting_parts):
+        held = _waiting(board, payment_hash)
+        if held is None or held.is_over(board.ctx):
+            _drop(board, payment_hash)
+
+
+def _drop(board: Board, payment_hash: PaymentHash) -> None:
+    """The rest is not waited for any longer."""
+    held = _waiting(board, payment_hash)
+    _give_back(board, payment_hash, parts.timed_out(held) if held is not None else ())
+
+
+def _give_back(
+    board: Board, payment_hash: PaymentHash, removals: tuple[parts.Removal, ...]
+) -> None:
+    board.memory.waiting_parts.pop(payment_hash, None)
+    for removal in removals:
+        board.run(removal.channel_id, events.FailHtlc(removal.htlc_id, removal.reason))
+
+
+def _waiting(board: Board, payment_hash: PaymentHash) -> parts.HeldSet | None:
+    """The set of that hash, without parts that the chain has taken since they came."""
+    held = board.memory.waiting_parts.get(payment_hash)
+    if held is None:
+        return None
+    living = held.keeping(lambda part: _is_answerable(board, part.channel_id, part.htlc_id))
+    return living if living.parts else None
+
+
+def _is_answerable(board: Board, channel_id: ChannelId, htlc_id: int) -> bool:
+    channel = board.memory.channels.get(channel_id)
+    if channel is None or channel_id in board.memory.frozen:
+        return False
+    htlc = channel.htlcs.get(HtlcKey(False, htlc_id))
+    there = htlc is not None and htlc.stage in SETTLED
+    return there and channel.phase in (Phase.READY, Phase.SHUTTING_DOWN)

@@ -26,14 +26,15 @@ from tests.support.payment_ends import (
 )
 from wallet.base.crypto.hashes import sha256
 from wallet.base.onion.payload import ForwardPayload, Payload
-from wallet.base.onion.returns import create_failure
+from wallet.base.onion.returns import Returned, create_failure, unwrap
 from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta, CltvExpiry
 from wallet.base.wire import failures as f
 from wallet.machines.channel.state import Failed, Malformed
 from wallet.machines.payments.forwarding import OutgoingView, Policy, Standing, verdict
-from wallet.machines.payments.incoming import Answer, Fail, FailMalformed
+from wallet.machines.payments.incoming import Answer, Fail, FailMalformed, Hold
 from wallet.machines.payments.outgoing import failed
+from wallet.machines.payments.parts import timed_out
 from wallet.machines.payments.records import PaymentStatus
 
 PAID = f.IncorrectOrUnknownPaymentDetails
@@ -69,6 +70,16 @@ def _failure(answer: Answer) -> f.Failure:
 
 def _final(payload: Payload | bytes, amount: MilliSatoshi = AMOUNT) -> f.Failure:
     return _failure(answered(sent(payload, amount=amount), invoiced()))
+
+
+def _waited_in_vain(part: Payload) -> f.Failure:
+    htlc = sent(part)
+    held = answered(htlc, invoiced())
+    assert isinstance(held, Hold)
+    (removal,) = timed_out(held.held)
+    returned = unwrap([shared_secret_of(htlc)], removal.reason)
+    assert isinstance(returned, Returned)
+    return returned.failure
 
 
 def _policy(**changes: object) -> OutgoingView:
@@ -143,7 +154,7 @@ YIELDS: list[tuple[Callable[[], f.Failure | None], f.Failure]] = [
         f.InvalidOnionPayload(2, 0),
     ),
     (
-        lambda: _final(final_payload(MilliSatoshi(25_000), AMOUNT), MilliSatoshi(25_000)),
+        lambda: _waited_in_vain(final_payload(MilliSatoshi(25_000), AMOUNT)),
         f.MppTimeout(),
     ),
     (

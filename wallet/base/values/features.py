@@ -177,12 +177,14 @@ def negotiate(ours: Features, theirs: Features) -> Features:
 # The assumed ones are set although BOLT 9 lets us leave them out: LDK drops a peer without them.
 OUR_INIT: Final = Features.of(
     required=ASSUMED,
-    optional=(Feature.OPTION_ANCHORS, Feature.OPTION_SCID_ALIAS),
+    optional=(Feature.BASIC_MPP, Feature.OPTION_ANCHORS, Feature.OPTION_SCID_ALIAS),
 )
 """`init`: only what works."""
 
-OUR_INVOICE: Final = Features.of(required=(Feature.VAR_ONION_OPTIN, Feature.PAYMENT_SECRET))
-"""BOLT 11 field `9`: a payer must use the TLV onion and the payment secret."""
+OUR_INVOICE: Final = Features.of(
+    required=(Feature.VAR_ONION_OPTIN, Feature.PAYMENT_SECRET), optional=(Feature.BASIC_MPP,)
+)
+"""BOLT 11 field `9`: a payer must use the TLV onion and the payment secret, and may send parts."""
 
 CHANNEL_TYPE_ANCHORS: Final = Features.of(
     required=(Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS)

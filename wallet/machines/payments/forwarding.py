@@ -55,13 +55,14 @@ class Policy:
 
 
 def policy_of(channel: Channel) -> Policy:
-    """What we ask of payments that leave by a channel."""
+    """What we ask of payments that leave by a channel: what its `channel_update` says."""
+    relay, peer = channel.relay, channel.terms.theirs
     return Policy(
-        fee_base=MilliSatoshi(1),
-        fee_proportional_millionths=10,
-        cltv_expiry_delta=CltvDelta(34),
-        htlc_minimum=channel.terms.theirs.htlc_minimum,
-        htlc_maximum=channel.funding.amount.to_msat(),
+        fee_base=relay.fee_base,
+        fee_proportional_millionths=relay.fee_proportional_millionths,
+        cltv_expiry_delta=relay.cltv_expiry_delta,
+        htlc_minimum=max(relay.htlc_minimum, peer.htlc_minimum),
+        htlc_maximum=relay.htlc_maximum or channel.funding.amount.to_msat(),
     )
 
 

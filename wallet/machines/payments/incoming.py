@@ -1,7 +1,8 @@
 """Money that comes in: making invoices, and answering HTLCs (BOLT 4, "the final node").
 
-`answer` is asked once an HTLC is irrevocably committed, and asked again after a crash: the HTLC
-that paid an invoice gets its preimage every time, any other HTLC with the same hash never.
+`answer` is asked once an HTLC is irrevocably committed, and asked again after a crash: the HTLCs
+that paid an invoice get its preimage every time, any other HTLC with the same hash never.  A part
+of a payment waits for the others (`parts.py`).
 """
 
 import hmac
@@ -15,7 +16,6 @@ from wallet.base.invoices.bolt11 import MAX_AMOUNT, MAX_DESCRIPTION, InvoiceFiel
 from wallet.base.invoices.tagged import HintHop
 from wallet.base.onion.packet import OnionError, OnionPacket, peel
 from wallet.base.onion.payload import (
-    KEYSEND,
     FinalPayload,
     ForwardPayload,
     Payload,
@@ -34,14 +34,12 @@ from wallet.base.wire.failures import (
     FinalIncorrectHtlcAmount,
     IncorrectOrUnknownPaymentDetails,
     InvalidOnionBlinding,
-    InvalidOnionPayload,
-    MppTimeout,
 )
+from wallet.machines.payments import keysend, parts
+from wallet.machines.payments.parts import CLAIM_BLOCKS, HeldPart, HeldSet
 from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus, ReceivedPart
 from wallet.machines.step import Context
 
-CLAIM_BLOCKS: Final = CltvDelta(18)
-"""BOLT 2: blocks that an HTLC must have left for a claim on chain (2R+G+S, R=2, G=2, S=12)."""
 LATE_BLOCKS: Final = CltvDelta(3)
 """Blocks found while a payment is on its way must not make it fail."""
 MIN_FINAL_CLTV: Final = CltvDelta(24)
@@ -164,10 +162,34 @@ class IncomingHtlc:
 
 @dataclass(frozen=True, slots=True)
 class Fulfill:
-    """Give the preimage; store `invoice`, which is paid, in the same batch."""
+    """Give the preimage for every one of `htlcs`; store `invoice`, paid, in the same batch."""
 
     preimage: Preimage
     invoice: InvoiceRecord
+    htlcs: tuple[tuple[ChannelId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keysend:
+    """A payment that nobody asked for: `paid` makes an invoice for it the one that it paid."""
+
+    preimage: Preimage
+    part: HeldPart
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The HTLC waits in `held`, which takes the place of the set that it joined."""
+
+    held: HeldSet
+
+
+@dataclass(frozen=True, slots=True)
+class FailSet:
+    """Give back everything that waits, the HTLC that was asked about included."""
+
+    removals: tuple[parts.Removal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +217,7 @@ class Forward:
     shared_secret: bytes
 
 
-Answer: TypeAlias = Fulfill | Fail | FailMalformed | Forward
+Answer: TypeAlias = Fulfill | Keysend | Hold | Fail | FailSet | FailMalformed | Forward
 
 
 def refuse(shared_secret: bytes, failure: Failure) -> Fail:
@@ -221,11 +243,12 @@ def answer(
     invoice: InvoiceRecord | None,
     ctx: Context,
     pay_index: int,
+    held: HeldSet | None = None,
 ) -> Answer:
     """What to do with an HTLC.
 
     `shared_secret` is the ECDH of `ephemeral_point(htlc)` with our node key, `invoice` ours with
-    that payment hash, `pay_index` the number it gets if this pays it.
+    that payment hash, `pay_index` the number it gets if this pays it, `held` what waits for it.
     """
     try:
         peeled = peel(OnionPacket.decode(htlc.onion), shared_secret, htlc.payment_hash)
@@ -238,11 +261,47 @@ def answer(
             return FailMalformed(sha256(htlc.onion), fault.failure.code)
         return refuse(shared_secret, fault.failure)
     if invoice is not None and invoice.part(htlc.channel_id, htlc.id) is not None:
-        return Fulfill(invoice.preimage, invoice)
+        return Fulfill(invoice.preimage, invoice, ((htlc.channel_id, htlc.id),))
     failure = _final_failure(htlc, final, invoice, ctx)
-    if failure is not None or invoice is None:
-        return refuse(shared_secret, failure or _unknown(htlc, ctx))
-    return Fulfill(invoice.preimage, _paid(invoice, htlc, ctx, pay_index))
+    if failure is not None:
+        return refuse(shared_secret, failure)
+    part = HeldPart(
+        htlc.channel_id,
+        htlc.id,
+        htlc.amount,
+        final.amt_to_forward,
+        htlc.cltv_expiry,
+        shared_secret,
+        ctx.now,
+    )
+    if final.keysend_preimage is not None:
+        return Keysend(final.keysend_preimage, part, keysend.description(final))
+    if invoice is None:
+        return refuse(shared_secret, _unknown(htlc, ctx))
+    return _joined(held or HeldSet(final.total_msat, ctx.now), part, final, invoice, ctx, pay_index)
+
+
+def _joined(
+    held: HeldSet,
+    part: HeldPart,
+    final: FinalPayload,
+    invoice: InvoiceRecord,
+    ctx: Context,
+    pay_index: int,
+) -> Fulfill | Hold | FailSet:
+    # BOLT 4: MUST add it to the HTLC set corresponding to that `payment_hash`.
+    joined = held.with_part(part)
+    # BOLT 4: SHOULD fail the entire HTLC set if `total_msat` is not the same for all HTLCs in the
+    # set.
+    if held.total_msat != final.total_msat:
+        return FailSet(parts.refused(joined, ctx))
+    if joined.is_over(ctx):
+        return FailSet(parts.timed_out(joined))
+    if not joined.is_whole:
+        return Hold(joined)
+    # BOLT 4: if it fulfills any HTLCs in the HTLC set: MUST fulfill the entire HTLC set.
+    htlcs = tuple((p.channel_id, p.htlc_id) for p in joined.parts)
+    return Fulfill(invoice.preimage, paid(invoice, joined.parts, ctx, pay_index), htlcs)
 
 
 def _pass_on(
@@ -263,50 +322,49 @@ def _final_failure(
     htlc: IncomingHtlc, final: FinalPayload, invoice: InvoiceRecord | None, ctx: Context
 ) -> Failure | None:
     # In the order of BOLT 4's list.  `expiry_too_far` is not in it: a final node MUST NOT say so,
-    # and a payment that can be claimed at once locks nothing of ours.
+    # and a payment that can be claimed within a minute locks nothing of ours.
     if final.keysend_preimage is not None:
-        # Not offered, so the record is an even type that we do not know.
-        return InvalidOnionPayload(KEYSEND, 0)
-    if invoice is None or not _is_expected(htlc, final, invoice, ctx):
+        expected = invoice is None and keysend.is_genuine(final, htlc.payment_hash)
+        nearest = CLAIM_BLOCKS.blocks
+    else:
+        expected = invoice is not None and _is_asked_for(final, invoice, ctx)
+        asked = invoice.min_final_cltv if invoice is not None else MIN_FINAL_CLTV
+        nearest = max(CLAIM_BLOCKS.blocks, asked.blocks - LATE_BLOCKS.blocks)
+    # An HTLC that is about to end could be taken back on chain while we give the preimage away.
+    # One answer for all of these, or an onlooker could ask us which hashes we know.
+    if not expected or (htlc.cltv_expiry - ctx.height).blocks < nearest:
         return _unknown(htlc, ctx)
     if htlc.cltv_expiry < final.outgoing_cltv_value:
         return FinalIncorrectCltvExpiry(htlc.cltv_expiry)
     if htlc.amount < final.amt_to_forward:
         return FinalIncorrectHtlcAmount(htlc.amount)
-    # BOLT 4, without `basic_mpp`: MUST fail the HTLC if `total_msat` is not exactly equal to
-    # `amt_to_forward`.  We would wait for the other parts no longer than now.
-    if final.total_msat > final.amt_to_forward:
-        return MppTimeout()
-    if final.total_msat < final.amt_to_forward:
-        return _unknown(htlc, ctx)
     return None
 
 
-def _is_expected(
-    htlc: IncomingHtlc, final: FinalPayload, invoice: InvoiceRecord, ctx: Context
-) -> bool:
-    # One answer for all of these, or an onlooker could ask us which hashes we know.
+def _is_asked_for(final: FinalPayload, invoice: InvoiceRecord, ctx: Context) -> bool:
     if invoice.as_of(ctx.now).status is not InvoiceStatus.UNPAID:
         return False
+    # BOLT 4: MUST require `payment_secret` for all HTLCs in the set.
     if not hmac.compare_digest(final.payment_secret or b"", invoice.payment_secret):
         return False
     # BOLT 4: "amount paid" is the `total_msat` field; less is refused, so is more than twice.
     asked, offered = invoice.amount, final.total_msat.msat
     if offered == 0 or (asked is not None and not asked.msat <= offered <= 2 * asked.msat):
         return False
-    # An HTLC that is about to end could be taken back on chain while we give the preimage away.
-    nearest = max(CLAIM_BLOCKS.blocks, invoice.min_final_cltv.blocks - LATE_BLOCKS.blocks)
-    return (htlc.cltv_expiry - ctx.height).blocks >= nearest
+    # BOLT 4 lets a part carry more than was promised, for the `htlc_minimum_msat` of a channel on
+    # the way; gross overpayment by accident is given back here too.
+    return final.amt_to_forward.msat <= 2 * offered
 
 
-def _paid(
-    invoice: InvoiceRecord, htlc: IncomingHtlc, ctx: Context, pay_index: int
+def paid(
+    invoice: InvoiceRecord, held: tuple[HeldPart, ...], ctx: Context, pay_index: int
 ) -> InvoiceRecord:
-    part = ReceivedPart(htlc.channel_id, htlc.id, htlc.amount, ctx.now)
+    """The invoice, paid by these parts."""
+    received = tuple(ReceivedPart(p.channel_id, p.htlc_id, p.amount, p.received_at) for p in held)
     return replace(
         invoice,
         status=InvoiceStatus.PAID,
         pay_index=pay_index,
         paid_at=ctx.now,
-        parts=(*invoice.parts, part),
+        parts=(*invoice.parts, *received),
     )
