@@ -5,7 +5,7 @@ them, and the signer, can be told to fail at its next use.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from wallet.base.wire.message import Message, decode
 from wallet.machines.chain_events import BlockConnected, BroadcastKind, BroadcastResult
 from wallet.machines.channel.state import Channel
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.outgoing import PayRequest
+from wallet.machines.payments.requests import PayRequest
 from wallet.machines.signing import KeyAnswer, KeyRequest
 from wallet.node import persist
 from wallet.node.answers import ChannelOpened, InvoiceCreated, NewAddressGiven, PaymentDone
@@ -138,6 +138,8 @@ class Transport:
         self.linked: dict[NodeId, House] = {}
         self.wire: list[bytes] = []
         """What was sent, in order."""
+        self.tamper: Callable[[bytes], Sequence[bytes]] = lambda data: (data,)
+        """What arrives in place of one message."""
 
     def send(self, node_id: NodeId, data: bytes) -> bool:
         """Into the other's inbox."""
@@ -148,7 +150,8 @@ class Transport:
         assert isinstance(message, Message)
         self._house.note("send", message.name)
         self.wire.append(data)
-        there.kernel.inbox.put_peer(self._house.id, PeerSaid(self._house.id, data))
+        for said in self.tamper(data):
+            there.kernel.inbox.put_peer(self._house.id, PeerSaid(self._house.id, said))
         return True
 
     def disconnect(self, node_id: NodeId, reason: str) -> None:
@@ -254,7 +257,9 @@ def cut(one: House, other: House, reason: str = "cut") -> None:
 
 @dataclass
 class World:
-    """Alice, Bob, their journal and their chain."""
+    """Alice, Bob and whoever else is named, their journal and their chain."""
+
+    others: tuple[str, ...] = ()
 
     journal: list[Entry] = field(default_factory=list)
     mempool: list[Transaction] = field(default_factory=list)
@@ -266,10 +271,12 @@ class World:
     def __post_init__(self) -> None:
         self.alice = House("alice", self.journal, self.mempool)
         self.bob = House("bob", self.journal, self.mempool)
+        more = [House(name, self.journal, self.mempool) for name in self.others]
+        self.houses = [self.alice, self.bob, *more]
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "World":
-        for house in (self.alice, self.bob):
+        for house in self.houses:
             await house.store.open()
             _, wishes = await persist.load(house.store, house.kernel.board)
             house.kernel.resume(wishes)
@@ -277,7 +284,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for house in (self.alice, self.bob):
+        for house in self.houses:
             house.store.gate.set()
             house.kernel.inbox.close()
         await asyncio.wait_for(asyncio.gather(*self._loops), 5)
@@ -298,17 +305,32 @@ class World:
         self.mempool.clear()
         event = BlockConnected(BlockHeight(self.height), block, self.tip, found)
         self.tip = block
-        for house in (self.alice, self.bob):
+        for house in self.houses:
             house.kernel.inbox.put(event)
         await self.settle()
 
     async def funded(self) -> None:
         """Alice has 0.1 BTC and a link to Bob."""
-        given = await self.alice.kernel.command(lambda t: NewAddress(t, 84))
-        assert isinstance(given, NewAddressGiven)
-        await self.mine(coins.payment(coins.out(10_000_000, given.script_pubkey)))
+        await self.give(self.alice)
         link(self.alice, self.bob)
         await self.settle()
+
+    async def give(self, house: House) -> None:
+        """0.1 BTC for a house."""
+        given = await house.kernel.command(lambda t: NewAddress(t, 84))
+        assert isinstance(given, NewAddressGiven)
+        given_out = coins.out(10_000_000, given.script_pubkey)
+        await self.mine(coins.payment(given_out, seed=self.height))
+
+    async def open(self, one: House, other: House, *, announce: bool = False) -> ChannelOpened:
+        """A channel of 1,000,000 sat between linked houses, 300,000 of them for the other."""
+        amount, push = Satoshi(1_000_000), MilliSatoshi(300_000_000)
+        opened = await one.kernel.command(
+            lambda t: OpenChannelTo(t, other.id, amount, push, None, announce)
+        )
+        assert isinstance(opened, ChannelOpened)
+        await self.mine()
+        return opened
 
     def start_open(self) -> "asyncio.Task[object]":
         """Alice asks for a channel of 1,000,000 sat, 300,000 of them for Bob."""
