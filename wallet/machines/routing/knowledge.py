@@ -71,21 +71,22 @@ class Knowledge:
 
     def avoided(self, now: int) -> Avoided:
         """The directions that a search has to look at twice."""
+        # Copies, made in one go: a search on another thread may ask while we learn.
         edges: Avoided = {}
-        for key, (least, when) in self._failed.items():
+        for key, (least, when) in list(self._failed.items()):
             age = now - when
             if age < FRESH_SECONDS:
                 edges[key] = (least, _NEVER)
             elif age < _FORGET_SECONDS:
                 edges[key] = (least, PENALTY_MSAT * 0.5 ** (age / HALF_LIFE_SECONDS))
-        for key, until in self._forbidden.items():
+        for key, until in list(self._forbidden.items()):
             if now < until:
                 edges[key] = (0, _NEVER)
         return edges
 
     def avoided_nodes(self, now: int) -> list[NodeId]:
         """The nodes through which nothing goes now."""
-        return [node_id for node_id, until in self._nodes.items() if now < until]
+        return [node_id for node_id, until in list(self._nodes.items()) if now < until]
 
     def _shrink(self, now: int) -> None:
         """Drop what has no effect any more once there is too much of it, and then the oldest."""
