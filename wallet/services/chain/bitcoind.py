@@ -56,6 +56,7 @@ class Method(StrEnum):
     ESTIMATESMARTFEE = "estimatesmartfee"
     GETMEMPOOLINFO = "getmempoolinfo"
     SENDRAWTRANSACTION = "sendrawtransaction"
+    GETTXOUT = "gettxout"
 
 
 _CANNOT_WAIT: Final = (-32601, -32602, -1, -8)
@@ -206,6 +207,13 @@ class Bitcoind:
         return BroadcastResult(BroadcastKind.ACCEPTED)
 
     # How it asks.
+
+    async def ask_many(
+        self, method: Method, calls: Sequence[Params], read: Callable[[object], T]
+    ) -> list[T | CoreError]:
+        """One value for each call, in their order, or the backend's error in its place."""
+        answers = await self._batch(method, calls)
+        return [a if isinstance(a, CoreError) else self._read(method, a, read) for a in answers]
 
     async def _ask(self, method: Method, params: Params, read: Callable[[object], T]) -> T:
         return self._read(method, await self._call(method, params), read)
