@@ -57,7 +57,7 @@ def test_every_method_is_a_command(two: Two) -> None:
     # The command takes a password from a terminal or a descriptor only; the wallet is open.
     again, _ = command(two.alice, "rpc", "unlock", "password=any")
     assert (code, again) == (Exit.DONE, Exit.DONE)
-    assert {m.name for m in METHODS} == {*asked, "close", "unlock"} - {"help", "check"}
+    assert {m.name for m in METHODS} >= {*asked, "close", "unlock"} - {"help", "check"}
     two.mine()
 
 

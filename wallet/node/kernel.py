@@ -88,6 +88,7 @@ class Kernel:
         self._unheard: dict[tuple[ChannelId | None, str], BroadcastTx] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._done = asyncio.Event()
         self.commits = 0
         self.rows = 0
 
@@ -119,6 +120,10 @@ class Kernel:
         if self._idle.is_set():
             await asyncio.sleep(0)
         await self._idle.wait()
+
+    async def changed(self) -> None:
+        """Wait until another batch is done: whatever a caller waits for may be there then."""
+        await self._done.wait()
 
     def knows(self, event: ChainEvent) -> bool:
         """Whether a block event is in what memory says."""
@@ -157,7 +162,7 @@ class Kernel:
         """One batch: step → sign → commit → act."""
         now = int(self._clock.now())
         board = self.board
-        board.work = work = Work()
+        board.work = work = Work(at=now)
         before, callers = persist.Before(board.memory), board.memory.callers()
         for event in batch:
             if isinstance(event, PeerUp):
@@ -193,6 +198,8 @@ class Kernel:
         board.log.clear()
         for ready in filled:
             self._act(ready)
+        self._done.set()
+        self._done = asyncio.Event()
 
     def _sign(self, actions: Sequence[NodeAction]) -> list[_Filled]:
         """One call to the signer for all the open slots of the batch."""

@@ -26,6 +26,7 @@ from wallet.machines.payments.records import InvoiceRecord, Payment
 from wallet.machines.routing.graph import Graph
 from wallet.machines.routing.knowledge import Knowledge
 from wallet.node.events import Ticket
+from wallet.node.journal import Journal
 
 KEPT_BLOCKS = 200
 """Hashes of past blocks that are kept to find the fork of a reorganisation."""
@@ -103,6 +104,8 @@ class Memory:
     fees_collected_msat: int = 0
 
     graph: Graph = field(default_factory=Graph)
+
+    journal: Journal = field(default_factory=Journal)
 
     # Not stored: what a restart begins without.
     peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)

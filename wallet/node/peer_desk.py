@@ -286,12 +286,14 @@ def _opening_step(
             del board.memory.openings[key]
             _remember(board, key[0])
             board.add_channel(made.state, made.actions)
+            board.work.act(Notice("channel_opened", made.state.id.hex()))
         case opening.AwaitingFundingSigned() as state, FundingSigned():
             signed = opening.receive_funding_signed(state, message)
             del board.memory.openings[key]
             board.memory.awaiting_open[signed.state.id] = pending.ticket
             coin_desk.spent(board, signed.state)
             board.add_channel(signed.state, signed.actions)
+            board.work.act(Notice("channel_opened", signed.state.id.hex()))
         case _:
             raise PeerFault(Severity.FAIL_CHANNEL, f"{message.name} is out of turn")
 

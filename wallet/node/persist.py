@@ -34,7 +34,7 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk, pay_desk
+from wallet.node import coin_desk, journal, journal_desk, pay_desk
 from wallet.node.board import Board
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
 from wallet.node.work import NodeAction, Work
@@ -103,6 +103,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
         rows += _wallet_rows(difference(before.wallet, memory.wallet))
     if work.blocks:
         rows += _block_rows(before.blocks, memory)
+    rows += journal_desk.write_up(memory, work, durable=bool(rows))
     return rows
 
 
@@ -303,7 +304,7 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
             " Nothing was changed; do not delete it"
         ) from error
     board.memory = memory
-    board.work = work = Work()
+    board.work = work = Work(at=board.ctx.now)
     coin_desk.derive(board)
     stored = Before(memory)
     for channel in list(memory.channels.values()):
@@ -336,6 +337,7 @@ async def _load_memory(store: Store, board: Board) -> Memory:
         memory.invoice_index = max(memory.invoice_index, invoice.created_index)
         memory.invoice_updates = max(memory.invoice_updates, invoice.updated_index or 0)
         memory.pay_index = max(memory.pay_index, invoice.pay_index or 0)
+    memory.journal = journal.restored(await store.load(tables.JOURNAL))
     await _load_payments(store, memory)
     await _load_forwards(store, memory)
     for row in await store.load(tables.PEERS):

@@ -1,5 +1,6 @@
 """What one batch will do once it is on disk: rows to write, then actions, in this order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -50,10 +51,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something people and scripts may be waiting for; `topic` is a word, `subject` its key."""
+    """Something people and scripts may be waiting for; `topic` is a word, `subject` its key.
+
+    `payload` is what the journal tells beside what memory knows of the subject.
+    """
 
     topic: str
     subject: str
+    payload: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice | FindR
 class Work:
     """The running account of a batch."""
 
+    at: int = 0
+    """Unix time of the batch."""
     actions: list[NodeAction] = field(default_factory=list)
     touched: set[ChannelId] = field(default_factory=set)
     invoices: set[PaymentHash] = field(default_factory=set)

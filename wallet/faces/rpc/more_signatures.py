@@ -3,7 +3,7 @@
 from typing import Final
 
 from wallet.faces.rpc.params import AnyParam, Param
-from wallet.faces.rpc.parsers import boolean, node_id, string, u16
+from wallet.faces.rpc.parsers import boolean, node_id, one_of, string, u16, u32, u64
 
 
 class Disconnect:
@@ -34,3 +34,25 @@ class CheckMessage:
 class ListConfigs:
     CONFIG: Final = Param("config", string)
     PARAMS: Final[tuple[AnyParam, ...]] = (CONFIG,)
+
+
+class Wait:
+    SUBSYSTEM: Final = Param(
+        "subsystem",
+        one_of(
+            "invoices", "forwards", "sendpays", "htlcs", "chainmoves", "channelmoves",
+            "networkevents",
+        ),
+        required=True,
+    )  # fmt: skip
+    INDEXNAME: Final = Param("indexname", one_of("created", "updated", "deleted"), required=True)
+    NEXTVALUE: Final = Param("nextvalue", u64, required=True)
+    PARAMS: Final[tuple[AnyParam, ...]] = (SUBSYSTEM, INDEXNAME, NEXTVALUE)
+
+
+class Events:
+    """Ours: from which number on, and for how many seconds to wait for something to tell."""
+
+    SINCE: Final = Param("since", u64)
+    TIMEOUT: Final = Param("timeout", u32)
+    PARAMS: Final[tuple[AnyParam, ...]] = (SINCE, TIMEOUT)

@@ -22,6 +22,7 @@ from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.faults import error_answer
 from wallet.faces.rpc.filters import apply_filter, check_filter
 from wallet.faces.rpc.framing import JsonSplitter
+from wallet.faces.rpc.notices import Caller, Switch, answering
 from wallet.faces.rpc.paths import socket_address
 from wallet.faces.rpc.table import Answer, Method, MethodTable
 
@@ -108,6 +109,7 @@ class _Connection(Generic[A]):
         self._writer = writer
         self._pending: dict[asyncio.Task[None], bool] = {}
         """Each running request, and whether it may be abandoned."""
+        self._switch = Switch()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -163,6 +165,7 @@ class _Connection(Generic[A]):
         return any(events & select.POLLHUP for _, events in poll.poll(0))
 
     async def _answer(self, request: "_Request") -> None:
+        answering(Caller(request.id, self._switch, self._notify))
         try:
             result = await self._result(request)
         except Exception as fault:  # the one place where a method's exception becomes an answer
@@ -189,12 +192,14 @@ class _Connection(Generic[A]):
     def _write_error(self, request_id: object, error: Answer) -> None:
         self._write(request_id, "error", error)
 
+    def _notify(self, method: str, params: Answer) -> None:
+        self._send({"jsonrpc": "2.0", "method": method, "params": params})
+
     def _write(self, request_id: object, kind: str, value: Answer) -> None:
-        text = json.dumps(
-            {"jsonrpc": "2.0", "id": request_id, kind: value},
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        self._send({"jsonrpc": "2.0", "id": request_id, kind: value})
+
+    def _send(self, value: Answer) -> None:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
         if not self._writer.is_closing():
             self._writer.write(text.encode() + b"\n\n")
 

@@ -31,13 +31,17 @@ from wallet.faces.rpc.methods.payments import (
     pay,
     waitinvoice,
 )
+from wallet.faces.rpc.methods.waiting import events, wait
 from wallet.faces.rpc.more_signatures import (
     CheckMessage,
     Disconnect,
+    Events,
     ListConfigs,
     Ping,
     SignMessage,
+    Wait,
 )
+from wallet.faces.rpc.notices import Notifications, notifications
 from wallet.faces.rpc.signatures import (
     Close,
     Connect,
@@ -88,5 +92,14 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("signmessage", SignMessage.PARAMS, signmessage, "signs text with the node's key"),
     Method("checkmessage", CheckMessage.PARAMS, checkmessage, "says who signed a text"),
     Method("listconfigs", ListConfigs.PARAMS, listconfigs, "shows how this node is set up"),
+    Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
+    Method("events", Events.PARAMS, events, "tells what happened, by number", waits=True),
+    Method(
+        "notifications",
+        Notifications.PARAMS,
+        notifications,
+        "switches messages about long commands",
+        allowed_when_locked=True,
+    ),
 )
 """What the daemon serves, beside `help`, `check` and `stop`."""

@@ -9,6 +9,7 @@ from wallet.base.values.ids import ChannelId
 from wallet.faces.rpc import shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import feerate_of, refuse_given
+from wallet.faces.rpc.notices import tell
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.signatures import (
     ChannelSelector,
@@ -79,6 +80,7 @@ async def fundchannel(api: Api, args: Args) -> Answer:
             Code.INVALID_PARAMS,
         )
     amount = args[FundChannel.AMOUNT]
+    tell("asking the peer for a channel")
     opened = await api.open_channel(
         args[FundChannel.ID],
         amount if isinstance(amount, Satoshi) else None,
@@ -129,6 +131,7 @@ async def close(api: Api, args: Args) -> Answer:
     if rates and len(rates) != 2:
         raise Refused("feerange: should be [min, max]", Code.INVALID_PARAMS)
     feerates = [rate for r in rates if (rate := await feerate_of(api, r)) is not None]
+    tell("closing: the peer is asked, and payments in flight end first")
     closed = await api.close_channel(
         channel_id,
         _destination(args.get(Close.DESTINATION), api),

@@ -12,6 +12,7 @@ from wallet.base.values.blocks import CltvDelta
 from wallet.faces.rpc import payment_shapes as shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import bare_invoice, page, refuse_given
+from wallet.faces.rpc.notices import tell
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.signatures import (
     Decode,
@@ -154,6 +155,7 @@ async def pay(api: Api, args: Args) -> Answer:
         description=args.get(Pay.DESCRIPTION),
     )
     seconds = args.get_or(Pay.RETRY_FOR, DEFAULT_RETRY_SECONDS)
+    tell(f"paying {amount or wanted.amount} to {wanted.payee.hex()}")
     try:
         done = (await api.pay(request, max(seconds, 1))).payment
     except TimeoutError:

@@ -1,0 +1,140 @@
+"""Waiting for what comes: Core Lightning's indexes, and the journal by number."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from wallet.base.errors import Refused
+from wallet.base.values.encode import from_json
+from wallet.faces.rpc.errors import Code
+from wallet.faces.rpc.more_signatures import Events, Wait
+from wallet.faces.rpc.params import Args
+from wallet.faces.rpc.shapes import without_none
+from wallet.faces.rpc.table import Answer
+from wallet.machines.payments.forwards import ForwardRecord
+from wallet.node.api import Api
+from wallet.node.journal import Entry
+from wallet.node.memory import Memory
+
+MOST_EVENTS: Final = 1_000
+LONGEST_WAIT: Final = 3_600
+"""Seconds; a caller who is still there asks again."""
+
+_INDEXES: Final[Mapping[tuple[str, str], Callable[[Memory], int]]] = {
+    ("invoices", "created"): lambda memory: memory.invoice_index,
+    ("invoices", "updated"): lambda memory: memory.invoice_updates,
+    ("sendpays", "created"): lambda memory: memory.payment_index,
+    ("sendpays", "updated"): lambda memory: memory.payment_updates,
+    ("forwards", "created"): lambda memory: memory.forward_index,
+    ("forwards", "updated"): lambda memory: memory.forward_updates,
+    # Neither payments nor forwards can be deleted here.
+    ("sendpays", "deleted"): lambda memory: 0,
+    ("forwards", "deleted"): lambda memory: 0,
+}
+
+
+async def wait(api: Api, args: Args) -> Answer:
+    """Until an index reaches a value; if it had to wait, with what the value belongs to.
+
+    Indexes start at 0, so `nextvalue=0` tells where one stands.  HTLCs, movements and network
+    events have no index here.
+    """
+    subsystem, name = args[Wait.SUBSYSTEM], args[Wait.INDEXNAME]
+    wanted = args[Wait.NEXTVALUE]
+    read = _INDEXES.get((subsystem, name))
+    if read is None:
+        raise Refused(f"subsystem: no '{name}' index of {subsystem} is kept", Code.INVALID_PARAMS)
+    reached = read(await api.memory())
+    if reached >= wanted:
+        return {"subsystem": subsystem, name: reached}
+    while read(await api.memory()) < wanted:
+        await api.core.kernel.changed()
+    found = await _DETAILS[subsystem](api, name, wanted)
+    told = {subsystem: found, "details": found} if found else {}
+    return {"subsystem": subsystem, name: wanted, **told}
+
+
+async def _invoice(api: Api, name: str, number: int) -> Answer:
+    memory = await api.memory()
+    for invoice in reversed(memory.invoices.values()):
+        if number == (invoice.created_index if name == "created" else invoice.updated_index):
+            return without_none(
+                {
+                    "status": invoice.as_of(api.now()).status.value,
+                    "label": invoice.label,
+                    "description": invoice.description,
+                    "bolt11": invoice.bolt11,
+                }
+            )
+    return {}
+
+
+async def _payment(api: Api, name: str, number: int) -> Answer:
+    memory = await api.memory()
+    for payment in reversed(memory.payments.values()):
+        if number == (payment.created_index if name == "created" else payment.updated_index):
+            return {
+                "status": payment.status.value,
+                "partid": payment.parts[-1].partid if payment.parts else 0,
+                "groupid": payment.groupid,
+                "payment_hash": payment.payment_hash.hex(),
+            }
+    return {}
+
+
+async def _forward(api: Api, name: str, number: int) -> Answer:
+    # The name is one of two words; the number is a parameter.
+    column = "created_index" if name == "created" else "updated_index"
+    sql = f"SELECT state FROM forwards WHERE {column} = ?"  # noqa: S608
+    for (state,) in await api.core.store.query(sql, (number,)):
+        record = from_json(ForwardRecord, str(state))
+        return without_none(
+            {
+                "status": record.status.value,
+                "in_channel": str(record.in_scid) if record.in_scid else None,
+                "in_htlc_id": record.in_htlc,
+                "in_msat": record.in_amount.msat,
+                "out_channel": str(record.out_scid or record.asked_scid),
+            }
+        )
+    return {}
+
+
+_DETAILS: Final[Mapping[str, Callable[[Api, str, int], Awaitable[Answer]]]] = {
+    "invoices": _invoice,
+    "sendpays": _payment,
+    "forwards": _forward,
+}
+
+
+async def events(api: Api, args: Args) -> Answer:
+    """Ours: what happened from number `since` on, oldest first, at most 1,000 entries.
+
+    Waits up to `timeout` seconds (default 0) while there is nothing to tell.  `next` is the
+    `since` to ask with next; without `since` the answer is empty and tells where the end is.
+    `missed` says that entries between `since` and the first one given were dropped: read the
+    lists again.  Each entry has `seq`, `at` (Unix time), `topic` and what the topic brings.
+    """
+    since = args.get(Events.SINCE)
+    journal = (await api.memory()).journal
+    if since is None:
+        return {"events": [], "next": journal.next_seq}
+    found = journal.since(since, MOST_EVENTS)
+    try:
+        async with asyncio.timeout(min(args.get_or(Events.TIMEOUT, 0), LONGEST_WAIT)):
+            while not found:
+                await api.core.kernel.changed()
+                journal = (await api.memory()).journal
+                found = journal.since(since, MOST_EVENTS)
+    except TimeoutError:
+        pass
+    missed: Answer = {"missed": True} if journal.has_lost(since) else {}
+    return {
+        "events": [_event(entry) for entry in found],
+        "next": found[-1].seq + 1 if found else max(since, journal.next_seq),
+        **missed,
+    }
+
+
+def _event(entry: Entry) -> Answer:
+    return {"seq": entry.seq, "at": entry.at, "topic": entry.topic, **entry.payload}
