@@ -7,6 +7,7 @@ and reload, then send.  Messages cross the wire encoded.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.support.channel_kernel import judge, know
 from wallet.base.bitcoin.chains import REGTEST
@@ -16,7 +17,7 @@ from wallet.base.crypto.curve import is_secret, point_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvExpiry
-from wallet.base.values.features import OUR_INIT
+from wallet.base.values.features import OUR_INIT, Features
 from wallet.base.values.ids import (
     KeysId,
     OutPoint,
@@ -218,12 +219,17 @@ def open_pair(
     alices: opening_rules.Policy | None = None,
     bobs: opening_rules.Policy | None = None,
     *,
-    announce: bool = False,
+    features: Features = OUR_INIT,
+    **wish: Any,
 ) -> Pair:
-    """Walk the open up to `funding_signed`; nothing is mined yet."""
+    """Walk the open up to `funding_signed`; nothing is mined yet.
+
+    `wish` changes the `OpenRequest`; `features` are what each has heard of the other.
+    """
     alice, bob = make_side("alice"), make_side("bob")
     alices, bobs = alices or policy(), bobs or policy()
-    request = opening_rules.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce)
+    plain = opening_rules.OpenRequest(bob.signer.node_id, FUNDING, push, FEERATE, announce=False)
+    request = replace(plain, **wish)
     started = opening.open_channel(
         request,
         alices,
@@ -231,7 +237,7 @@ def open_pair(
         7,
         alice.keys(),
         CLOSE_SCRIPT["alice"],
-        OUR_INIT,
+        features,
         context(),
     )
     alice.perform(started.actions)
@@ -245,14 +251,14 @@ def open_pair(
         7,
         bob.keys(),
         CLOSE_SCRIPT["bob"],
-        OUR_INIT,
+        features,
     )
     bob.perform(accepted.actions)
     answer = _take(bob)
     assert isinstance(answer, AcceptChannel)
     waiting = opening.receive_accept(started.state, answer)
     coin = TxIn(OutPoint(Txid(sha256(b"coin")), 0))
-    tx = Transaction(2, (coin,), (TxOut(FUNDING, waiting.output_script),))
+    tx = Transaction(2, (coin,), (TxOut(request.amount, waiting.output_script),))
     created = opening.fund(waiting, UnsignedTx(tx, ()), 0, ShortChannelId(1, 2, 3), context())
     alice.perform(created.actions)
     message = _take(alice)
@@ -274,9 +280,12 @@ def ready_pair(
     push: MilliSatoshi = PUSH,
     alices: opening_rules.Policy | None = None,
     bobs: opening_rules.Policy | None = None,
+    *,
+    features: Features = OUR_INIT,
+    **wish: Any,
 ) -> Pair:
     """Both may send: by default Alice has 600,000 sat and Bob 400,000."""
-    pair = open_pair(push, alices, bobs)
+    pair = open_pair(push, alices, bobs, features=features, **wish)
     pair.mine(START_HEIGHT + 1)
     pair.settle()
     return pair

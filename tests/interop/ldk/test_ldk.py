@@ -18,11 +18,23 @@ SIDES: tuple[Side, ...] = ("ours", "theirs")
 # BOLT 9, by the even bit. LDK drops a peer that does not offer the first four, though the BOLT
 # now says ASSUMED.
 DATA_LOSS_PROTECT, VAR_ONION, STATIC_REMOTEKEY, PAYMENT_SECRET = 0, 8, 12, 14
-ANCHORS, CHANNEL_TYPE = 22, 44
-OFFERED = {DATA_LOSS_PROTECT, VAR_ONION, STATIC_REMOTEKEY, PAYMENT_SECRET, ANCHORS, CHANNEL_TYPE}
-# upfront_shutdown_script, basic_mpp, shutdown_anysegwit, quiesce, onion_messages, splice: an
-# offer that we do not keep would cost a peer its channel.
-NOT_OFFERED = {4, 16, 26, 34, 38, 62}
+UPFRONT_SHUTDOWN_SCRIPT, LARGE_CHANNEL, ANCHORS, SHUTDOWN_ANYSEGWIT = 4, 18, 22, 26
+CHANNEL_TYPE, SCID_ALIAS, ZEROCONF = 44, 46, 50
+OFFERED = {
+    DATA_LOSS_PROTECT,
+    VAR_ONION,
+    STATIC_REMOTEKEY,
+    PAYMENT_SECRET,
+    UPFRONT_SHUTDOWN_SCRIPT,
+    LARGE_CHANNEL,
+    ANCHORS,
+    SHUTDOWN_ANYSEGWIT,
+    CHANNEL_TYPE,
+    SCID_ALIAS,
+    ZEROCONF,
+}
+# quiesce, onion_messages, splice: an offer that we do not keep would cost a peer its channel.
+NOT_OFFERED = {34, 38, 62}
 # What LDK 0.1 with anchors says of itself.
 LDK_INIT_FEATURES = "08a0800a8a51a1"
 # option_static_remotekey and option_anchors, both required (BOLT 2, channel types).

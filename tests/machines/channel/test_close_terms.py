@@ -7,10 +7,12 @@ from wallet.base.bitcoin.script import p2pkh, p2tr, p2wsh
 from wallet.base.channel_tx.closing import closing_weight
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
+from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Phase
 
 P2WSH = p2wsh(b"\x51")
+WITHOUT_ANYSEGWIT = Features(OUR_INIT.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
 
 
 def rates(least: int, greatest: int) -> tuple[FeeratePerKw, FeeratePerKw]:
@@ -77,12 +79,22 @@ def test_destination__is_paid() -> None:
 def test_destination__of_no_allowed_form_is_refused_before_anything_is_said(
     script: bytes, words: str
 ) -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=WITHOUT_ANYSEGWIT)
     with pytest.raises(Refused, match=words) as refused:
         pair.alice.step(events.CloseMutually(script, None))
     assert refused.value.code == -32602
     assert pair.alice.state.our_shutdown is None
     assert not pair.alice.sent
+
+
+@pytest.mark.parametrize("script", [p2tr(bytes(32)), b"\x60\x02ab", b"\x60\x28" + bytes(40)])
+def test_destination__of_any_segwit_version_once_negotiated(script: bytes) -> None:
+    pair = ready_pair()
+    pair.bob.step(events.CloseMutually(script, None))
+    pair.settle()
+    assert agreed_fee(pair)
+    [tx] = [tx for kind, tx in pair.alice.broadcasts if kind == "mutual close"]
+    assert script in {output.script_pubkey for output in tx.outputs}
 
 
 def test_destination__cannot_change_while_closing() -> None:

@@ -22,6 +22,7 @@ from wallet.base.channel_tx.closing import ClosingTerms, build_closing
 from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
 from wallet.base.wire.message import Message, decode
@@ -36,6 +37,7 @@ from wallet.machines.channel.step import step
 from wallet.machines.signing import FundingKey, SignDigest
 
 OTHER = p2wpkh(b"\2" * 33)
+WITHOUT_ANYSEGWIT = Features(OUR_INIT.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
 
 
 def said(side: Side) -> list[Message]:
@@ -284,7 +286,7 @@ def test_closing_signed__with_an_htlc_in_flight() -> None:
 def test_shutdown__a_script_of_no_allowed_form(script: bytes) -> None:
     """BOLT 2: SHOULD send a `warning`. Version 0 has programs of 20 and 32 bytes only: what pays to
     another one is not spendable by anybody, and not relayed."""
-    pair = ready_pair()
+    pair = ready_pair(features=WITHOUT_ANYSEGWIT)
     wishes = hear(pair.alice, Shutdown(pair.alice.state.id, script))
     assert pair.alice.state.their_shutdown is None
     assert phase(pair.alice) is Phase.READY

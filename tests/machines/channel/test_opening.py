@@ -87,9 +87,17 @@ def _accepted(**changes: Any) -> AcceptChannel:
     return replace(send.message, **changes)
 
 
+def without(*features: Feature) -> Features:
+    """What a peer offers that lacks these."""
+    return Features(OUR_INIT.bits - {f + 1 for f in features} - set(features))
+
+
 def _type(*bits: Feature) -> bytes:
     return Features(frozenset(bit.value for bit in bits)).to_bytes()
 
+
+PLAIN = (Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS)
+HIDDEN = _type(*PLAIN, Feature.OPTION_SCID_ALIAS)
 
 # --- open_channel: "The receiving node MUST fail the channel if" ----------------------------------
 
@@ -109,13 +117,12 @@ REFUSED_OPENS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "trap 10: funding above the supply": (
         {"funding_satoshis": SUPPLY + Satoshi(1)},
-        "option_support_large_channel",
+        "more than all bitcoin",
     ),
     "trap 10: funding of all ones": (
         {"funding_satoshis": Satoshi((1 << 64) - 1)},
-        "option_support_large_channel",
+        "more than all bitcoin",
     ),
-    "funding of 2^24": ({"funding_satoshis": Satoshi(1 << 24)}, "option_support_large_channel"),
     "funding below our least": ({"funding_satoshis": Satoshi(19_999)}, "below our 20,000 sat"),
     "to_self_delay": ({"to_self_delay": 2017}, "to_self_delay 2017 is unreasonably large"),
     "max_accepted_htlcs": ({"max_accepted_htlcs": 484}, "max_accepted_htlcs 484"),
@@ -177,7 +184,19 @@ REFUSED_OPENS: dict[str, tuple[dict[str, Any], str]] = {
                 Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS, Feature.OPTION_ZEROCONF
             )
         },
+        "option_zeroconf: this node has not been told to trust you",
+    ),
+    "channel_type with scid_alias to be announced": (
+        {"channel_type": HIDDEN, "channel_flags": 1},
+        "option_scid_alias: such a channel cannot be announced",
+    ),
+    "channel_type in too many bytes": (
+        {"channel_type": b"\0" + _type(*PLAIN)},
         "option_static_remotekey and option_anchors only",
+    ),
+    "upfront script of no allowed form": (
+        {"upfront_shutdown_script": b"\x6a\x01a"},
+        "upfront_shutdown_script of no allowed form: 6a0161",
     ),
     "channel_type empty": ({"channel_type": b""}, "option_anchors only"),
 }
@@ -205,7 +224,10 @@ ACCEPTED_OPENS: dict[str, dict[str, Any]] = {
     "one HTLC": {"max_accepted_htlcs": 1},
     "the least fee rate": {"feerate_per_kw": _FLOOR},
     "the greatest fee rate": {"feerate_per_kw": FeeratePerKw(250_000)},
-    "one below 2^24": {"funding_satoshis": Satoshi((1 << 24) - 1)},
+    "2^24 and more": {"funding_satoshis": Satoshi(1 << 40)},
+    "channel_type with scid_alias": {"channel_type": HIDDEN},
+    "undefined channel_flags": {"channel_flags": 0xFE},
+    "upfront script": {"upfront_shutdown_script": CLOSE_SCRIPT["alice"]},
     "the least funding": {
         "funding_satoshis": Satoshi(20_000),
         "push_msat": MilliSatoshi(0),
@@ -234,10 +256,26 @@ def test_open_channel_that_passes(name: str) -> None:
     assert send.message.temporary_channel_id == message.temporary_channel_id
 
 
-def test_anchors_that_were_not_negotiated() -> None:
-    without = Features.of(required=(Feature.OPTION_STATIC_REMOTEKEY,))
-    with pytest.raises(PeerFault, match="was not negotiated"):
-        _accept(_proposal(), without)
+@pytest.mark.parametrize(
+    ("missing", "changes", "sentence"),
+    [
+        (Feature.OPTION_ANCHORS, {}, "option_anchors, which was not negotiated"),
+        (Feature.OPTION_SCID_ALIAS, {"channel_type": HIDDEN}, "option_scid_alias, which was not"),
+        (
+            Feature.OPTION_SUPPORT_LARGE_CHANNEL,
+            {"funding_satoshis": Satoshi(1 << 24)},
+            "needs option_support_large_channel",
+        ),
+    ],
+)
+def test_what_was_not_negotiated(missing: Feature, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PeerFault, match=sentence):
+        _accept(_proposal(**changes), without(missing))
+
+
+def test_one_below_2_to_the_24_needs_no_feature() -> None:
+    message = _proposal(funding_satoshis=Satoshi((1 << 24) - 1))
+    assert _accept(message, without(Feature.OPTION_SUPPORT_LARGE_CHANNEL)).actions
 
 
 @pytest.mark.parametrize(
@@ -369,7 +407,7 @@ REFUSED_WISHES: dict[str, tuple[dict[str, Any], Features, str]] = {
     "too small": ({"amount": Satoshi(19_999)}, OUR_INIT, "too small"),
     "2^24 without large channels": (
         {"amount": Satoshi(1 << 24)},
-        OUR_INIT,
+        without(Feature.OPTION_SUPPORT_LARGE_CHANNEL),
         "takes no channel of",
     ),
     "trap 10: above the supply": ({"amount": SUPPLY + Satoshi(1)}, LARGE, "all bitcoin"),

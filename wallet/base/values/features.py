@@ -177,7 +177,15 @@ def negotiate(ours: Features, theirs: Features) -> Features:
 # The assumed ones are set although BOLT 9 lets us leave them out: LDK drops a peer without them.
 OUR_INIT: Final = Features.of(
     required=ASSUMED,
-    optional=(Feature.BASIC_MPP, Feature.OPTION_ANCHORS, Feature.OPTION_SCID_ALIAS),
+    optional=(
+        Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT,
+        Feature.BASIC_MPP,
+        Feature.OPTION_SUPPORT_LARGE_CHANNEL,
+        Feature.OPTION_ANCHORS,
+        Feature.OPTION_SHUTDOWN_ANYSEGWIT,
+        Feature.OPTION_SCID_ALIAS,
+        Feature.OPTION_ZEROCONF,
+    ),
 )
 """`init`: only what works."""
 

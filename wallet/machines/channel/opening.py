@@ -4,31 +4,29 @@ Nothing of an `Opening` is stored: until `funding_signed` was sent or received t
 stake, and a lost connection simply ends it.  The opener's coins stay reserved for as long.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from wallet.base.channel_tx.format import ANCHORS
 from wallet.base.channel_tx.scripts import funding_output
-from wallet.base.crypto.shachain import Shachain
 from wallet.base.errors import ensure
 from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.features import Features
+from wallet.base.values.features import Feature, Features
 from wallet.base.values.ids import (
     ChannelId,
     KeysId,
     NodeId,
     OutPoint,
-    Point,
     ShortChannelId,
     Signature,
     channel_id_of,
 )
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
-from wallet.machines.channel.actions import Action, Broadcast, Send, TheirCommitmentSigned, Watch
-from wallet.machines.channel.commitments import Split, build, check_signatures
-from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.actions import Action, Broadcast, Send, Watch
+from wallet.machines.channel.close_scripts import negotiated
+from wallet.machines.channel.drafts import draft as draft_of
+from wallet.machines.channel.drafts import first_commitment, first_record, with_signature
 from wallet.machines.channel.opening_rules import (
-    ANCHOR_TYPE,
     MOST_MINIMUM_DEPTH,
     OpenRequest,
     Policy,
@@ -39,22 +37,9 @@ from wallet.machines.channel.opening_rules import (
     our_side,
     their_side,
     type_bytes,
+    type_of,
 )
-from wallet.machines.channel.state import (
-    Change,
-    Channel,
-    FeeUpdate,
-    Funding,
-    Link,
-    Negotiation,
-    Phase,
-    RelayPolicy,
-    Scid,
-    ScidKind,
-    SideTerms,
-    Tally,
-    Terms,
-)
+from wallet.machines.channel.state import Channel, Funding, RelayPolicy, SideTerms, Terms
 from wallet.machines.signing import ChannelKeys, FundingKey, SignDigest, UnsignedTx
 from wallet.machines.step import Context, Step
 
@@ -74,6 +59,8 @@ class AwaitingAccept:
     push: MilliSatoshi
     feerate: FeeratePerKw
     announce: bool
+    channel_type: tuple[int, ...]
+    minimum_depth: int | None
     their_features: Features
     sent: OpenChannel
     relay: RelayPolicy
@@ -133,7 +120,9 @@ def open_channel(
 ) -> Step[AwaitingAccept, Action]:
     """Begin: send `open_channel`. Raises `Refused`."""
     check_request(request, their_features)
-    ours = our_side(policy, keys, request.amount)
+    upfront = negotiated(Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT, their_features)
+    bound_to = request.close_to if upfront else b""
+    ours = our_side(policy, keys, request.amount, bound_to)
     temporary_id = ChannelId(ctx.entropy)
     message = OpenChannel(
         chain_hash=policy.chain_hash,
@@ -154,8 +143,9 @@ def open_channel(
         htlc_basepoint=keys.basepoints.htlc,
         first_per_commitment_point=keys.first_points[0],
         channel_flags=int(request.announce),
-        upfront_shutdown_script=b"",
-        channel_type=type_bytes(),
+        # BOLT 2: with `option_upfront_shutdown_script`: MUST include it, a script or zero-length.
+        upfront_shutdown_script=bound_to,
+        channel_type=type_bytes(request.channel_type),
     )
     state = AwaitingAccept(
         request.peer,
@@ -164,11 +154,13 @@ def open_channel(
         payment_index,
         keys,
         ours,
-        close_to,
+        request.close_to or close_to,
         request.amount,
         request.push,
         request.feerate,
         request.announce,
+        request.channel_type,
+        request.minimum_depth,
         their_features,
         message,
         policy.relay,
@@ -182,7 +174,11 @@ def receive_accept(state: AwaitingAccept, message: AcceptChannel) -> AwaitingFun
         raise fault("accept_channel names another channel_type than open_channel")
     if message.minimum_depth > MOST_MINIMUM_DEPTH:
         raise fault(f"minimum_depth {message.minimum_depth} is unreasonably large")
-    check_side(message, state.ours, state.amount)
+    zeroconf = Feature.OPTION_ZEROCONF in state.channel_type
+    # BOLT 2: if `channel_type` includes `option_zeroconf`: MUST set `minimum_depth` to zero.
+    if zeroconf and message.minimum_depth:
+        raise fault(f"minimum_depth {message.minimum_depth} of a channel with option_zeroconf")
+    check_side(message, state.ours, state.amount, state.their_features)
     script = funding_output(state.keys.funding_pubkey, message.funding_pubkey)
     return AwaitingFunding(state, message, script)
 
@@ -205,16 +201,17 @@ def fund(
         payment_index=before.payment_index,
         chain_hash=before.sent.chain_hash,
         format=ANCHORS,
-        channel_type=ANCHOR_TYPE,
+        channel_type=before.channel_type,
         we_opened=True,
         announce=before.announce,
-        minimum_depth=accepted.minimum_depth,
+        minimum_depth=max(accepted.minimum_depth, before.minimum_depth or 0),
         ours=before.ours,
-        theirs=their_side(accepted),
+        theirs=their_side(accepted, before.their_features),
         opened_at=ctx.now,
         close_to=before.close_to,
         their_features=before.their_features.to_bytes(),
         our_id=before.keys.node_id,
+        opened_height=ctx.height.height,
     )
     funding = Funding(
         number=0,
@@ -233,7 +230,7 @@ def fund(
         confirmed=None,
         transaction=transaction,
     )
-    draft = _draft(
+    draft = draft_of(
         terms,
         funding,
         before.keys.first_points,
@@ -243,7 +240,7 @@ def fund(
         before.relay,
         ctx,
     )
-    theirs = _first_commitment(draft, accepted.first_per_commitment_point)
+    theirs = first_commitment(draft, accepted.first_per_commitment_point)
     message = FundingCreated(before.temporary_id, outpoint.txid, index, Signature(bytes(64)))
     request = SignDigest(FundingKey(before.keys_id, 0), theirs)
     return Step(AwaitingFundingSigned(state, draft), (Send(message, (request,)),))
@@ -256,10 +253,10 @@ def receive_funding_signed(
     draft = state.draft
     if message.channel_id != draft.id:
         raise fault("funding_signed for another channel_id")
-    channel = _with_signature(draft, message.signature)
+    channel = with_signature(draft, message.signature)
     transaction = channel.funding.transaction
     broadcast = (Broadcast(transaction, "funding"),) if transaction else ()
-    return Step(channel, (_first_record(channel), Watch(channel.funding.outpoint), *broadcast))
+    return Step(channel, (first_record(channel), Watch(channel.funding.outpoint), *broadcast))
 
 
 # --- as the accepter ----------------------------------------------------------------------------
@@ -276,10 +273,12 @@ def accept_channel(
     their_features: Features,
 ) -> Step[AwaitingFundingCreated, Action]:
     """Answer `open_channel`; raises `PeerFault`."""
-    check_open(message, policy, their_features)
+    channel_type = check_open(message, policy, their_features)
+    # BOLT 2: if `channel_type` includes `option_zeroconf`: MUST set `minimum_depth` to zero.
+    minimum_depth = 0 if Feature.OPTION_ZEROCONF in channel_type else policy.minimum_depth
     amount = message.funding_satoshis
     ours = our_side(policy, keys, amount)
-    check_side(message, ours, amount)
+    check_side(message, ours, amount, their_features)
     fee = message.feerate_per_kw.fee(ANCHORS.commitment_weight)
     # BOLT 2: MUST fail the channel if the funder's amount for the initial commitment transaction is
     # not sufficient for full fee payment, or if both amounts are at or below the reserve.
@@ -296,7 +295,7 @@ def accept_channel(
         max_htlc_value_in_flight_msat=ours.max_htlc_value_in_flight,
         channel_reserve_satoshis=ours.channel_reserve,
         htlc_minimum_msat=ours.htlc_minimum,
-        minimum_depth=policy.minimum_depth,
+        minimum_depth=minimum_depth,
         to_self_delay=ours.to_self_delay,
         max_accepted_htlcs=ours.max_accepted_htlcs,
         funding_pubkey=keys.funding_pubkey,
@@ -317,7 +316,7 @@ def accept_channel(
         ours,
         close_to,
         message,
-        policy.minimum_depth,
+        minimum_depth,
         their_features,
         policy.relay,
     )
@@ -337,16 +336,17 @@ def receive_funding_created(
         payment_index=state.payment_index,
         chain_hash=opened.chain_hash,
         format=ANCHORS,
-        channel_type=ANCHOR_TYPE,
+        channel_type=type_of(opened.channel_type),
         we_opened=False,
         announce=bool(opened.channel_flags & 1),
         minimum_depth=state.minimum_depth,
         ours=state.ours,
-        theirs=their_side(opened),
+        theirs=their_side(opened, state.their_features),
         opened_at=ctx.now,
         close_to=state.close_to,
         their_features=state.their_features.to_bytes(),
         our_id=state.keys.node_id,
+        opened_height=ctx.height.height,
     )
     funding = Funding(
         number=0,
@@ -365,7 +365,7 @@ def receive_funding_created(
         confirmed=None,
         transaction=None,
     )
-    draft = _draft(
+    draft = draft_of(
         terms,
         funding,
         state.keys.first_points,
@@ -375,84 +375,8 @@ def receive_funding_created(
         state.relay,
         ctx,
     )
-    channel = _with_signature(draft, message.signature)
-    theirs = _first_commitment(channel, opened.first_per_commitment_point)
+    channel = with_signature(draft, message.signature)
+    theirs = first_commitment(channel, opened.first_per_commitment_point)
     answer = FundingSigned(channel.id, Signature(bytes(64)))
     request = SignDigest(FundingKey(state.keys_id, 0), theirs)
-    return Step(channel, (_first_record(channel), Watch(outpoint), Send(answer, (request,))))
-
-
-# --- both ---------------------------------------------------------------------------------------
-
-
-def _draft(
-    terms: Terms,
-    funding: Funding,
-    our_points: tuple[Point, Point],
-    their_first_point: Point,
-    feerate: FeeratePerKw,
-    alias: ShortChannelId,
-    relay: RelayPolicy,
-    ctx: Context,
-) -> Channel:
-    return Channel(
-        terms=terms,
-        phase=Phase.AWAITING_CONFIRMATION,
-        link=Link.LIVE,
-        fundings=(funding,),
-        our_number=0,
-        their_number=0,
-        awaiting_revocation=False,
-        revoking=False,
-        commit_sent_last=False,
-        our_points=our_points,
-        # The second point comes with channel_ready; until then nothing can be signed with it.
-        their_points=(their_first_point, their_first_point),
-        their_secrets=Shachain(),
-        htlcs={},
-        fees=(
-            FeeUpdate(
-                feerate,
-                Stage.SENT_ADD_ACK_REVOCATION if terms.we_opened else Stage.RCVD_ADD_ACK_REVOCATION,
-            ),
-        ),
-        our_next_htlc_id=0,
-        their_next_htlc_id=0,
-        ready_sent=False,
-        ready_received=False,
-        scids=(Scid(alias, ScidKind.OURS, 0),),
-        our_shutdown=None,
-        shutdown_sent=False,
-        their_shutdown=None,
-        negotiation=Negotiation(),
-        close_feerates=None,
-        signed_close=None,
-        fell_behind=False,
-        error=None,
-        onchain=None,
-        changes=(Change(ctx.now, None, Phase.AWAITING_CONFIRMATION, "user", "Funding signed"),),
-        in_tally=Tally(),
-        out_tally=Tally(),
-        relay=relay,
-    )
-
-
-def _content(channel: Channel) -> Split:
-    return Split(channel.funding.to_us, channel.funding.to_them, channel.feerate, ())
-
-
-def _first_commitment(channel: Channel, their_point: Point) -> bytes:
-    """The digest that we sign of their commitment 0."""
-    built = build(channel.terms, channel.funding, _content(channel), 0, their_point, ours=False)
-    return built.commitment.digest
-
-
-def _with_signature(draft: Channel, signature: Signature) -> Channel:
-    built = build(draft.terms, draft.funding, _content(draft), 0, draft.our_points[0], ours=True)
-    check_signatures(draft.funding, built, signature, ())
-    return draft.with_funding(replace(draft.funding, signature=signature))
-
-
-def _first_record(channel: Channel) -> TheirCommitmentSigned:
-    content = _content(channel)
-    return TheirCommitmentSigned(0, 0, content.to_us, content.to_them, content.feerate)
+    return Step(channel, (first_record(channel), Watch(outpoint), Send(answer, (request,))))

@@ -17,14 +17,20 @@ from wallet.base.values.amounts import (
     MilliSatoshi,
     Satoshi,
 )
-from wallet.base.values.features import Feature, Features
+from wallet.base.values.features import ASSUMED, Feature, Features
 from wallet.base.values.ids import ChainHash, NodeId
 from wallet.base.wire.channel import AcceptChannel, OpenChannel
+from wallet.machines.channel.close_scripts import is_allowed, negotiated
 from wallet.machines.channel.state import DEFAULT_RELAY, RelayPolicy, SideTerms
 from wallet.machines.signing import ChannelKeys
 
 ANCHOR_TYPE: Final = (Feature.OPTION_STATIC_REMOTEKEY.value, Feature.OPTION_ANCHORS.value)
-"""The one channel type that we open and accept: bits 12 and 22."""
+"""The channel type that we open by default: bits 12 and 22."""
+_ALIAS, _ZEROCONF = Feature.OPTION_SCID_ALIAS.value, Feature.OPTION_ZEROCONF.value
+CHANNEL_TYPES: Final = tuple(
+    ANCHOR_TYPE + more for more in ((), (_ALIAS,), (_ZEROCONF,), (_ALIAS, _ZEROCONF))
+)
+"""BOLT 2 "Defined Channel Types": those that we open and accept."""
 MIN_FUNDING: Final = Satoshi(20_000)
 """Below this, reserve and anchors leave next to nothing to send."""
 SUPPLY: Final = Satoshi(21_000_000 * SAT_PER_BTC)
@@ -55,6 +61,12 @@ class Policy:
     max_in_flight: MilliSatoshi = NO_LIMIT
     relay: RelayPolicy = DEFAULT_RELAY
     """What we ask of payments that leave through a new channel."""
+    takes_zeroconf: bool = False
+    """Whether this peer may open channels that are used before their funding is confirmed.
+
+    Danger: until then the opener can spend the same coins otherwise, and whatever the channel paid
+    us, or we passed on because of it, is lost.  For peers that a person trusts by name.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,11 @@ class OpenRequest:
     push: MilliSatoshi
     feerate: FeeratePerKw
     announce: bool
+    channel_type: tuple[int, ...] = ANCHOR_TYPE
+    minimum_depth: int | None = None
+    """Confirmations that we wait for ourselves, if the peer does not ask for more."""
+    close_to: bytes = b""
+    """Script that a cooperative close is bound to; empty: wherever we like at the time."""
 
 
 def check_request(request: OpenRequest, their_features: Features) -> None:
@@ -74,6 +91,11 @@ def check_request(request: OpenRequest, their_features: Features) -> None:
     if request.push > request.amount.to_msat():
         raise Refused("push_msat is more than the channel holds", -32602)
     check_peer(their_features)
+    unfit = _misfit(request.channel_type, their_features, announce=request.announce)
+    if unfit is not None:
+        raise Refused(unfit, -32602)
+    if request.close_to and not is_allowed(request.close_to, their_features):
+        raise Refused("close_to: this peer takes a segwit version 0 address only", -32602)
     fee = FeeratePerKw(request.feerate.per_kw).fee(ANCHORS.commitment_weight)
     left = request.amount.to_msat() - request.push
     needed_msat = (fee + ANCHORS.anchors_total + reserve_of(request.amount)).to_msat()
@@ -91,7 +113,7 @@ def check_amount(amount: Satoshi, their_features: Features) -> None:
         raise Refused(f"a channel of {amount} is too small: at least {MIN_FUNDING}", -32602)
     if amount > SUPPLY:
         raise Refused(f"a channel of {amount} is more than all bitcoin there will be", -32602)
-    large = their_features.supports(Feature.OPTION_SUPPORT_LARGE_CHANNEL)
+    large = negotiated(Feature.OPTION_SUPPORT_LARGE_CHANNEL, their_features)
     if amount >= LARGE_CHANNEL and not large:
         raise Refused(f"this peer takes no channel of {LARGE_CHANNEL} or more", 300)
 
@@ -108,7 +130,9 @@ def reserve_of(amount: Satoshi) -> Satoshi:
     return max(Satoshi(amount.sat // 100), LEAST_RESERVE)
 
 
-def our_side(policy: Policy, keys: ChannelKeys, amount: Satoshi) -> SideTerms:
+def our_side(
+    policy: Policy, keys: ChannelKeys, amount: Satoshi, upfront_script: bytes = b""
+) -> SideTerms:
     return SideTerms(
         dust_limit=policy.dust_limit,
         max_htlc_value_in_flight=policy.max_in_flight,
@@ -117,38 +141,87 @@ def our_side(policy: Policy, keys: ChannelKeys, amount: Satoshi) -> SideTerms:
         to_self_delay=policy.to_self_delay,
         max_accepted_htlcs=policy.max_accepted_htlcs,
         basepoints=keys.basepoints,
-        upfront_shutdown_script=b"",
+        upfront_shutdown_script=upfront_script,
     )
 
 
-def type_bytes() -> bytes:
-    return Features(frozenset(ANCHOR_TYPE)).to_bytes()
+# --- channel types -------------------------------------------------------------------------------
+
+
+def type_bytes(channel_type: tuple[int, ...] = ANCHOR_TYPE) -> bytes:
+    """The smallest bitmap of a channel type, as BOLT 2 wants it on the wire."""
+    return Features(frozenset(channel_type)).to_bytes()
+
+
+_TYPES: Final = {type_bytes(known): known for known in CHANNEL_TYPES}
+
+
+def type_of(field: bytes | None) -> tuple[int, ...]:
+    """The channel type that a message names; raises `PeerFault` for one that we do not take."""
+    known = _TYPES.get(field or b"")
+    if known is None:
+        raise fault(_ONLY)
+    return known
+
+
+_ONLY: Final = (
+    "we open channels of type option_static_remotekey and option_anchors only (12, 22),"
+    " with or without option_scid_alias (46) and option_zeroconf (50)"
+)
+
+
+def _misfit(
+    channel_type: tuple[int, ...], their_features: Features, *, announce: bool
+) -> str | None:
+    """Why both sides together cannot open a channel of this type; None: they can."""
+    if channel_type not in CHANNEL_TYPES:
+        return _ONLY
+    for bit in channel_type:
+        # option_static_remotekey is ASSUMED (BOLT 9): a peer may leave it out.
+        if Feature(bit) not in ASSUMED and not negotiated(Feature(bit), their_features):
+            return f"channel_type with {Feature(bit).word}, which was not negotiated"
+    # BOLT 2: if `announce_channel` is `true`: MUST NOT send `channel_type` with the
+    # `option_scid_alias` bit set.
+    if announce and _ALIAS in channel_type:
+        return "channel_type with option_scid_alias: such a channel cannot be announced"
+    return None
 
 
 # --- the peer ------------------------------------------------------------------------------------
 
 
-def check_open(message: OpenChannel, policy: Policy, their_features: Features) -> None:
-    """BOLT 2 `open_channel`, "The receiving node MUST fail the channel if"; raises `PeerFault`."""
+def check_open(message: OpenChannel, policy: Policy, their_features: Features) -> tuple[int, ...]:
+    """BOLT 2 `open_channel`, "The receiving node MUST fail the channel if"; raises `PeerFault`.
+
+    Answers the channel type.
+    """
     if message.chain_hash != policy.chain_hash:
         raise fault("unknown chain_hash")
     if message.channel_type is None:
         raise fault("open_channel without channel_type")
-    if message.channel_type != type_bytes():
-        raise fault("we open channels of type option_static_remotekey and option_anchors only")
+    channel_type = type_of(message.channel_type)
+    unfit = _misfit(channel_type, their_features, announce=bool(message.channel_flags & 1))
+    if unfit is not None:
+        raise fault(unfit)
+    if _ZEROCONF in channel_type and not policy.takes_zeroconf:
+        raise fault("option_zeroconf: this node has not been told to trust you with that")
     if message.funding_satoshis < MIN_FUNDING:
         raise fault(f"funding_satoshis {message.funding_satoshis} is below our {MIN_FUNDING}")
-    if message.funding_satoshis >= LARGE_CHANNEL:
+    large = negotiated(Feature.OPTION_SUPPORT_LARGE_CHANNEL, their_features)
+    if message.funding_satoshis >= LARGE_CHANNEL and not large:
         raise fault("funding_satoshis needs option_support_large_channel")
+    if message.funding_satoshis > SUPPLY:
+        raise fault("funding_satoshis is more than all bitcoin there will be")
     if message.push_msat > message.funding_satoshis.to_msat():
         raise fault("push_msat is more than funding_satoshis")
     if not FEERATE_FLOOR <= message.feerate_per_kw <= MAX_OPEN_FEERATE:
         raise fault(f"feerate_per_kw {message.feerate_per_kw.per_kw} is out of reason")
-    if not their_features.supports(Feature.OPTION_ANCHORS):
-        raise fault("channel_type with option_anchors, which was not negotiated")
+    return channel_type
 
 
-def their_side(message: OpenChannel | AcceptChannel) -> SideTerms:
+def their_side(message: OpenChannel | AcceptChannel, their_features: Features) -> SideTerms:
+    """What they said; an upfront script counts only if both offered to keep to one (BOLT 2)."""
+    upfront = negotiated(Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT, their_features)
     return SideTerms(
         dust_limit=message.dust_limit_satoshis,
         max_htlc_value_in_flight=message.max_htlc_value_in_flight_msat,
@@ -162,11 +235,13 @@ def their_side(message: OpenChannel | AcceptChannel) -> SideTerms:
             message.delayed_payment_basepoint,
             message.htlc_basepoint,
         ),
-        upfront_shutdown_script=message.upfront_shutdown_script or b"",
+        upfront_shutdown_script=(message.upfront_shutdown_script or b"") if upfront else b"",
     )
 
 
-def check_side(message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi) -> None:
+def check_side(
+    message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Satoshi, their_features: Features
+) -> None:
     """The requirements that `open_channel` and `accept_channel` share; raises `PeerFault`."""
     dust_limit = message.dust_limit_satoshis
     if not LEAST_DUST_LIMIT <= dust_limit <= MOST_DUST_LIMIT:
@@ -190,6 +265,9 @@ def check_side(message: OpenChannel | AcceptChannel, ours: SideTerms, amount: Sa
         )
     if message.htlc_minimum_msat.floor_to_sat().sat * 10 > amount.sat:
         raise fault("htlc_minimum_msat is more than a tenth of the channel")
+    bound_to = their_side(message, their_features).upfront_shutdown_script
+    if bound_to and not is_allowed(bound_to, their_features):
+        raise fault(f"upfront_shutdown_script of no allowed form: {bound_to.hex()}")
 
 
 def fault(reason: str) -> PeerFault:

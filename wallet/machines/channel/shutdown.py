@@ -12,10 +12,11 @@ from wallet.base.channel_tx.closing import Closing, ClosingTerms, build_closing,
 from wallet.base.crypto.curve import verify
 from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity, ensure
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
-from wallet.base.values.features import OUR_INIT, Feature, Features
+from wallet.base.values.features import Features
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
 from wallet.machines.channel.actions import Action, Broadcast, Send
+from wallet.machines.channel.close_scripts import is_allowed
 from wallet.machines.channel.commitments import spend_funding
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import (
@@ -49,35 +50,20 @@ def ask(
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
-    _check_destination(ours, channel.terms.their_features)
+    _check_destination(ours, Features.from_bytes(channel.terms.their_features))
     return Step(replace(channel, our_shutdown=ours, close_feerates=feerates))
 
 
-def _check_destination(script: bytes, their_features: bytes) -> None:
+def _check_destination(script: bytes, their_features: Features) -> None:
     # The peer would fail the channel over a script that BOLT 2 does not allow.
     if witness_program(script) is None:
         raise Refused("a channel closes to a segwit address only (BOLT 2)", -32602)
-    anysegwit = Feature.OPTION_SHUTDOWN_ANYSEGWIT
-    theirs = Features.from_bytes(their_features)
-    negotiated = OUR_INIT.supports(anysegwit) and theirs.supports(anysegwit)
-    if not _is_allowed(script, anysegwit=negotiated):
+    if not is_allowed(script, their_features):
         raise Refused(
             "this channel closes to a segwit version 0 address only: "
             "option_shutdown_anysegwit was not negotiated with the peer",
             -32602,
         )
-
-
-def _is_allowed(script: bytes, *, anysegwit: bool) -> bool:
-    """BOLT 2: the forms that `scriptpubkey` of `shutdown` may have."""
-    match witness_program(script):
-        case (0, program):
-            # Any other length can be spent by nobody, and no node relays a payment to it.
-            return len(program) in (20, 32)
-        case (_, _):
-            return anysegwit
-        case None:
-            return False
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
@@ -135,10 +121,8 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     if upfront and script != upfront:
         # BOLT 2: MAY send a `warning`. MUST fail the connection.
         raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
-    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated. We never
-    # offer it yet, but a peer that does says it can pay there, and any segwit output is spendable.
-    theirs = Features.from_bytes(channel.terms.their_features)
-    if not _is_allowed(script, anysegwit=theirs.supports(Feature.OPTION_SHUTDOWN_ANYSEGWIT)):
+    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated.
+    if not is_allowed(script, Features.from_bytes(channel.terms.their_features)):
         raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
     if channel.their_shutdown not in (None, script):
         # BOLT 2: MUST NOT send multiple `shutdown` messages; after a reconnect the same is said

@@ -99,6 +99,8 @@ class Terms:
     """As in their `init` when the channel was opened."""
     our_id: NodeId | None = None
     """Our own node. None in rows older than announcements: such a channel stays private."""
+    opened_height: int | None = None
+    """Height of our tip when the channel was opened; None in rows older than this field."""
 
 
 @dataclass(frozen=True, slots=True)
