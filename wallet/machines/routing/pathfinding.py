@@ -5,6 +5,7 @@ the delay that it announced, on what it forwards.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
@@ -50,7 +51,7 @@ def find_route(graph: Graph, query: RouteQuery, knowledge: Knowledge) -> Route:
     """
     why_not.refuse_hopeless(graph, query)
     ground = _ground(graph, query, knowledge)
-    return _route(ground, query, _find(ground, query))
+    return _route(ground, query, _find(graph, ground, query))
 
 
 def find_route_between(
@@ -136,15 +137,22 @@ def _prices(query: RouteQuery) -> Iterator[Prices]:
     yield Prices(per_hop=dear)
 
 
-def _find(ground: Field, query: RouteQuery) -> list[Label]:
+def _find(graph: Graph, ground: Field, query: RouteQuery) -> list[Label]:
     limits = _limits(query)
-    for count, prices in enumerate(_prices(query)):
+    first, *others = _prices(query)
+    way = cheapest(ground, query.amount_msat, query.final_delay, limits, first)
+    if way is not None:
+        return way
+    free = why_not.any_way(ground, query)
+    if free is None:
+        trusting = _ground(graph, query, Knowledge())
+        unlimited = _ground(graph, replace(query, excluded=frozenset()), Knowledge())
+        raise why_not.closed(query, trusting, unlimited)
+    for prices in others:
         way = cheapest(ground, query.amount_msat, query.final_delay, limits, prices)
         if way is not None:
             return way
-        if count == 0 and not why_not.is_limited(ground, query):
-            raise why_not.closed(ground, query)
-    raise why_not.over_limits(ground, query, limits)
+    raise why_not.over_limits(ground, query, free)
 
 
 def _route(ground: Field, query: RouteQuery, way: list[Label]) -> Route:

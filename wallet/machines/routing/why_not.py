@@ -3,7 +3,6 @@
 Each question here is another search, with one thing let go: what then has a way is the reason.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from wallet.base.errors import Refused
@@ -17,7 +16,6 @@ TOO_MUCH: Final = 206
 INSUFFICIENT: Final = 215
 """Core Lightning's: no route; too expensive or too long; our own channels cannot send it."""
 _NONE: Final = 1 << 63
-_DEAR: Final = float(_NONE)
 _FREE: Final = Limits(_NONE, _NONE, _NONE)
 
 
@@ -64,55 +62,62 @@ def _own_channels(query: RouteQuery) -> Refused:
     )
 
 
-def is_limited(ground: Field, query: RouteQuery) -> bool:
-    """Whether there is a way once nothing is said of fee, delay and hops."""
-    return _way(ground, query, _FREE, Prices()) is not None
+def any_way(ground: Field, query: RouteQuery) -> list[Label] | None:
+    """The way of least fees, whatever it takes in fees, delay and hops."""
+    return cheapest(ground, query.amount_msat, query.final_delay, _FREE, Prices())
 
 
-def over_limits(ground: Field, query: RouteQuery, limits: Limits) -> Refused:
+def over_limits(ground: Field, query: RouteQuery, cheapest_way: list[Label]) -> Refused:
     """There are ways, each with too much of something: say of what, and how much it needs."""
-    way = _way(ground, query, replace(limits, amount_msat=_NONE), Prices())
-    if way is not None:
+    dear = float(_NONE)
+    others = [
+        cheapest(ground, query.amount_msat, query.final_delay, _FREE, prices) or cheapest_way
+        for prices in (Prices(per_block=dear), Prices(per_hop=dear))
+    ]
+    (cheap, cheap_delay, _), (quick_fee, quick, _), (_, _, short) = (
+        (way[0][2] - query.amount_msat, way[0][3], way[0][4] + 1) for way in (cheapest_way, *others)
+    )
+    if cheap > query.max_fee_msat:
         return Refused(
-            f"The cheapest route costs {sats(way[0][2] - query.amount_msat)} in fees, more than "
-            f"the limit of {sats(query.max_fee_msat)}. A higher maxfee would allow it.",
+            f"The cheapest route costs {sats(cheap)} in fees, more than the limit of "
+            f"{sats(query.max_fee_msat)}. A higher maxfee would allow it.",
             TOO_MUCH,
         )
-    way = _way(ground, query, replace(limits, delay=_NONE), Prices(per_block=_DEAR))
-    if way is not None:
+    if quick > query.max_delay:
         return Refused(
-            f"The quickest route may lock the money for {way[0][3]} blocks, more than the limit of "
+            f"The quickest route may lock the money for {quick} blocks, more than the limit of "
             f"{query.max_delay}. A higher maxdelay would allow it.",
             TOO_MUCH,
         )
-    way = _way(ground, query, replace(limits, hops=_NONE), Prices(per_hop=_DEAR))
-    if way is not None:
+    if short > query.max_hops:
         return Refused(
-            f"The shortest route has {way[0][4] + 1} hops, more than the limit of "
-            f"{query.max_hops}.",
+            f"The shortest route has {short} hops, more than the limit of {query.max_hops}.",
             NO_ROUTE,
         )
     return Refused(
-        f"No route keeps to all limits: {sats(query.max_fee_msat)} in fees, {query.max_delay} "
-        f"blocks, {query.max_hops} hops. Higher ones would allow it.",
+        f"No route keeps to all limits, {sats(query.max_fee_msat)} in fees, {query.max_delay} "
+        f"blocks and {query.max_hops} hops: the cheapest costs {sats(cheap)} and {cheap_delay} "
+        f"blocks, the quickest {sats(quick_fee)} and {quick} blocks.",
         TOO_MUCH,
     )
 
 
-def closed(ground: Field, query: RouteQuery) -> Refused:
-    """There is no way at all as things are: say what closes it."""
+def closed(query: RouteQuery, trusting: Field, unlimited: Field) -> Refused:
+    """There is no way as things are: say what closes it.
+
+    `trusting` is the map without what we learned from failures, `unlimited` also without what the
+    caller excluded.
+    """
     amount = sats(query.amount_msat)
-    trusting = replace(ground, avoided={}, avoided_nodes=set())
-    if is_limited(trusting, query):
+    if any_way(trusting, query):
         return Refused(
             f"Every route to the payee for {amount} failed within the last minute. Try again in a "
             "minute, or pay less.",
             NO_ROUTE,
         )
-    open_ground = replace(trusting, closed_nodes=set(), closed_edges=set())
-    if is_limited(open_ground, query):
+    if any_way(unlimited, query):
         return Refused("Every route to the payee leads through what was excluded.", NO_ROUTE)
-    most_msat = widest(open_ground)
+    most_msat = widest(unlimited)
     if most_msat == 0:
         return Refused(
             "No route: the map shows no way from our channels to the payee. Open a channel with "
@@ -127,7 +132,7 @@ def closed(ground: Field, query: RouteQuery) -> Refused:
         )
     return Refused(
         f"No route carries {amount}: with fees it is too much for some channel on each way, or it "
-        f"is less than one there takes. Another amount, or another channel of ours, may do.",
+        "is less than one there takes. Another amount, or another channel of ours, may do.",
         NO_ROUTE,
     )
 
@@ -152,7 +157,3 @@ def sats(amount_msat: int) -> str:
     """An amount for people: whole satoshi where it is whole."""
     amount = MilliSatoshi(amount_msat)
     return str(amount if amount_msat % MSAT_PER_SAT else amount.floor_to_sat())
-
-
-def _way(ground: Field, query: RouteQuery, limits: Limits, prices: Prices) -> list[Label] | None:
-    return cheapest(ground, query.amount_msat, query.final_delay, limits, prices)
