@@ -22,15 +22,14 @@ from wallet.faces.rpc.methods.messages import (
     ping,
     signmessage,
 )
-from wallet.faces.rpc.methods.node import feerates, getinfo, unlock
+from wallet.faces.rpc.methods.node import feerates, getinfo, metrics, unlock
 from wallet.faces.rpc.methods.payments import (
     decode,
     invoice,
     listinvoices,
-    listpays,
-    pay,
     waitinvoice,
 )
+from wallet.faces.rpc.methods.sending import listpays, pay
 from wallet.faces.rpc.methods.waiting import events, wait
 from wallet.faces.rpc.more_signatures import (
     CheckMessage,
@@ -71,6 +70,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
         "opens the wallet with its password",
         allowed_when_locked=True,
     ),
+    Method("metrics", (), metrics, "counts what this run has done"),
     Method("feerates", Feerates.PARAMS, feerates, "what transactions would pay now"),
     Method("newaddr", NewAddr.PARAMS, newaddr, "makes a fresh on-chain address"),
     Method("listfunds", ListFunds.PARAMS, listfunds, "lists coins and channel balances"),
