@@ -1,4 +1,4 @@
-"""Payments between two daemons: real sockets, SQLite with synchronous=FULL, through the RPC.
+"""Payments between two daemons, and through a third: real sockets, SQLite FULL, through the RPC.
 
 `python -m tests.bench.bench_daemons`.  The disk's fdatasync is printed beside the figures: each
 payment waits for about five of them, whoever is quick.  Also the restart of a daemon with history.
@@ -16,12 +16,16 @@ from pathlib import Path
 from tests.interop.ldk.daemon import Daemon, wait_for
 from tests.support import faucet
 from tests.support.chain_server import ChainServer
+from tests.support.daemons import Trio
 
 # Payments a second, November 2026: Core Lightning's `xpay` sequential and `sendpay` with about 30
 # in flight, and Electrum's, each between two of its own nodes.
 CORE_LIGHTNING = {"sequential": 23.6, "30 in flight": 262.0}
 ELECTRUM = {"sequential": 4.0, "30 in flight": 44.5}
 MUST = {"sequential": 60.0, "30 in flight": 260.0}
+MUST_FORWARDED = {"sequential": 25.0, "30 in flight": 100.0}
+ELECTRUM_FORWARDED = 2.9
+MUST_COMMITS = 6.0
 
 AMOUNT_MSAT = 400_000
 
@@ -117,10 +121,51 @@ def in_flight(payer: Daemon, texts: list[str], width: int) -> float:
     return len(texts) / (time.perf_counter() - begun)
 
 
+def commits(node: Daemon) -> int:
+    """Durable commits since the daemon's start."""
+    return int(node.call("metrics")["commits"])
+
+
+def forwarded(home: Path) -> None:
+    """Payer, forwarder and payee on this machine's cores."""
+    with Trio(home, 16_000_000) as trio:
+        sequential(trio.payer, invoices(trio.payee, 0, 20))
+        texts = invoices(trio.payee, 100, 100)
+        before = [commits(node) for node in trio.nodes]
+        rate = sequential(trio.payer, texts)
+        trio.wait_quiet()
+        each = [
+            (commits(node) - since) / len(texts)
+            for node, since in zip(trio.nodes, before, strict=True)
+        ]
+        rates = {
+            "sequential": rate,
+            "30 in flight": in_flight(trio.payer, invoices(trio.payee, 1_000, 400), 30),
+        }
+        for kind, value in rates.items():
+            print(
+                f"forwarded, {kind:13}      {value:9.0f} payments/s"
+                f"   {value / ELECTRUM_FORWARDED:5.1f}x electrum"
+                f"   (must {MUST_FORWARDED[kind]:.0f}/s)"
+            )
+        shown = ", ".join(f"{name} {n:.1f}" for name, n in zip(trio.NAMES, each, strict=True))
+        print(f"durable commits per payment    {shown}   (must {MUST_COMMITS:.0f})")
+        for name, node in zip(trio.NAMES, trio.nodes, strict=True):
+            mib = node.call("metrics")["memory_kib"] / 1024
+            print(f"memory of the {name:13}    {mib:7.0f} MiB   (must 90 MiB)")
+
+
 def main() -> None:
     """Print `name  value unit  ratio`."""
-    with tempfile.TemporaryDirectory() as name, ChainServer(Path(name) / "chain") as chain:
-        home = Path(name)
+    with tempfile.TemporaryDirectory() as name:
+        two(Path(name) / "two")
+        forwarded(Path(name) / "three")
+
+
+def two(home: Path) -> None:
+    """Payer and payee with one channel."""
+    home.mkdir()
+    with ChainServer(home / "chain") as chain:
         nodes = [Daemon(home / word, chain.url, chain.cookie) for word in ("payer", "payee")]
         for node in nodes:
             node.create()

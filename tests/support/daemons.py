@@ -1,4 +1,4 @@
-"""Two daemons with a channel between them, on an embedded chain: four processes with this one."""
+"""Daemons in a line, a channel between each and the next, on an embedded chain."""
 
 import json
 import socket
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,12 +106,13 @@ def in_flight(daemon: Daemon, since: int) -> int:
 class Duo:
     """A payer that funded one channel, and a payee. A context manager that ends all processes."""
 
+    NAMES: tuple[str, ...] = ("payer", "payee")
+    ANNOUNCED = False
+
     def __init__(self, home: Path, capacity: int, push_msat: int = 0) -> None:
         self.chain = ChainServer(home / "chain")
-        self.payer, self.payee = (
-            Daemon(home / name, self.chain.url, self.chain.cookie) for name in ("payer", "payee")
-        )
-        self.nodes = (self.payer, self.payee)
+        self.nodes = tuple(Daemon(home / n, self.chain.url, self.chain.cookie) for n in self.NAMES)
+        self.payer, self.payee = self.nodes[0], self.nodes[-1]
         try:
             for node in self.nodes:
                 node.create()
@@ -122,11 +124,21 @@ class Duo:
             raise
 
     def _open(self, capacity: int, push_msat: int) -> None:
-        self.mine(1, self.payer.call("newaddr")["bech32"])
+        """Each node but the last funds a channel to the next."""
+        funders = self.nodes[:-1]
+        for node in funders:
+            self.mine(1, node.call("newaddr")["bech32"])
         self.mine(100)
-        self.payer.call("connect", id=self.payee.node_id, host="127.0.0.1", port=self.payee.port)
-        self.payer.call("fundchannel", id=self.payee.node_id, amount=capacity, push_msat=push_msat)
-        self.mine(1)
+        for node, following in pairwise(self.nodes):
+            node.call("connect", id=following.node_id, host="127.0.0.1", port=following.port)
+            node.call(
+                "fundchannel",
+                id=following.node_id,
+                amount=capacity,
+                push_msat=push_msat,
+                announce=self.ANNOUNCED,
+            )
+        self.mine(6 if self.ANNOUNCED else 1)
         self.wait_live()
 
     def mine(self, blocks: int = 1, address: str = faucet.ADDRESS) -> None:
@@ -142,9 +154,11 @@ class Duo:
                 wait_for(partial(_is_at, node, height), "the blocks")
 
     def wait_live(self) -> None:
-        """The channel can be used from both sides."""
-        for node in self.nodes:
-            wait_for(partial(_is_live, node), "a channel that can be used")
+        """Every channel can be used from both sides."""
+        ends = len(self.nodes) - 1
+        for place, node in enumerate(self.nodes):
+            count = 1 if place in (0, ends) else 2
+            wait_for(partial(_are_live, node, count), f"{count} channels that can be used")
 
     def wait_quiet(self) -> None:
         """No HTLC and no payment is under way on either side."""
@@ -161,7 +175,7 @@ class Duo:
 
     def explain(self, error: BaseException) -> None:
         """Add what both said last to a failure."""
-        for name, node in zip(("payer", "payee"), self.nodes, strict=True):
+        for name, node in zip(self.NAMES, self.nodes, strict=True):
             error.add_note(f"{name}, last:\n{node.log_tail()}")
 
     def close(self) -> None:
@@ -184,13 +198,35 @@ class Duo:
             self.explain(error)
 
 
+class Trio(Duo):
+    """A payer, a forwarder and a payee, with announced channels that the payer knows of."""
+
+    NAMES = ("payer", "forwarder", "payee")
+    ANNOUNCED = True
+
+    def __init__(self, home: Path, capacity: int, push_msat: int = 0) -> None:
+        super().__init__(home, capacity, push_msat)
+        self.forwarder = self.nodes[1]
+        self.wait_routes()
+
+    def wait_routes(self) -> None:
+        """Payer and payee know the terms of both channels."""
+        for node in (self.payer, self.payee):
+            wait_for(partial(_knows, node, 4), "both channels on the map")
+
+
 def _is_at(node: Daemon, height: int) -> bool:
     return int(node.call("getinfo")["blockheight"]) == height
 
 
-def _is_live(node: Daemon) -> bool:
+def _are_live(node: Daemon, count: int) -> bool:
     channels = node.call("listpeerchannels")["channels"]
-    return any(c["state"] == "CHANNELD_NORMAL" and c["reestablished"] for c in channels)
+    live = [c for c in channels if c["state"] == "CHANNELD_NORMAL" and c["reestablished"]]
+    return len(live) >= count
+
+
+def _knows(node: Daemon, directions: int) -> bool:
+    return len(node.call("listchannels")["channels"]) >= directions
 
 
 def _is_quiet(node: Daemon) -> bool:

@@ -139,6 +139,11 @@ class Api:
         """Durable commits since the start."""
         return self.core.kernel.commits
 
+    @property
+    def rows(self) -> int:
+        """Rows written since the start."""
+        return self.core.kernel.rows
+
     def now(self) -> int:
         """Unix time."""
         return int(self.core.clock.now())
