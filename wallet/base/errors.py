@@ -37,13 +37,15 @@ class PeerFault(WalletError):
 class Refused(WalletError):
     """Our own caller asked for something impossible now. Nothing was changed.
 
-    `code` is Core Lightning's RPC error code; -32602 is JSON-RPC's "invalid params".
+    `code` is Core Lightning's RPC error code; -32602 is JSON-RPC's "invalid params".  `data` is for
+    scripts, where Core Lightning says more than a code.
     """
 
-    def __init__(self, message: str, code: int = -1) -> None:
+    def __init__(self, message: str, code: int = -1, data: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.data = data
 
 
 class ServiceFault(WalletError):

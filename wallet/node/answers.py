@@ -40,6 +40,13 @@ class InvoiceCreated:
 
 
 @dataclass(frozen=True, slots=True)
+class InvoiceDeleted:
+    """An invoice as it was last seen, its description gone if only that was to go."""
+
+    invoice: InvoiceRecord
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentDone:
     """A payment that ended, well or not."""
 

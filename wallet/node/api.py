@@ -7,7 +7,7 @@ Rule 2: a command is an event with a ticket; its answer comes after its commit.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from wallet.base.bitcoin.chains import Chain
@@ -23,6 +23,7 @@ from wallet.node.answers import (
     ChannelClosed,
     ChannelOpened,
     InvoiceCreated,
+    InvoiceDeleted,
     NewAddressGiven,
     PartSent,
     PaymentDone,
@@ -32,6 +33,7 @@ from wallet.node.config import Config
 from wallet.node.events import (
     CloseChannel,
     CreateInvoice,
+    DeleteInvoice,
     Keysend,
     NewAddress,
     NodeEvent,
@@ -258,6 +260,15 @@ class Api:
         answer = await self._ask(lambda t: CreateInvoice(t, request, preimage), InvoiceCreated)
         return answer.invoice
 
+    async def delete_invoice(
+        self, label: str, status: InvoiceStatus, *, only_description: bool
+    ) -> InvoiceRecord:
+        """Forget an invoice, or its description. Raises `Refused` 905, 906, 908."""
+        answer = await self._ask(
+            lambda t: DeleteInvoice(t, label, status, only_description), InvoiceDeleted
+        )
+        return answer.invoice
+
     async def pay(self, request: PayRequest, seconds: float) -> PaymentDone:
         """Pay; the payment as it ended. Raises `Refused` (nothing was sent), `TimeoutError`.
 
@@ -276,16 +287,8 @@ class Api:
         return await self._ask(lambda t: SendPart(t, request), PartSent)
 
     async def wait_invoice(self, label: str) -> InvoiceRecord:
-        """Until an invoice is paid or expired. Raises `Refused` 905 when there is none."""
-        changed = asyncio.Event()
-
-        def heard(notice: Notice) -> None:
-            if notice.topic == "invoice_payment" and notice.subject == label:
-                changed.set()
-
-        kernel = self.core.kernel
-        kernel.listen(heard)
-        try:
+        """Until an invoice is paid or expired. Raises `Refused` 905 when there is none (more)."""
+        with self._changes("invoice_payment", "invoice_deleted") as changed:
             while True:
                 invoice = await self.invoice(label)
                 seconds = invoice.expires_at - self.core.clock.now()
@@ -295,6 +298,33 @@ class Api:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(seconds, 0) + 0.1):
                         await changed.wait()
+
+    async def wait_any_invoice(self, after: int, seconds: float | None) -> InvoiceRecord:
+        """The first invoice that was or is paid after pay index `after`. Raises `TimeoutError`."""
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        with self._changes("invoice_payment") as changed:
+            while True:
+                memory = await self.memory()
+                paid = [i for i in memory.invoices.values() if (i.pay_index or 0) > after]
+                if paid:
+                    return min(paid, key=lambda invoice: invoice.pay_index or 0)
+                changed.clear()
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+
+    @contextlib.contextmanager
+    def _changes(self, *topics: str) -> Iterator[asyncio.Event]:
+        """An event that is set by notices of these topics."""
+        changed = asyncio.Event()
+
+        def heard(notice: Notice) -> None:
+            if notice.topic in topics:
+                changed.set()
+
+        kernel = self.core.kernel
+        kernel.listen(heard)
+        try:
+            yield changed
         finally:
             kernel.unlisten(heard)
 

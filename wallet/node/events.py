@@ -8,6 +8,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
 from wallet.machines.payments.incoming import InvoiceRequest
+from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
 from wallet.machines.routing.pathfinding import Route
 
@@ -134,6 +135,16 @@ class CreateInvoice:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteInvoice:
+    """Forget an invoice that is in that state, or only its description."""
+
+    ticket: Ticket
+    label: str
+    status: InvoiceStatus
+    only_description: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PayInvoice:
     """Pay a decoded invoice."""
 
@@ -158,7 +169,14 @@ class SendPart:
 
 
 Command: TypeAlias = (
-    NewAddress | OpenChannelTo | CloseChannel | CreateInvoice | PayInvoice | Keysend | SendPart
+    NewAddress
+    | OpenChannelTo
+    | CloseChannel
+    | CreateInvoice
+    | DeleteInvoice
+    | PayInvoice
+    | Keysend
+    | SendPart
 )
 NodeEvent: TypeAlias = (
     PeerUp

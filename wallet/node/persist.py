@@ -43,6 +43,8 @@ from wallet.services.store import tables
 from wallet.services.store.tables import Delete, Put, Row, Value, Write
 
 CHANNEL_VERSION: Final = 1
+_COUNTERS: Final = ("invoice_index", "invoice_updates", "pay_index")
+"""Fields of `Memory` that must not fall back when an invoice is deleted."""
 
 
 @dataclass(slots=True)
@@ -86,14 +88,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
                 ),
             )
         )
-    for payment_hash in work.invoices:
-        invoice = memory.invoices[payment_hash]
-        rows.append(
-            Put(
-                tables.INVOICES,
-                (payment_hash, invoice.label, invoice.created_index, to_json(invoice)),
-            )
-        )
+    rows += _invoice_rows(memory, work)
     for key in work.payments:
         rows += _payment_rows(memory.payments[key])
     rows += [_forward_row(record) for record in work.forwards.values()]
@@ -245,6 +240,24 @@ async def load_channels(store: Store) -> list[Channel]:
 # --- the rest -----------------------------------------------------------------------------------
 
 
+def _invoice_rows(memory: Memory, work: Work) -> list[Write]:
+    deleted = [h for h in work.invoices if h not in memory.invoices]
+    # Deletions first: a label may go from one invoice to the next within a batch.
+    rows: list[Write] = [Delete(tables.INVOICES, (payment_hash,)) for payment_hash in deleted]
+    for payment_hash in work.invoices.difference(deleted):
+        invoice = memory.invoices[payment_hash]
+        rows.append(
+            Put(
+                tables.INVOICES,
+                (payment_hash, invoice.label, invoice.created_index, to_json(invoice)),
+            )
+        )
+    if deleted:
+        # The rows say how far the counters are, except those that go: no number is used twice.
+        rows += [Put(tables.META, (name, str(getattr(memory, name)))) for name in _COUNTERS]
+    return rows
+
+
 def _payment_rows(payment: Payment) -> list[Write]:
     key = (payment.payment_hash, payment.groupid)
     head = to_json(replace(payment, parts=()))
@@ -338,6 +351,9 @@ async def _load_memory(store: Store, board: Board) -> Memory:
         memory.invoice_updates = max(memory.invoice_updates, invoice.updated_index or 0)
         memory.pay_index = max(memory.pay_index, invoice.pay_index or 0)
     memory.journal = journal.restored(await store.load(tables.JOURNAL))
+    for name, value in await store.load(tables.META):
+        if name in _COUNTERS:
+            setattr(memory, _text(name), max(getattr(memory, _text(name)), int(_text(value))))
     await _load_payments(store, memory)
     await _load_forwards(store, memory)
     for row in await store.load(tables.PEERS):

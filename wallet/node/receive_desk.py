@@ -17,9 +17,9 @@ from wallet.machines.payments import incoming, parts
 from wallet.machines.payments.records import InvoiceRecord
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
 from wallet.node import forward_desk
-from wallet.node.answers import InvoiceCreated
+from wallet.node.answers import InvoiceCreated, InvoiceDeleted
 from wallet.node.board import Board
-from wallet.node.events import CreateInvoice
+from wallet.node.events import CreateInvoice, DeleteInvoice
 from wallet.node.work import Notice
 
 
@@ -59,6 +59,35 @@ def _make(board: Board, request: incoming.InvoiceRequest, preimage: Preimage) ->
     board.work.invoices.add(record.payment_hash)
     board.work.act(Notice("invoice_creation", request.label))
     return record
+
+
+def delete_invoice(board: Board, command: DeleteInvoice) -> None:
+    """Forget an invoice, or its description. Raises `Refused` 905, 906, 908."""
+    memory = board.memory
+    payment_hash = memory.labels.get(command.label)
+    if payment_hash is None:
+        raise Refused(f"there is no invoice with the label '{command.label}'", 905)
+    invoice = memory.invoices[payment_hash]
+    status = invoice.as_of(board.ctx.now).status
+    if status is not command.status:
+        raise Refused(
+            f"Invoice status is {status} not {command.status}",
+            906,
+            {"current_status": status.value, "expected_status": command.status.value},
+        )
+    if not command.only_description:
+        del memory.invoices[payment_hash], memory.labels[command.label]
+        # What has arrived for it can never become the whole.
+        _drop(board, payment_hash)
+        board.work.act(Notice("invoice_deleted", command.label))
+    elif invoice.description is None:
+        raise Refused("Invoice description already removed", 908)
+    else:
+        memory.invoice_updates += 1
+        invoice = replace(invoice, description=None, updated_index=memory.invoice_updates)
+        memory.invoices[payment_hash] = invoice
+    board.work.invoices.add(payment_hash)
+    board.work.reply(command.ticket, InvoiceDeleted(invoice))
 
 
 def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:

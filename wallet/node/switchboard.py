@@ -11,6 +11,7 @@ from wallet.node.events import (
     CloseChannel,
     Command,
     CreateInvoice,
+    DeleteInvoice,
     FeerateChanged,
     Keysend,
     NewAddress,
@@ -64,6 +65,8 @@ def _command(board: Board, command: Command) -> None:
             chain_desk.close_channel(board, command)
         case CreateInvoice():
             receive_desk.create_invoice(board, command)
+        case DeleteInvoice():
+            receive_desk.delete_invoice(board, command)
         case PayInvoice():
             pay_desk.pay(board, command)
         case Keysend():

@@ -16,7 +16,8 @@ def error_answer(fault: Exception) -> dict[str, object]:
     """
     match fault:
         case Refused():
-            return {"code": int(fault.code), "message": fault.message}
+            said: dict[str, object] = {"code": int(fault.code), "message": fault.message}
+            return said if fault.data is None else {**said, "data": fault.data}
         case DecodeError():
             return {"code": int(Code.INVALID_PARAMS), "message": str(fault)}
         case ServiceFault():

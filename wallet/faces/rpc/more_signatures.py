@@ -3,7 +3,7 @@
 from typing import Final
 
 from wallet.faces.rpc.params import AnyParam, Param
-from wallet.faces.rpc.parsers import boolean, node_id, one_of, string, u16, u32, u64
+from wallet.faces.rpc.parsers import boolean, label, node_id, one_of, string, u16, u32, u64
 
 
 class Disconnect:
@@ -34,6 +34,19 @@ class CheckMessage:
 class ListConfigs:
     CONFIG: Final = Param("config", string)
     PARAMS: Final[tuple[AnyParam, ...]] = (CONFIG,)
+
+
+class DelInvoice:
+    LABEL: Final = Param("label", label, required=True)
+    STATUS: Final = Param("status", one_of("paid", "expired", "unpaid"), required=True)
+    DESCONLY: Final = Param("desconly", boolean)
+    PARAMS: Final[tuple[AnyParam, ...]] = (LABEL, STATUS, DESCONLY)
+
+
+class WaitAnyInvoice:
+    LASTPAY_INDEX: Final = Param("lastpay_index", u64)
+    TIMEOUT: Final = Param("timeout", u64)
+    PARAMS: Final[tuple[AnyParam, ...]] = (LASTPAY_INDEX, TIMEOUT)
 
 
 class Wait:

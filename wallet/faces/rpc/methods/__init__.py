@@ -15,6 +15,7 @@ from wallet.faces.rpc.methods.channels import (
     listpeers,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
+from wallet.faces.rpc.methods.invoices import delinvoice, waitanyinvoice
 from wallet.faces.rpc.methods.messages import (
     checkmessage,
     disconnect,
@@ -33,12 +34,14 @@ from wallet.faces.rpc.methods.sending import listpays, pay
 from wallet.faces.rpc.methods.waiting import events, wait
 from wallet.faces.rpc.more_signatures import (
     CheckMessage,
+    DelInvoice,
     Disconnect,
     Events,
     ListConfigs,
     Ping,
     SignMessage,
     Wait,
+    WaitAnyInvoice,
 )
 from wallet.faces.rpc.notices import Notifications, notifications
 from wallet.faces.rpc.signatures import (
@@ -83,6 +86,14 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("listinvoices", ListInvoices.PARAMS, listinvoices, "lists invoices"),
     Method(
         "waitinvoice", WaitInvoice.PARAMS, waitinvoice, "waits until an invoice is paid", waits=True
+    ),
+    Method("delinvoice", DelInvoice.PARAMS, delinvoice, "forgets an invoice"),
+    Method(
+        "waitanyinvoice",
+        WaitAnyInvoice.PARAMS,
+        waitanyinvoice,
+        "waits until some invoice is paid",
+        waits=True,
     ),
     Method("decode", Decode.PARAMS, decode, "explains an invoice"),
     Method("pay", Pay.PARAMS, pay, "pays an invoice"),
