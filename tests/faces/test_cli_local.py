@@ -60,7 +60,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("regtest --rpc-port 18443", {"rpc_port": 18443}),
     (
         "demo --headless --json",
-        {"action": "", "arguments": [], "headless": True, "json": True, "fresh": False},
+        {
+            "dir": Path("/data/leyden/demo"),
+            "action": "",
+            "arguments": [],
+            "headless": True,
+            "json": True,
+            "fresh": False,
+        },
     ),
     (
         "demo up --dir /d --json --fresh",
@@ -75,7 +82,14 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ),
     (
         "demo mine 6",
-        {"action": "mine", "arguments": ["6"], "headless": False, "json": False, "fresh": False},
+        {
+            "dir": Path("/data/leyden/demo"),
+            "action": "mine",
+            "arguments": ["6"],
+            "headless": False,
+            "json": False,
+            "fresh": False,
+        },
     ),
 ]
 

@@ -46,7 +46,13 @@ def _regtest(parser: argparse.ArgumentParser) -> None:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.description = "Bring up a whole Lightning network on this machine and tell its story."
-    parser.add_argument("action", nargs="?", default="", help="up, down, …; none: the story")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        default="",
+        help="up, down, status, mine [BLOCKS], traffic [RATE], fault NODE KIND, story; none: tell"
+        " the story in a town that ends with it",
+    )
     parser.add_argument("arguments", nargs="*", help="what the action needs")
     parser.add_argument("--headless", action="store_true", help="tell it without a terminal")
     parser.add_argument("--json", action="store_true", help="print one object at the end")
@@ -69,10 +75,16 @@ def parse(name: str, words: list[str], options: Options) -> argparse.Namespace:
     """
     declare, _ = COMMANDS[name]
     parser = _Parser(prog=f"leyden {name}", allow_abbrev=False)
-    parser.add_argument("--dir", type=_path, default=options.directory, metavar="DIR")
+    parser.add_argument("--dir", type=_path, default=None, metavar="DIR")
     parser.add_argument("--network", default=options.network, metavar="N")
     declare(parser)
-    return parser.parse_args(words)
+    args = parser.parse_args(words)
+    given = args.dir is not None or "dir" in options.values
+    args.dir = args.dir or options.directory
+    if name == "demo" and not (given and args.action):
+        # The story's town lies in the wallets' directory; `up --dir` says where another lies.
+        args.dir /= "demo"
+    return args
 
 
 def run(name: str, words: list[str], options: Options) -> int:

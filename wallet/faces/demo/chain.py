@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -33,7 +34,7 @@ FAUCET_ADDRESS: Final = encode_address(FAUCET_SCRIPT, REGTEST)
 
 
 class ChainClient:
-    """Blocking calls of the chain's JSON-RPC."""
+    """Blocking calls of the chain's JSON-RPC, from any thread."""
 
     def __init__(self, url: str, cookie: Path) -> None:
         where = urlsplit(url)
@@ -41,14 +42,16 @@ class ChainClient:
             where.hostname or "", where.port or 0, timeout=60
         )
         credentials = base64.b64encode(cookie.read_bytes()).decode()
+        self._busy = threading.Lock()
         self._headers = {"Authorization": f"Basic {credentials}"}
 
     def call(self, method: str, *params: object) -> Any:
         """The result, amounts in BTC as `Decimal`; raises `ServiceFault`."""
         body = json.dumps({"id": 1, "method": method, "params": params})
         try:
-            self._connection.request("POST", "/", body, self._headers)
-            answer = json.loads(self._connection.getresponse().read(), parse_float=Decimal)
+            with self._busy:
+                self._connection.request("POST", "/", body, self._headers)
+                answer = json.loads(self._connection.getresponse().read(), parse_float=Decimal)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
             raise ServiceFault(f"the chain does not answer {method}: {error}") from None
@@ -96,12 +99,13 @@ class ChainClient:
                 return reward
         raise ServiceFault("the faucet has no mature reward: mine more blocks")
 
-    def footprint_since(self, height: int) -> tuple[int, int]:
-        """Transactions beside the rewards in the blocks above `height`, and their vbytes."""
-        count = size = 0
+    def footprint_since(self, height: int) -> tuple[int, int, int]:
+        """Transactions beside the rewards in the blocks above `height`; their vbytes, fees."""
+        count = size = fees = 0
         for at in range(height + 1, self.height + 1):
             block = self.call("getblock", self.call("getblockhash", at), 2)
             for tx in block["tx"][1:]:
                 count += 1
                 size += int(tx["vsize"])
-        return count, size
+                fees += int(tx["fee"] * 100_000_000)
+        return count, size, fees

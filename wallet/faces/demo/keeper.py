@@ -24,6 +24,8 @@ def keep(lines: Iterable[str]) -> None:
     for pid in running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+            # A frozen one would never hear of it.
+            os.kill(pid, signal.SIGCONT)
 
 
 if __name__ == "__main__":

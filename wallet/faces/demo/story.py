@@ -1,74 +1,107 @@
-"""The story: from an empty chain to a closed channel, step by step, in words for a learner.
+"""The story: from money on the chain to a channel that closes, step by step, for a learner.
 
 Each step does something real through the nodes' sockets, looks at the outcome, and raises when it
-is not what it should be.
+is not what it should be.  It can be told in one town again and again: it uses the town's channels,
+opens one of its own, closes that, and leaves the rest as it was but for some small change.
 """
 
+import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Final
 
 from wallet.base.errors import ServiceFault
 from wallet.faces.demo.chain import FAUCET_SCRIPT, MATURITY
+from wallet.faces.demo.layout import EDGES
 from wallet.faces.demo.money import Books, MoneyCheck, check_money
+from wallet.faces.demo.opening import DEPTH, open_channels, rejoin
 from wallet.faces.demo.town import Node, Town
+from wallet.faces.demo.traffic import Traffic
 from wallet.faces.rpc.client import RpcError
 
 Say = Callable[[str], None]
 
-GIFT_SAT: Final = 2_000_000
+GIFT_SAT: Final = 1_500_000
 CHANNEL_SAT: Final = 1_000_000
-SECOND_CHANNEL_SAT: Final = 500_000
-COFFEE_SAT: Final = 250_000
-BACK_SAT: Final = 40_000
+LAMP_SAT: Final = 250_000
 BOOK_SAT: Final = 60_000
-AFTER_CRASH_SAT: Final = 15_000
-TOO_MUCH_SAT: Final = 5_000_000
-_DEPTH: Final = 6
-"""Blocks over a transaction that everybody takes for final."""
+BACK_SAT: Final = 40_000
+TIP_SAT: Final = 5_000
+PLANT_SAT: Final = 15_000
+TOO_MUCH_SAT: Final = 50_000_000
+
+PAYMENT_VBYTES: Final = 141
+"""A payment on the chain: one P2WPKH input, an output for the payee and one for the change."""
 
 
 class Story:
     """One telling, in one town."""
 
-    def __init__(self, town: Town, say: Say) -> None:
+    def __init__(
+        self, town: Town, say: Say, traffic: Traffic | None = None, *, rise: bool = False
+    ) -> None:
+        """`rise`: nothing runs yet, and bringing the town up is part of the story."""
         self._town = town
         self._say = say
+        self._traffic = traffic
+        self._label = f"story {os.urandom(4).hex()}"
         self._payments = 0
         self._first_height = 0
         self._soon_expired = ""
+        self._channel_id = ""
         self.money: MoneyCheck | None = None
-        self.steps: tuple[tuple[str, str, Callable[[], None]], ...] = (
+        rising: tuple[tuple[str, str, Callable[[], None]], ...] = (
             ("chain", "a blockchain of our own", self._start_chain),
-            ("nodes", "three nodes", self._start_nodes),
+            ("nodes", "six nodes", self._start_nodes),
+            ("channels", "the town's channels", self._open_town),
+        )
+        self.steps = (rising if rise else ()) + (
             ("fund", "money on the chain", self._fund),
-            ("connect", "encrypted links", self._connect),
-            ("open", "two channels", self._open),
-            ("pay", "payments that no block has to see", self._pay),
+            ("open", "a channel", self._open),
+            ("pay", "a payment that no block has to see", self._pay),
             ("receive", "money flows back", self._receive),
             ("refuse", "what cannot be paid, and why", self._refuse),
-            ("crash", "bob's machine dies", self._crash),
-            ("close", "alice goes home", self._close),
+            ("crash", "a machine dies in the middle of a payment", self._crash),
+            ("close", "alice and carol part", self._close),
             ("money check", "whose is every coin?", self._check),
         )
 
     @property
     def footprint(self) -> dict[str, int]:
         """What went over Lightning and what the chain had to bear for it."""
-        count, vbytes = self._town.chain.footprint_since(self._first_height)
-        return {"payments": self._payments, "chain_transactions": count, "vbytes": vbytes}
+        count, vbytes, fees = self._town.chain.footprint_since(self._first_height)
+        return {
+            "payments": self._payments,
+            "chain_transactions": count,
+            "vbytes": vbytes,
+            "fees_sat": fees,
+        }
+
+    @property
+    def comparison(self) -> str:
+        """The footprint in words, against paying each on the chain."""
+        found = self.footprint
+        instead = found["payments"] * PAYMENT_VBYTES
+        fees = instead * found["fees_sat"] // max(found["vbytes"], 1)
+        return (
+            f"{found['payments']} payments took {found['chain_transactions']} transactions with"
+            f" {found['vbytes']} vbytes and {found['fees_sat']:,} sat of fees on the chain. Paid"
+            f" there each by each they would have taken {found['payments']} with {instead} vbytes"
+            f" and {fees:,} sat; and here more payments cost no more."
+        )
 
     def _node(self, name: str) -> Node:
         return self._town.nodes[name]
 
+    # --- the town ------------------------------------------------------------------------------
+
     def _start_chain(self) -> None:
         self._town.start_chain()
-        height = self._town.chain.mine(MATURITY + 1)
         self._say("Bitcoin Core's own consensus code judges every block of this chain.")
-        self._say(
-            f"{height} blocks are mined: a reward has to rest for {MATURITY} before the faucet"
-            " may spend it."
-        )
+        if not self._town.fresh:
+            self._say(f"It goes on from block {self._town.chain.height}, where it was left.")
 
     def _start_nodes(self) -> None:
         self._town.start_nodes()
@@ -77,141 +110,205 @@ class Story:
             self._say(f"{node.name}{you} is {_short(node.id)} at {node.listen}")
         self._say("Each is a program of its own, with its own keys, database and TCP port.")
 
-    def _fund(self) -> None:
-        alice, bob = self._node("you"), self._node("bob")
-        addresses = {node.call("newaddr")["bech32"]: GIFT_SAT for node in (alice, bob)}
-        txid = self._town.chain.pay_from_faucet(addresses)
-        self._first_height = self._town.mine(1)
-        for node in (alice, bob):
-            funds = _onchain_sat(node)
-            _expect(funds == GIFT_SAT, f"{node.name} sees {funds:,} sat of {GIFT_SAT:,}")
-        self._say(f"The faucet gives alice and bob {GIFT_SAT:,} sat each: {txid[:16]}…")
-        self._say(f"Block {self._first_height} confirms it, and both find it in that block.")
+    def _open_town(self) -> None:
+        if self._town.fresh:
+            open_channels(self._town)
+            self._say(
+                f"A reward rests for {MATURITY} blocks before the faucet may spend it; then"
+                " everybody gets money and opens channels with real funding transactions:"
+            )
+        else:
+            rejoin(self._town)
+            self._say("Everybody has found the others again, and every channel works as before:")
+        for edge in EDGES:
+            names = f"{self._node(edge.opener).name} and {self._node(edge.peer).name}"
+            known = "announced to all" if edge.announced else "private"
+            self._say(f"{names}: {edge.sat:,} sat, {known}")
 
-    def _connect(self) -> None:
-        for one, other in (("you", "bob"), ("bob", "carol")):
-            caller, called = self._node(one), self._node(other)
-            host, port = called.listen.rsplit(":", 1)
-            answer = caller.call("connect", id=called.id, host=host, port=int(port))
-            _expect(answer["id"] == called.id, f"{caller.name} reached somebody else")
-            self._say(f"{caller.name} dials {called.name}; each proves that it has its node key.")
+    # --- money into a channel ------------------------------------------------------------------
+
+    def _fund(self) -> None:
+        alice = self._node("you")
+        address = alice.call("newaddr", addresstype="bech32")["bech32"]
+        txid = self._town.chain.pay_from_faucet({address: GIFT_SAT})
+        self._first_height = self._town.mine(1)
+        coins = alice.call("listfunds")["outputs"]
+        found = [c for c in coins if c["txid"] == txid and c["status"] == "confirmed"]
+        _expect(len(found) == 1, f"alice does not see her coin in block {self._first_height}")
+        self._say(f"The faucet gives alice {GIFT_SAT:,} sat: {txid[:16]}…")
+        self._say(f"Block {self._first_height} confirms it, and she finds it in that block.")
 
     def _open(self) -> None:
-        opened = (("you", "bob", CHANNEL_SAT), ("bob", "carol", SECOND_CHANNEL_SAT))
-        for one, other, sat in opened:
-            opener, peer = self._node(one), self._node(other)
-            answer = opener.call("fundchannel", id=peer.id, amount=sat)
-            self._say(
-                f"{opener.name} locks {sat:,} sat in an output that only {opener.name} and"
-                f" {peer.name} together can spend: {answer['txid'][:16]}…"
-            )
-        height = self._town.mine(_DEPTH)
-        for one, other, _ in opened:
-            self._await_usable(self._node(one), self._node(other))
-        self._say(f"Confirmed by block {height}: both channels are ready.")
+        alice, carol = self._node("you"), self._node("carol")
+        alice.connect(carol)
+        self._say("alice dials carol; each proves that it has its node key.")
+        answer = alice.call("fundchannel", id=carol.id, amount=CHANNEL_SAT, announce=False)
+        self._channel_id = answer["channel_id"]
+        self._say(
+            f"alice locks {CHANNEL_SAT:,} sat in an output that only she and carol together can"
+            f" spend: {answer['txid'][:16]}…"
+        )
+        height = self._town.mine(DEPTH)
+        self._await_usable(alice, carol)
+        self._say(f"Buried under {DEPTH} blocks, at block {height}, the channel is ready.")
 
-    def _await_usable(self, one: Node, other: Node) -> None:
+    def _await_usable(self, *sides: Node) -> None:
         def usable() -> bool:
-            sides = (_channel(one, other), _channel(other, one))
-            return all(s["state"] == "CHANNELD_NORMAL" and s["reestablished"] for s in sides)
+            found = [self._channel(side) for side in sides]
+            return all(c["state"] == "CHANNELD_NORMAL" and c["reestablished"] for c in found)
 
-        self._town.wait_until(f"the channel of {one.name} and {other.name} is ready", usable)
+        self._town.wait_until("alice's channel with carol works", usable)
+
+    def _channel(self, node: Node) -> dict[str, Any]:
+        """The story's channel as one side sees it."""
+        channels = node.call("listpeerchannels", channel_id=self._channel_id)["channels"]
+        _expect(len(channels) == 1, f"{node.name} does not know the channel")
+        found: dict[str, Any] = channels[0]
+        return found
+
+    # --- payments ------------------------------------------------------------------------------
 
     def _pay(self) -> None:
-        alice, bob, carol = (self._node(name) for name in ("you", "bob", "carol"))
-        self._soon_expired = bob.call(
-            "invoice", amount_msat=1000, label="late", description="one second only", expiry=1
-        )["bolt11"]
+        self._soon_expired = self._invoice(self._node("bob"), 1, "one second only", expiry=1)
         before = self._town.chain.height
-        self._settle(alice, bob, COFFEE_SAT, "a desk lamp")
-        self._settle(bob, carol, BOOK_SAT, "a book")
+        self._settle("you", "carol", LAMP_SAT, "a desk lamp")
         _expect(self._town.chain.height == before, "a block was mined meanwhile")
-        self._say("No block was mined for either. What changed hands are signatures.")
+        self._say("No block was mined for it. What changed hands are signatures.")
 
     def _receive(self) -> None:
-        self._settle(self._node("bob"), self._node("you"), BACK_SAT, "the lamp was too dear")
+        self._settle("carol", "you", BACK_SAT, "the lamp was too dear")
 
-    def _settle(self, payer: Node, payee: Node, sat: int, what: str) -> None:
-        """An invoice, its payment, and a look at both ends."""
-        label = f"{what} {self._payments}"
-        invoice = payee.call("invoice", amount_msat=sat * 1000, label=label, description=what)
+    def _invoice(self, payee: Node, sat: int, what: str, **more: object) -> str:
+        made = payee.call(
+            "invoice",
+            amount_msat=sat * 1000,
+            label=f"{self._label} {what}",
+            description=what,
+            **more,
+        )
+        return str(made["bolt11"])
+
+    def _settle(self, payer: str, payee: str, sat: int, what: str) -> dict[str, Any]:
+        """An invoice, its payment, and a look at both ends; the payer's receipt."""
+        one, other = self._node(payer), self._node(payee)
+        bolt11 = self._invoice(other, sat, what)
         begun = time.monotonic()
-        answer = payer.call("pay", bolt11=invoice["bolt11"])
+        answer: dict[str, Any] = one.call("pay", bolt11=bolt11)
         took_ms = (time.monotonic() - begun) * 1000
-        listed = payee.call("listinvoices", label=label)["invoices"][0]
-        _expect(answer["status"] == "complete", f"{payer.name}'s payment is {answer['status']}")
-        _expect(listed["status"] == "paid", f"{payee.name}'s invoice is {listed['status']}")
+        self._look_at_ends(one, other, bolt11, answer)
+        fee = answer["amount_sent_msat"] - answer["amount_msat"]
+        self._say(
+            f"{one.name} pays {other.name} {sat:,} sat for “{what}” in {took_ms:.0f} ms, for a fee"
+            f" of {fee:,} msat; the receipt is {answer['payment_preimage'][:16]}…"
+        )
+        return answer
+
+    def _look_at_ends(self, one: Node, other: Node, bolt11: str, answer: dict[str, Any]) -> None:
+        listed = other.call("listinvoices", invstring=bolt11)["invoices"][0]
+        _expect(answer["status"] == "complete", f"{one.name}'s payment is {answer['status']}")
+        _expect(listed["status"] == "paid", f"{other.name}'s invoice is {listed['status']}")
         proof = answer["payment_preimage"]
         _expect(listed["payment_preimage"] == proof, "payer and payee hold different proofs")
-        # The receipt comes before the last signatures: the shares are final only after those.
-        self._town.wait_until(
-            f"the channel of {payer.name} and {payee.name} is at rest",
-            lambda: not (_channel(payer, payee)["htlcs"] or _channel(payee, payer)["htlcs"]),
-        )
         self._payments += 1
-        self._say(
-            f"{payer.name} pays {payee.name} {sat:,} sat for “{what}” in {took_ms:.0f} ms;"
-            f" the receipt is {proof[:16]}…"
-        )
 
     def _refuse(self) -> None:
         alice, bob = self._node("you"), self._node("bob")
-        share = _channel(alice, bob)["to_us_msat"]
-        large = bob.call(
-            "invoice", amount_msat=TOO_MUCH_SAT * 1000, label="large", description="a house"
-        )["bolt11"]
+        large = self._invoice(bob, TOO_MUCH_SAT, "a house")
+        late = self._soon_expired
         self._town.wait_until(
-            "the late invoice has expired", lambda: _status(bob, "late") == "expired"
+            "the late invoice has expired", lambda: _status(bob, late) == "expired"
         )
         damaged = large[:-1] + ("q" if large[-1] != "q" else "p")
         tries = (
             (f"{TOO_MUCH_SAT:,} sat", large),
             ("a mistyped invoice", damaged),
-            ("an invoice that lived for one second", self._soon_expired),
+            ("an invoice that lived for one second", late),
         )
         for what, bolt11 in tries:
             self._say(f"alice tries {what}: {_refusal(alice, bolt11)}")
-        _expect(_channel(alice, bob)["to_us_msat"] == share, "a refused payment moved money")
+        _expect(_status(bob, large) == "unpaid", "bob was paid for the house")
         self._say("Nothing moved.")
 
     def _crash(self) -> None:
-        alice, bob = self._node("you"), self._node("bob")
-        bob.program.kill()
-        self._say("kill -9. What bob had promised was on his disk before he said it.")
-        self._town.restart(bob)
-        self._await_usable(alice, bob)
-        self._await_usable(bob, self._node("carol"))
-        self._say("He is back, compares notes with alice and carol, and goes on.")
-        self._settle(alice, bob, AFTER_CRASH_SAT, "a plant")
-
-    def _close(self) -> None:
-        alice, bob = self._node("you"), self._node("bob")
-        share = _channel(alice, bob)["to_us_msat"] // 1000
-        answer = alice.call("close", id=bob.id)
-        _expect(answer["type"] == "mutual", f"the close was {answer['type']}")
-        height = self._town.mine(_DEPTH)
-        self._say(f"alice and bob sign one last transaction: {answer['txids'][-1][:16]}…")
+        """The payee stands still until the payment is between her and the one before; he dies."""
+        alice, carol = self._node("you"), self._node("carol")
+        bolt11 = self._invoice(carol, PLANT_SAT, "a plant")
+        wanted = alice.call("decode", string=bolt11)["payment_hash"]
+        carol.freeze()
+        paying = _InBackground(lambda: alice.call("pay", bolt11=bolt11))
+        self._town.wait_until("the payment is on its way", lambda: _offers(alice, wanted))
+        carol.kill()
+        self._say("alice's money is on its way when carol's machine dies: kill -9.")
+        self._town.start(carol)
+        self._say("She is back in a moment: what she had promised was on her disk before she said.")
+        answer = paying.result()
+        self._look_at_ends(alice, carol, bolt11, answer)
         self._say(
-            f"Block {height - _DEPTH + 1} pays alice her {share:,} sat less the fee;"
-            f" she has {_onchain_sat(alice):,} sat on the chain. bob and carol keep their channel."
+            f"They compare notes and go on. The payment of {PLANT_SAT:,} sat completes; the"
+            f" receipt is {answer['payment_preimage'][:16]}…"
         )
 
+    # --- the end -------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        alice, carol = self._node("you"), self._node("carol")
+        self._await_usable(alice, carol)
+        self._town.wait_until(
+            "the channel is at rest",
+            lambda: not (self._channel(alice)["htlcs"] or self._channel(carol)["htlcs"]),
+        )
+        share = self._channel(alice)["to_us_msat"] // 1000
+        answer = alice.call("close", id=self._channel_id)
+        _expect(answer["type"] == "mutual", f"the close was {answer['type']}")
+        height = self._town.mine(DEPTH)
+        self._say(f"alice and carol sign one last transaction: {answer['txids'][-1][:16]}…")
+        self._say(f"Block {height - DEPTH + 1} pays alice her {share:,} sat less the fee.")
+
     def _check(self) -> None:
-        books = [
-            Books(
-                node.name,
-                node.call("listfunds")["outputs"],
-                node.call("listpeerchannels")["channels"],
-            )
-            for node in self._town.nodes.values()
-        ]
-        found = self._town.chain.call("listutxos")
+        nodes = self._town.nodes.values()
+        with nullcontext() if self._traffic is None else self._traffic.paused():
+            self._town.wait_until("every channel is at rest", lambda: all(map(_at_rest, nodes)))
+            books = [
+                Books(
+                    node.name,
+                    node.call("listfunds")["outputs"],
+                    node.call("listpeerchannels")["channels"],
+                )
+                for node in nodes
+            ]
+            found = self._town.chain.call("listutxos")
         self.money = check_money(found, FAUCET_SCRIPT.hex(), books)
         for owner, sat in self.money.owners.items():
             self._say(f"{sat:>17,} sat  {owner}")
         self._say(f"{self.money.found_sat:>17,} sat  found in {len(found['utxos'])} coins")
         self._say(f"{self.money.mined_sat:>17,} sat  mined")
         _expect(self.money.ok, "; ".join(self.money.faults) or "found and mined differ")
+
+
+class _InBackground:
+    """A call that goes on while the story does."""
+
+    def __init__(self, act: Callable[[], dict[str, Any]]) -> None:
+        self._act = act
+        self._answer: dict[str, Any] | None = None
+        self._fault: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._act()
+        except Exception as error:
+            self._fault = error
+
+    def result(self) -> dict[str, Any]:
+        """Its answer; raises what it raised."""
+        self._thread.join()
+        if self._fault is not None:
+            raise self._fault
+        if self._answer is None:
+            raise ServiceFault("a call ended without an answer")
+        return self._answer
 
 
 def _expect(held: bool, otherwise: str) -> None:
@@ -228,21 +325,22 @@ def _refusal(node: Node, bolt11: str) -> str:
     raise ServiceFault(f"{node.name} paid what cannot be paid")
 
 
-def _status(node: Node, label: str) -> str:
-    return str(node.call("listinvoices", label=label)["invoices"][0]["status"])
+def _status(node: Node, bolt11: str) -> str:
+    return str(node.call("listinvoices", invstring=bolt11)["invoices"][0]["status"])
 
 
-def _channel(node: Node, peer: Node) -> dict[str, Any]:
-    """The one channel of a node with a peer, as the node sees it."""
-    channels = node.call("listpeerchannels", id=peer.id)["channels"]
-    _expect(len(channels) == 1, f"{node.name} has {len(channels)} channels with {peer.name}")
-    found: dict[str, Any] = channels[0]
-    return found
+def _offers(node: Node, payment_hash: str) -> bool:
+    """Whether a node has promised this payment to a peer."""
+    channels = node.call("listpeerchannels")["channels"]
+    return any(
+        htlc["payment_hash"] == payment_hash and htlc["direction"] == "out"
+        for channel in channels
+        for htlc in channel["htlcs"]
+    )
 
 
-def _onchain_sat(node: Node) -> int:
-    outputs = node.call("listfunds")["outputs"]
-    return sum(o["amount_msat"] // 1000 for o in outputs if o["status"] == "confirmed")
+def _at_rest(node: Node) -> bool:
+    return not any(channel["htlcs"] for channel in node.call("listpeerchannels")["channels"])
 
 
 def _short(identity: str) -> str:
