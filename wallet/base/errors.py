@@ -5,6 +5,7 @@ severity.  `Refused` leaves are read by a person: each message says what is wron
 make it possible.  `code` is the number that the RPC answers with (Core Lightning's, v26.06).
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -41,7 +42,9 @@ class Refused(WalletError):
     scripts, where Core Lightning says more than a code.
     """
 
-    def __init__(self, message: str, code: int = -1, data: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, code: int = -1, data: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -25,10 +25,6 @@ from wallet.node.forward_desk import name_of
 from wallet.node.memory import PaymentKey
 from wallet.node.work import FindRoutes, Notice
 
-RISK_FACTOR = 10
-"""Core Lightning's: what a year of locked money is worth, in percent of it."""
-
-
 # --- beginnings ---------------------------------------------------------------------------------
 
 
@@ -79,7 +75,6 @@ def _prior(board: Board, payment_hash: PaymentHash) -> list[Payment]:
 
 def _begin(board: Board, payment: Payment, ticket: int) -> None:
     key = (payment.payment_hash, payment.groupid)
-    board.memory.payment_index += 1
     board.memory.awaiting_payment[key] = [ticket]
     _seek(board, key, payment)
 
@@ -180,9 +175,9 @@ def _query(
         max_fee_msat=payment.max_fee.msat,
         max_delay=payment.max_delay.blocks,
         local=tuple(local),
-        hints=decode_invoice(payment.bolt11).route_hints if payment.bolt11 else (),
+        hints=decode_invoice(payment.bolt11).route_hints if payment.bolt11 else payment.hints,
         excluded=requests.excluded_of(payment),
-        riskfactor=RISK_FACTOR,
+        riskfactor=payment.riskfactor_millionths / 1_000_000,
         now=board.ctx.now,
     )
 
@@ -208,8 +203,7 @@ def _try(
         else:
             _seek(board, key, payment)
         return
-    board.memory.htlc_payments[channel_id, htlc.key.id] = (key, part.partid)
-    _store(board, key, outgoing.offered(tried, part.partid, htlc.key.id))
+    _offered(board, key, tried, part.partid, htlc)
 
 
 def _offer(board: Board, channel_id: ChannelId, offer: events.OfferHtlc) -> Htlc:
@@ -217,6 +211,16 @@ def _offer(board: Board, channel_id: ChannelId, offer: events.OfferHtlc) -> Htlc
         if isinstance(said, actions.HtlcOffered):
             return said.htlc
     raise Refused("the channel is frozen")
+
+
+def _offered(board: Board, key: PaymentKey, tried: Payment, partid: int, htlc: Htlc) -> Payment:
+    """The part is under way: from now on it is remembered."""
+    memory = board.memory
+    memory.payment_index += 1
+    memory.htlc_payments[_part(tried, partid).channel_id, htlc.key.id] = (key, partid)
+    payment = outgoing.offered(tried, partid, htlc.key.id, memory.payment_index)
+    _store(board, key, payment)
+    return payment
 
 
 # --- parts along routes of the caller -----------------------------------------------------------
@@ -229,6 +233,9 @@ def send_part(board: Board, command: SendPart) -> None:
     groupid = request.groupid or 1 + max((p.groupid for p in prior), default=0)
     for earlier in prior:
         if earlier.status is PaymentStatus.COMPLETE:
+            paid = (earlier.amount, earlier.destination)
+            if paid != (request.total, request.hops[-1].node_id):
+                raise Refused("this hash was paid before, with another amount or destination", 201)
             board.work.reply(command.ticket, PartSent(earlier, request.partid))
             return
         if earlier.status is PaymentStatus.PENDING and earlier.groupid != groupid:
@@ -253,12 +260,11 @@ def send_part(board: Board, command: SendPart) -> None:
     tried, offer = outgoing.attempt(
         payment, channel_id, request.hops, session_key, board.ctx, request.partid
     )
-    htlc = _offer(board, channel_id, offer)
-    if key not in memory.payments:
-        memory.payment_index += 1
-    memory.htlc_payments[channel_id, htlc.key.id] = (key, request.partid)
-    sent = outgoing.offered(tried, request.partid, htlc.key.id)
-    _store(board, key, sent)
+    try:
+        htlc = _offer(board, channel_id, offer)
+    except Refused as refused:
+        raise Refused(refused.message, 204) from None
+    sent = _offered(board, key, tried, request.partid, htlc)
     board.work.reply(command.ticket, PartSent(sent, request.partid))
 
 
@@ -273,16 +279,27 @@ def _store(board: Board, key: PaymentKey, payment: Payment) -> None:
 def _give_up(board: Board, key: PaymentKey, payment: Payment, refused: Refused) -> None:
     """No further try is possible."""
     if key in board.memory.payments or any(p.htlc_id is not None for p in payment.parts):
-        _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
+        _finish(board, key, _changed(board, outgoing.gave_up(payment, refused, board.ctx.now)))
         return
     for ticket in board.memory.awaiting_payment.pop(key, []):
         board.work.refuse(ticket, refused)
 
 
-def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
+def _changed(board: Board, payment: Payment, partid: int | None = None) -> Payment:
+    """Number a change of a part; of the last one that was sent when none is named."""
     memory = board.memory
     memory.payment_updates += 1
-    payment = replace(payment, updated_index=memory.payment_updates)
+    part = max(payment.parts, key=_created) if partid is None else _part(payment, partid)
+    payment = payment.with_part(replace(part, updated_index=memory.payment_updates))
+    return replace(payment, updated_index=memory.payment_updates)
+
+
+def _created(part: Part) -> int:
+    return part.created_index
+
+
+def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
+    memory = board.memory
     _store(board, key, payment)
     for ticket in memory.awaiting_payment.pop(key, []):
         board.work.reply(ticket, PaymentDone(payment))
@@ -302,7 +319,7 @@ def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimag
             board.memory.knowledge.learn_success(
                 hop.scid.to_int(), hop.direction, hop.amount.msat, board.ctx.now
             )
-        _finish(board, key, after)
+        _finish(board, key, _changed(board, after, partid))
 
 
 def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Malformed) -> None:
@@ -316,13 +333,14 @@ def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Ma
     if outcome.payment == payment:
         return
     _learn(board, _part(outcome.payment, partid))
+    payment = _changed(board, outcome.payment, partid)
     if outcome.retry:
-        _store(board, key, outcome.payment)
-        _seek(board, key, outcome.payment)
-    elif outcome.payment.kind is PaymentKind.SENDPAY or not outcome.payment.pending_parts:
-        _finish(board, key, outcome.payment)
+        _store(board, key, payment)
+        _seek(board, key, payment)
+    elif payment.kind is PaymentKind.SENDPAY or not payment.pending_parts:
+        _finish(board, key, payment)
     else:
-        _store(board, key, outcome.payment)
+        _store(board, key, payment)
 
 
 def _part(payment: Payment, partid: int) -> Part:
@@ -349,4 +367,5 @@ def end_abandoned(board: Board) -> None:
     for key, payment in list(board.memory.payments.items()):
         if payment.status is PaymentStatus.PENDING and not payment.pending_parts:
             refused = Refused("The node was restarted before another route was tried.", 210)
-            _finish(board, key, outgoing.gave_up(payment, refused, board.ctx.now))
+            ended = outgoing.gave_up(payment, refused, board.ctx.now)
+            _finish(board, key, _changed(board, ended))

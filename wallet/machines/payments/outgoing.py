@@ -191,11 +191,14 @@ def _payloads(payment: Payment, hops: Hops) -> list[Payload]:
     return [*onward, final]
 
 
-def offered(payment: Payment, partid: int, htlc_id: int) -> Payment:
+def offered(payment: Payment, partid: int, htlc_id: int, created_index: int = 0) -> Payment:
     """The channel has added the part's HTLC and given it an id."""
     part = _part(payment, partid)
     ensure(part.htlc_id in {None, htlc_id}, f"part {partid} has another HTLC")
-    return payment.with_part(replace(part, htlc_id=htlc_id))
+    number = part.created_index or created_index
+    payment = payment.with_part(replace(part, htlc_id=htlc_id, created_index=number))
+    numbers = [p.created_index for p in payment.parts if p.created_index]
+    return replace(payment, created_index=min(numbers, default=payment.created_index))
 
 
 def not_offered(payment: Payment, partid: int, refused: Refused, now: int) -> Payment:
@@ -285,7 +288,8 @@ def _read(part: Part, removal: Failed | Malformed, ctx: Context) -> PartFailure:
     if not removal.reason:
         return explain.local("The channel closed before the peer had the payment. Try again.")
     returned = unwrap(part.shared_secrets, removal.reason)
-    return explain.read(returned, len(part.hops), ctx.height)
+    read = explain.read(returned, len(part.hops), ctx.height)
+    return read if returned is not None else replace(read, reply=removal.reason)
 
 
 def gave_up(payment: Payment, refused: Refused, now: int) -> Payment:

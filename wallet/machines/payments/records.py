@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from wallet.base.invoices.tagged import HintHop
 from wallet.base.values.amounts import MilliSatoshi, sum_msat
 from wallet.base.values.blocks import CltvDelta, CltvExpiry
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage, ShortChannelId
 
 MOST_DELAY: Final = CltvDelta(2016)
 """BOLT 4 "`max_htlc_cltv` Selection": nobody holds money for longer."""
+RISKFACTOR_MILLIONTHS: Final = 10_000_000
+"""Core Lightning's: what a year of locked money is worth, in millionths of a percent of it."""
 
 
 class InvoiceStatus(StrEnum):
@@ -102,6 +105,8 @@ class PartFailure:
     """Trying again is useless."""
     rpc_code: int
     """Core Lightning's code for a payment that ends with this."""
+    reply: bytes = b""
+    """What came back, if nobody could read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,9 @@ class Part:
     created_at: int
     failure: PartFailure | None = None
     completed_at: int | None = None
+    created_index: int = 0
+    """Core Lightning counts parts ("sendpays"); 0 until the channel has added it."""
+    updated_index: int | None = None
 
 
 class PaymentKind(StrEnum):
@@ -168,6 +176,7 @@ class Payment:
     status: PaymentStatus
     created_at: int
     created_index: int
+    """That of its first part."""
     updated_index: int | None = None
     completed_at: int | None = None
     preimage: Preimage | None = None
@@ -189,6 +198,9 @@ class Payment:
     """What the onion brings to the payee; not a proof of anything before it comes back."""
     extra_tlvs: tuple[tuple[int, bytes], ...] = ()
     """More records for the payee."""
+    hints: tuple[tuple[HintHop, ...], ...] = ()
+    """Ways to the payee that no map shows, beside those of the invoice."""
+    riskfactor_millionths: int = RISKFACTOR_MILLIONTHS
 
     @property
     def amount_sent(self) -> MilliSatoshi:

@@ -10,11 +10,18 @@ from typing import Final
 from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import Refused
 from wallet.base.invoices.bolt11 import MAX_AMOUNT, Invoice
+from wallet.base.invoices.tagged import HintHop
 from wallet.base.values.amounts import ZERO_MSAT, MilliSatoshi
 from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import NodeId, PaymentHash, Point, Preimage, ShortChannelId
 from wallet.machines.payments.incoming import MAX_HTLC_CLTV
-from wallet.machines.payments.records import Hop, Payment, PaymentKind, PaymentStatus
+from wallet.machines.payments.records import (
+    RISKFACTOR_MILLIONTHS,
+    Hop,
+    Payment,
+    PaymentKind,
+    PaymentStatus,
+)
 from wallet.machines.step import Context
 
 LEEWAY: Final = CltvDelta(3)
@@ -43,6 +50,7 @@ class PayRequest:
     retry_seconds: int = 60
     max_delay: CltvDelta = MAX_HTLC_CLTV
     excluded: tuple[str, ...] = ()
+    riskfactor_millionths: int = RISKFACTOR_MILLIONTHS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,7 @@ class KeysendRequest:
     max_delay: CltvDelta = MAX_HTLC_CLTV
     excluded: tuple[str, ...] = ()
     extra_tlvs: tuple[tuple[int, bytes], ...] = ()
+    hints: tuple[tuple[HintHop, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +117,7 @@ def start(
         retry_until=ctx.now + request.retry_seconds,
         max_delay=request.max_delay,
         excluded=request.excluded,
+        riskfactor_millionths=request.riskfactor_millionths,
     )
 
 
@@ -125,6 +135,7 @@ def start_keysend(
     """
     if request.destination == our_id:
         raise Refused("That is this node itself: paying it would move no money.", _NO_ROUTE)
+    _check_delay(KEYSEND_CLTV, request.max_delay)
     return Payment(
         payment_hash=PaymentHash(sha256(preimage)),
         groupid=1,
@@ -145,6 +156,7 @@ def start_keysend(
         excluded=request.excluded,
         keysend_preimage=preimage,
         extra_tlvs=request.extra_tlvs,
+        hints=request.hints,
     )
 
 
@@ -177,6 +189,7 @@ def _check_invoice(request: PayRequest, ctx: Context, our_id: NodeId) -> None:
         raise Refused(
             f"This invoice expired {_ago(ctx.now - invoice.expires_at)} ago. Ask for a new one.",
             _EXPIRED,
+            {"now": ctx.now, "expiry": invoice.expires_at},
         )
     if invoice.payee == our_id:
         raise Refused(
@@ -195,6 +208,19 @@ def _check_invoice(request: PayRequest, ctx: Context, our_id: NodeId) -> None:
             f"This invoice asks to lock your money for {invoice.min_final_cltv.blocks} blocks, and "
             f"no node takes more than {MAX_HTLC_CLTV.blocks}. Ask for one with a nearer expiry.",
             _TOO_LONG,
+        )
+    _check_delay(invoice.min_final_cltv, request.max_delay)
+
+
+def _check_delay(final: CltvDelta, most: CltvDelta) -> None:
+    """No way is shorter than straight to the payee."""
+    shortest = final + LEEWAY
+    if shortest > most:
+        raise Refused(
+            f"This payment could lock money for {shortest.blocks} blocks, more than the limit"
+            f" (maxdelay {most.blocks}).",
+            _TOO_LONG,
+            {"delay": shortest.blocks},
         )
 
 
