@@ -387,6 +387,7 @@ async def _load_payments(store: Store, memory: Memory) -> None:
         memory.payment_index = max(memory.payment_index, payment.created_index)
         memory.payment_updates = max(memory.payment_updates, payment.updated_index or 0)
         for part in payment.parts:
+            memory.payment_index = max(memory.payment_index, part.created_index)
             if part.htlc_id is not None:
                 memory.htlc_payments[part.channel_id, part.htlc_id] = (key, part.partid)
 
