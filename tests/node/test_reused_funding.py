@@ -31,7 +31,7 @@ from wallet.node.board import Board
 from wallet.node.build import make_board
 from wallet.node.config import Config
 from wallet.node.events import NodeEvent, PeerSaid, PeerUp
-from wallet.node.peer_desk import MAX_OPENINGS_PER_PEER
+from wallet.node.opening_desk import MAX_OPENINGS_PER_PEER
 from wallet.node.switchboard import absorb
 from wallet.node.work import SendTo, Work
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from wallet.base.bitcoin.transaction import Transaction
-from wallet.base.values.ids import ChannelId
+from wallet.base.values.ids import ChannelId, NodeId
 from wallet.machines.channel.state import Channel
 from wallet.machines.payments.records import InvoiceRecord, Payment
 
@@ -21,6 +21,14 @@ class ChannelOpened:
 
     channel: Channel
     tx: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTrusted:
+    """Whether a peer may open channels that are used before they are confirmed."""
+
+    peer: NodeId
+    trusted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,13 @@ from wallet.node.answers import (
     NewAddressGiven,
     PartSent,
     PaymentDone,
+    PeerTrusted,
 )
 from wallet.node.build import Core
 from wallet.node.config import Config
 from wallet.node.events import (
+    PLAIN,
+    ChannelWish,
     CloseChannel,
     CreateInvoice,
     DeleteInvoice,
@@ -41,6 +44,7 @@ from wallet.node.events import (
     PayInvoice,
     SendPart,
     Ticket,
+    TrustPeer,
 )
 from wallet.node.memory import Memory
 from wallet.node.work import Notice
@@ -216,6 +220,7 @@ class Api:
         *,
         announce: bool,
         min_confirmations: int = 0,
+        wish: ChannelWish = PLAIN,
     ) -> ChannelOpened:
         """Fund a channel; returns when the funding is with the chain. Raises `Refused` 3xx.
 
@@ -223,9 +228,15 @@ class Api:
         """
         self.check_synced()
         return await self._ask(
-            lambda t: OpenChannelTo(t, peer, amount, push, feerate, announce, min_confirmations),
+            lambda t: OpenChannelTo(
+                t, peer, amount, push, feerate, announce, min_confirmations, wish
+            ),
             ChannelOpened,
         )
+
+    async def trust_peer(self, peer: NodeId, trusted: bool) -> PeerTrusted:
+        """Say whether a peer may open channels that are used before they are confirmed."""
+        return await self._ask(lambda t: TrustPeer(t, peer, trusted), PeerTrusted)
 
     async def close_channel(
         self,

@@ -13,7 +13,7 @@ from wallet.base.bitcoin.chains import Chain
 from wallet.base.crypto.curve import point_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import DecodeError, InvariantBroken, Refused
-from wallet.base.values.ids import ChannelId
+from wallet.base.values.ids import ChannelId, NodeId
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.opening_rules import Policy
 from wallet.machines.channel.state import Channel, ScidKind
@@ -39,6 +39,8 @@ class Board:
     neighbour: Listener
     """Takes what a channel says about HTLCs (the payments desk)."""
     ctx: Context
+    trusted: frozenset[NodeId] = frozenset()
+    """Peers whose unconfirmed channels we take, as the command line names them."""
     work: Work = field(default_factory=Work)
     log: list[str] = field(default_factory=list)
     _queue: deque[tuple[ChannelId, actions.Action]] = field(default_factory=deque)

@@ -51,6 +51,7 @@ def make_board(config: Config, signer: LocalSigner) -> Board:
         policy=policy_for(config.chain),
         neighbour=payment_desk.hear,
         ctx=Context(BlockHeight(0), FEERATE_FLOOR, 0, bytes(32)),
+        trusted=config.trust_zeroconf,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wallet.base.bitcoin.chains import Chain
+from wallet.base.values.ids import NodeId
 from wallet.machines.channel.opening_rules import Policy
 
 
@@ -23,6 +24,8 @@ class Config:
     alias: str
     record: bool = False
     """Write a tape of every event (regtest only: it holds secrets)."""
+    trust_zeroconf: frozenset[NodeId] = frozenset()
+    """Peers that may open channels which are used before their funding is confirmed."""
 
 
 def policy_for(chain: Chain) -> Policy:

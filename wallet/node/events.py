@@ -1,12 +1,13 @@
 """What the kernel is told: by peers, by the chain, by people. Each can be recorded and replayed."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
+from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
@@ -102,6 +103,20 @@ class NewAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelWish:
+    """What a person may ask of a new channel beside its size."""
+
+    channel_type: tuple[int, ...] = ANCHOR_TYPE
+    min_depth: int | None = None
+    """0: to be used at once, which the peer must trust us with; None: as the peer asks."""
+    close_to: bytes = b""
+    """Script that a cooperative close is bound to."""
+
+
+PLAIN: Final = ChannelWish()
+
+
+@dataclass(frozen=True, slots=True)
 class OpenChannelTo:
     """Fund a channel; `amount` None means all that the wallet can spare."""
 
@@ -112,6 +127,16 @@ class OpenChannelTo:
     feerate: FeeratePerKw | None
     announce: bool
     min_confirmations: int = 0
+    wish: ChannelWish = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPeer:
+    """Let a peer, or no longer, open channels that are used before they are confirmed."""
+
+    ticket: Ticket
+    peer: NodeId
+    trusted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +196,7 @@ class SendPart:
 Command: TypeAlias = (
     NewAddress
     | OpenChannelTo
+    | TrustPeer
     | CloseChannel
     | CreateInvoice
     | DeleteInvoice

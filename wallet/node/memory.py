@@ -50,11 +50,13 @@ class ConnectedPeer:
 
 @dataclass(frozen=True, slots=True)
 class KnownPeer:
-    """A peer that we remember: where to dial it."""
+    """A peer that we remember: where to dial it, and what a person said of it."""
 
     node_id: NodeId
     address: str | None
     features: bytes
+    trusted: bool = False
+    """It may open channels that are used before their funding is confirmed."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class PendingOpening:
     ticket: Ticket = 0
     selection: Selection | None = None
     all_coins: bool = False
+    since: int = 0
+    """When the last word was said (Unix time)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,15 @@ from typing import assert_never
 
 from wallet.base.errors import Refused
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected
-from wallet.node import chain_desk, clock_desk, coin_desk, pay_desk, peer_desk, receive_desk
+from wallet.node import (
+    chain_desk,
+    clock_desk,
+    coin_desk,
+    opening_desk,
+    pay_desk,
+    peer_desk,
+    receive_desk,
+)
 from wallet.node.board import Board
 from wallet.node.events import (
     BroadcastDone,
@@ -24,6 +32,7 @@ from wallet.node.events import (
     RoutesFound,
     SendPart,
     Tick,
+    TrustPeer,
 )
 
 
@@ -60,7 +69,9 @@ def _command(board: Board, command: Command) -> None:
         case NewAddress():
             coin_desk.new_address(board, command)
         case OpenChannelTo():
-            peer_desk.open_channel(board, command)
+            opening_desk.open_channel(board, command)
+        case TrustPeer():
+            opening_desk.trust(board, command)
         case CloseChannel():
             chain_desk.close_channel(board, command)
         case CreateInvoice():

@@ -55,6 +55,7 @@ def _config(args: argparse.Namespace) -> Config:
         chain_cookie=cookie,
         listen=args.listen or "127.0.0.1:9735",
         alias=args.alias or "",
+        trust_zeroconf=frozenset(args.trust_zeroconf),
         record=bool(os.environ.get("LEYDEN_RECORD")),
     )
     check_config(config)

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
+from wallet.base.crypto.curve import check_point
+from wallet.base.errors import DecodeError
+from wallet.base.values.ids import NodeId
 from wallet.faces.cli.arguments import Options
 from wallet.faces.cli.exit_codes import Exit
 
@@ -36,6 +39,14 @@ def _daemon(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chain-cookie", type=_path, metavar="FILE")
     parser.add_argument("--listen", metavar="HOST:PORT")
     parser.add_argument("--alias", metavar="NAME")
+    parser.add_argument(
+        "--trust-zeroconf",
+        action="append",
+        type=_node_id,
+        default=[],
+        metavar="ID",
+        help="take channels of this peer before they are confirmed (repeat for more)",
+    )
     parser.add_argument("--password-fd", type=int, metavar="FD", help="unlock at once")
 
 
@@ -96,6 +107,13 @@ def run(name: str, words: list[str], options: Options) -> int:
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _node_id(text: str) -> NodeId:
+    try:
+        return NodeId(check_point(bytes.fromhex(text)))
+    except (ValueError, DecodeError):
+        raise argparse.ArgumentTypeError(f"not a node id: {text!r}") from None
 
 
 def _port(text: str) -> int:

@@ -69,3 +69,11 @@ class Events:
     SINCE: Final = Param("since", u64)
     TIMEOUT: Final = Param("timeout", u32)
     PARAMS: Final[tuple[AnyParam, ...]] = (SINCE, TIMEOUT)
+
+
+class TrustPeer:
+    """Ours: a peer, and whether its unconfirmed channels are taken."""
+
+    ID: Final = Param("id", node_id, required=True)
+    TRUSTED: Final = Param("trusted", boolean)
+    PARAMS: Final[tuple[AnyParam, ...]] = (ID, TRUSTED)

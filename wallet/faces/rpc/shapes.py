@@ -32,8 +32,18 @@ from wallet.node.memory import ConnectedPeer
 
 Json = dict[str, object]
 
-TYPE_NAMES: Final = {12: "static_remotekey/even", 22: "anchors/even"}
-FEATURE_NAMES: Final = {12: "option_static_remotekey", 22: "option_anchors"}
+TYPE_NAMES: Final = {
+    12: "static_remotekey/even",
+    22: "anchors/even",
+    46: "scid_alias/even",
+    50: "zeroconf/even",
+}
+FEATURE_NAMES: Final = {
+    12: "option_static_remotekey",
+    22: "option_anchors",
+    46: "option_scid_alias",
+    50: "option_zeroconf",
+}
 
 # What a payment through us would cost. Nothing is forwarded yet; Core Lightning's regtest values.
 FEE_BASE_MSAT: Final = 1

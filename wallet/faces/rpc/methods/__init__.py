@@ -13,6 +13,7 @@ from wallet.faces.rpc.methods.channels import (
     fundchannel,
     listpeerchannels,
     listpeers,
+    trustpeer,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
 from wallet.faces.rpc.methods.invoices import delinvoice, waitanyinvoice
@@ -40,6 +41,7 @@ from wallet.faces.rpc.more_signatures import (
     ListConfigs,
     Ping,
     SignMessage,
+    TrustPeer,
     Wait,
     WaitAnyInvoice,
 )
@@ -102,6 +104,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("ping", Ping.PARAMS, ping, "asks whether a peer is there", waits=True),
     Method("signmessage", SignMessage.PARAMS, signmessage, "signs text with the node's key"),
     Method("checkmessage", CheckMessage.PARAMS, checkmessage, "says who signed a text"),
+    Method("trustpeer", TrustPeer.PARAMS, trustpeer, "takes a peer's unconfirmed channels"),
     Method("listconfigs", ListConfigs.PARAMS, listconfigs, "shows how this node is set up"),
     Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
     Method("events", Events.PARAMS, events, "tells what happened, by number", waits=True),

@@ -9,6 +9,7 @@ from wallet.base.values.ids import ChannelId
 from wallet.faces.rpc import shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import feerate_of, refuse_given
+from wallet.faces.rpc.more_signatures import TrustPeer
 from wallet.faces.rpc.notices import tell
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.signatures import (
@@ -20,9 +21,10 @@ from wallet.faces.rpc.signatures import (
     ListPeers,
 )
 from wallet.faces.rpc.table import Answer
-from wallet.machines.channel.opening_rules import ANCHOR_TYPE
+from wallet.machines.channel.opening_rules import ANCHOR_TYPE, CHANNEL_TYPES
 from wallet.machines.channel.state import LIVING, Channel, Phase
 from wallet.node.api import Api
+from wallet.node.events import ChannelWish
 from wallet.node.memory import Memory
 
 DEFAULT_UNILATERAL_SECONDS: Final = 172_800
@@ -57,28 +59,25 @@ async def listpeers(api: Api, args: Args) -> Answer:
 
 
 async def fundchannel(api: Api, args: Args) -> Answer:
-    """Open a channel from our coins.
-
-    Core Lightning announces by default.  We do not until announcements exist: an announced channel
-    would help nobody, and peers may refuse one.
-    """
+    """Open a channel from our coins; announced unless told otherwise, as Core Lightning does."""
     refuse_given(
         args,
         (
             FundChannel.UTXOS,
-            FundChannel.CLOSE_TO,
             FundChannel.REQUEST_AMT,
             FundChannel.COMPACT_LEASE,
-            FundChannel.MINDEPTH,
             FundChannel.RESERVE,
         ),
     )
-    kind = args.get_or(FundChannel.CHANNEL_TYPE, ANCHOR_TYPE)
-    if tuple(sorted(kind)) != ANCHOR_TYPE:
+    given = args.get(FundChannel.CHANNEL_TYPE)
+    kind = ANCHOR_TYPE if given is None else tuple(sorted(given))
+    if kind not in CHANNEL_TYPES:
         raise Refused(
-            f"channel_type: only {list(ANCHOR_TYPE)} (static_remotekey, anchors) can be opened",
+            f"channel_type: only {list(ANCHOR_TYPE)} (static_remotekey, anchors) can be opened,"
+            " with or without 46 (scid_alias) and 50 (zeroconf)",
             Code.INVALID_PARAMS,
         )
+    close_to = _script("close_to", args.get(FundChannel.CLOSE_TO), api)
     amount = args[FundChannel.AMOUNT]
     tell("asking the peer for a channel")
     opened = await api.open_channel(
@@ -86,16 +85,33 @@ async def fundchannel(api: Api, args: Args) -> Answer:
         amount if isinstance(amount, Satoshi) else None,
         args.get_or(FundChannel.PUSH_MSAT, ZERO_MSAT),
         await feerate_of(api, args.get(FundChannel.FEERATE)),
-        announce=args.get_or(FundChannel.ANNOUNCE, False),
+        announce=args.get_or(FundChannel.ANNOUNCE, True),
         min_confirmations=args.get_or(FundChannel.MINCONF, 0),
+        wish=ChannelWish(kind, args.get(FundChannel.MINDEPTH), close_to or b""),
     )
-    return {
-        "tx": opened.tx.encode().hex(),
-        "txid": str(opened.tx.txid),
-        "outnum": opened.channel.funding.outpoint.index,
-        "channel_id": opened.channel.id.hex(),
-        "channel_type": shapes.channel_type(opened.channel.terms.channel_type),
-    }
+    terms = opened.channel.terms
+    return shapes.without_none(
+        {
+            "tx": opened.tx.encode().hex(),
+            "txid": str(opened.tx.txid),
+            "outnum": opened.channel.funding.outpoint.index,
+            "channel_id": opened.channel.id.hex(),
+            "channel_type": shapes.channel_type(terms.channel_type),
+            # Only what binds both sides: the peer keeps us to it if it offers to.
+            "close_to": terms.ours.upfront_shutdown_script.hex() or None,
+            "mindepth": terms.minimum_depth,
+        }
+    )
+
+
+async def trustpeer(api: Api, args: Args) -> Answer:
+    """Ours: let a peer open channels that are used before their funding is confirmed.
+
+    Until then the peer can take the coins back: whatever such a channel paid us, or we forwarded
+    because of it, is lost then.
+    """
+    said = await api.trust_peer(args[TrustPeer.ID], args.get_or(TrustPeer.TRUSTED, True))
+    return {"id": said.peer.hex(), "trusted": said.trusted}
 
 
 async def listpeerchannels(api: Api, args: Args) -> Answer:
@@ -134,7 +150,7 @@ async def close(api: Api, args: Args) -> Answer:
     tell("closing: the peer is asked, and payments in flight end first")
     closed = await api.close_channel(
         channel_id,
-        _destination(args.get(Close.DESTINATION), api),
+        _script("destination", args.get(Close.DESTINATION), api),
         (min(feerates), max(feerates)) if feerates else None,
         patience,
     )
@@ -145,13 +161,13 @@ async def close(api: Api, args: Args) -> Answer:
     }
 
 
-def _destination(address: str | None, api: Api) -> bytes | None:
+def _script(name: str, address: str | None, api: Api) -> bytes | None:
     if address is None:
         return None
     try:
         return decode_address(address, api.chain)
     except DecodeError as error:
-        raise Refused(f"destination: {error}", Code.INVALID_PARAMS) from None
+        raise Refused(f"{name}: {error}", Code.INVALID_PARAMS) from None
 
 
 def _selected(memory: Memory, selector: ChannelSelector) -> ChannelId:
