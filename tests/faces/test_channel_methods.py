@@ -68,12 +68,13 @@ def test_every_method_is_a_command(two: Two) -> None:
     ("params", "words"),
     [
         ({"utxos": [f"{'11' * 32}:0"]}, "utxos is not supported"),
-        ({"close_to": P2WPKH}, "close_to is not supported"),
+        ({"close_to": "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"}, "belongs to bitcoin"),
+        ({"close_to": "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn"}, "segwit address only"),
         ({"request_amt": 1}, "request_amt is not supported"),
         ({"compact_lease": "00"}, "compact_lease is not supported"),
-        ({"mindepth": 3}, "mindepth is not supported"),
         ({"reserve": 1}, "reserve is not supported"),
         ({"channel_type": [12]}, "only [12, 22]"),
+        ({"channel_type": [12, 22, 46]}, "cannot be announced"),
         ({"feerate": "soon"}, "feerate: should be"),
         ({"push_msat": 200_000_001}, "push_msat is more"),
         ({"push_msat": 199_999_000}, "keep its reserve"),
@@ -120,6 +121,53 @@ def test_fundchannel__while_its_peer_is_silent_the_coins_are_reserved(two: Two) 
     assert not any(o["reserved"] for o in two.alice.call("listfunds")["outputs"])
 
 
+def test_fundchannel__is_announced_unless_told_otherwise(two: Two) -> None:
+    for given, private in (({}, False), ({"announce": False}, True)):
+        opened = two.open(amount=50_000, **given)
+        assert two.channel(two.alice, opened["channel_id"])["private"] is private
+        assert two.channel(two.bob, opened["channel_id"])["private"] is private
+        two.alice.call("close", id=opened["channel_id"])
+        two.mine()
+
+
+def test_fundchannel__to_a_fixed_address_and_deeper(two: Two) -> None:
+    taproot = two.alice.call("newaddr")["p2tr"]
+    opened = two.ask(
+        two.alice, "fundchannel", id=two.bob.node_id, amount=50_000, close_to=taproot, mindepth=3
+    )
+    assert opened["mindepth"] == 3
+    two.mine(2)
+    shown = two.channel(two.alice, opened["channel_id"])
+    assert (shown["state"], shown["close_to_addr"]) == ("CHANNELD_AWAITING_LOCKIN", taproot)
+    check_answer("listfunds", two.alice.call("listfunds"))
+    two.mine()
+    two.wait_state(two.alice, opened["channel_id"], "CHANNELD_NORMAL")
+    other = refusal(two.alice, "close", id=opened["channel_id"], destination=P2WPKH)
+    assert "fixed address" in str(other)
+    closed = two.alice.call("close", id=opened["channel_id"])
+    tx = two.chain.call("decoderawtransaction", closed["txs"][0])
+    assert taproot in {output["scriptPubKey"]["address"] for output in tx["vout"]}
+    assert opened["close_to"] in {output["scriptPubKey"]["hex"] for output in tx["vout"]}
+    two.mine()
+
+
+def test_fundchannel__at_once_with_a_peer_that_was_told_to_trust(two: Two) -> None:
+    wish = {"id": two.bob.node_id, "amount": 100_000, "push_msat": 40_000_000, "mindepth": 0}
+    stranger = refusal(two.alice, "fundchannel", **wish)
+    assert "has not been told to trust you" in str(stranger)
+    told = two.bob.call("trustpeer", id=two.alice.node_id)
+    assert told == {"id": two.alice.node_id, "trusted": True}
+    opened = two.ask(two.alice, "fundchannel", **wish)
+    assert opened["channel_type"]["names"][-1] == "zeroconf/even"
+    two.wait_state(two.alice, opened["channel_id"], "CHANNELD_NORMAL")
+    two.wait_state(two.bob, opened["channel_id"], "CHANNELD_NORMAL")
+    assert two.chain.call("getmempoolentry", opened["txid"])
+    two.mine()
+    two.alice.call("close", id=opened["channel_id"])
+    two.mine()
+    assert two.bob.call("trustpeer", id=two.alice.node_id, trusted=False)["trusted"] is False
+
+
 # --- closing ------------------------------------------------------------------------------------
 
 
@@ -132,16 +180,14 @@ def test_fundchannel__while_its_peer_is_silent_the_coins_are_reserved(two: Two) 
         ({"id": "here"}, "should be a channel ID"),
         ({"destination": "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"}, "belongs to bitcoin"),
         ({"destination": "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn"}, "segwit address only"),
-        ({"destination": "TAPROOT"}, "segwit version 0"),
         ({"feerange": [1_000]}, "should be [min, max]"),
         ({"fee_negotiation_step": "50%"}, "fee_negotiation_step is not supported"),
         ({"wrong_funding": f"{'11' * 32}:0"}, "wrong_funding is not supported"),
     ],
 )
 def test_close__refuses(two: Two, params: dict[str, object], words: str) -> None:
-    stand_in = {"BOB": two.bob.node_id, "TAPROOT": two.alice.call("newaddr")["p2tr"]}
     given = {"id": two.channel_id, **params}
-    named = {k: stand_in.get(str(v), v) for k, v in given.items()}
+    named = {k: two.bob.node_id if v == "BOB" else v for k, v in given.items()}
     error = refusal(two.alice, "close", **named)
     assert (error.code, words in str(error)) == (-32602, True), error
     assert two.channel(two.alice, two.channel_id)["state"] == "CHANNELD_NORMAL"

@@ -9,6 +9,7 @@ from tests.support.kernels import House, World
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
 from wallet.base.values.ids import NodeId
+from wallet.machines.channel.announce import ANNOUNCE_DEPTH, is_announced
 from wallet.machines.channel.state import Phase
 from wallet.node import opening_desk, persist
 from wallet.node.answers import PeerTrusted
@@ -143,3 +144,27 @@ async def test_a_tick_with_nothing_to_do_commits_nothing() -> None:
         await later(world.alice, 1_000)
         await world.settle()
         assert world.alice.kernel.commits == before
+
+
+async def test_depth__is_noticed_with_each_block_though_nobody_speaks() -> None:
+    async with World() as world:
+        await world.funded()
+        await ask(world.alice, world.bob, ChannelWish(min_depth=3))
+        await world.settle()
+        for _ in range(2):
+            await world.mine()
+            assert world.alice.channel.phase is Phase.AWAITING_CONFIRMATION
+        await world.mine()
+        assert world.alice.channel.phase is Phase.READY
+
+
+async def test_announcement__at_six_blocks_though_nobody_speaks() -> None:
+    async with World() as world:
+        await world.funded()
+        await world.open(world.alice, world.bob, announce=True)
+        for _ in range(ANNOUNCE_DEPTH - 2):
+            await world.mine()
+            assert world.alice.channel.announcement.sent is None
+        await world.mine()
+        for house in (world.alice, world.bob):
+            assert is_announced(house.channel)

@@ -226,5 +226,5 @@ def test_close_to__binds_nobody_unless_both_offered_it() -> None:
 
 
 def test_close_to__of_a_form_that_the_peer_cannot_take() -> None:
-    with pytest.raises(Refused, match="segwit version 0 address only"):
+    with pytest.raises(Refused, match="closes to a segwit address only"):
         open_pair(close_to=p2tr(bytes(32)), features=without(Feature.OPTION_SHUTDOWN_ANYSEGWIT))

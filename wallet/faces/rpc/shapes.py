@@ -120,7 +120,9 @@ def output(coin: Coin, status: CoinStatus, chain: Chain, height: int) -> Json:
 
 def channel_funds(channel: Channel) -> Json:
     """An item of `listfunds.channels`."""
-    scid = channel.scid(ScidKind.REAL)
+    waiting = channel.phase is Phase.AWAITING_CONFIRMATION
+    # Core Lightning names a channel once it is as deep as was asked, not with its first block.
+    scid = None if waiting else channel.scid(ScidKind.REAL)
     return without_none(
         {
             "peer_id": channel.terms.peer.hex(),

@@ -95,7 +95,7 @@ def check_request(request: OpenRequest, their_features: Features) -> None:
     if unfit is not None:
         raise Refused(unfit, -32602)
     if request.close_to and not is_allowed(request.close_to, their_features):
-        raise Refused("close_to: this peer takes a segwit version 0 address only", -32602)
+        raise Refused("close_to: a channel with this peer closes to a segwit address only", -32602)
     fee = FeeratePerKw(request.feerate.per_kw).fee(ANCHORS.commitment_weight)
     left = request.amount.to_msat() - request.push
     needed_msat = (fee + ANCHORS.anchors_total + reserve_of(request.amount)).to_msat()

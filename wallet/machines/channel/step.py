@@ -98,7 +98,8 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return onchain.claim_unspent(channel, event)
         case events.NewTip():
             if channel.phase is not Phase.SPENT:
-                return Step(channel, tuple(promised(channel)))
+                deeper = _deeper(channel, ctx)
+                return Step(deeper.state, (*promised(channel), *deeper.actions))
             return onchain.progress(channel, event, ctx)
     assert_never(event)
 
@@ -137,12 +138,17 @@ def _flush(channel: Channel, ctx: Context) -> ChannelStep:
     """What may be said now: channel_ready, then the commitment, then words about the close."""
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
+    said = _deeper(channel, ctx)
+    committed = dance.commit(said.state)
+    closing = shutdown.progress(committed.state, ctx)
+    return Step(closing.state, (*said.actions, *committed.actions, *closing.actions))
+
+
+def _deeper(channel: Channel, ctx: Context) -> ChannelStep:
+    """What waits for blocks on top of the funding: channel_ready, then the announcement."""
     said = ready.progress(channel, ctx)
     shown = announce.progress(said.state, ctx)
-    committed = dance.commit(shown.state)
-    closing = shutdown.progress(committed.state, ctx)
-    actions = (*said.actions, *shown.actions, *committed.actions, *closing.actions)
-    return Step(closing.state, actions)
+    return Step(shown.state, (*said.actions, *shown.actions))
 
 
 def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
