@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.values.ids import ChannelId, NodeId
 from wallet.machines.channel.state import Channel
 from wallet.machines.payments.records import InvoiceRecord, Payment
@@ -13,6 +13,14 @@ class NewAddressGiven:
     """An address of ours, as a script."""
 
     script_pubkey: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A transaction of the wallet is with the chain; `spent` are the outputs it spends."""
+
+    tx: Transaction
+    spent: tuple[TxOut, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from wallet.machines.chain_events import (
 )
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Channel, Phase
-from wallet.node import coin_desk
+from wallet.node import coin_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged
@@ -120,7 +120,10 @@ def feerate_changed(board: Board, event: FeerateChanged) -> None:
 
 def broadcast_done(board: Board, event: BroadcastDone) -> None:
     """A transaction of ours was taken or refused: answer whoever waits for it."""
+    if event.tx.txid in board.memory.transactions:
+        ledger.seen(board, event.tx)
     if event.channel_id is None:
+        coin_desk.broadcast_done(board, event)
         return
     memory, result = board.memory, event.result
     refused = result is not None and not result.is_known

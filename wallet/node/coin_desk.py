@@ -1,26 +1,41 @@
 """The on-chain wallet's desk: addresses, coins for channels, blocks."""
 
-from wallet.base.bitcoin.script import p2wsh
+from collections.abc import Sequence
+from typing import Final
+
+from wallet.base.bitcoin.script import dust_limit, p2wsh
 from wallet.base.bitcoin.transaction import TxOut
-from wallet.base.errors import InvariantBroken
-from wallet.base.values.amounts import FeeratePerKw, Satoshi
-from wallet.base.values.ids import ChannelId, Point
+from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, Satoshi, sum_sat
+from wallet.base.values.ids import ChannelId, OutPoint, Point, Signature
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected
 from wallet.machines.channel.opening import AwaitingFunding
 from wallet.machines.channel.state import Channel
 from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import build
-from wallet.machines.coins.selection import EMERGENCY_RESERVE, Selection, select, select_all
+from wallet.machines.coins.selection import (
+    EMERGENCY_RESERVE,
+    Selection,
+    select,
+    select_all,
+    select_these,
+)
+from wallet.machines.coins.spending import forget, unconfirmed
 from wallet.machines.coins.spending import release as release_coins
 from wallet.machines.coins.spending import reserve as reserve_coins
 from wallet.machines.coins.spending import spent as spend_coins
+from wallet.machines.coins.wallet import Coin
 from wallet.machines.signing import DerivePubkey, UnsignedTx
-from wallet.node.answers import NewAddressGiven
+from wallet.node import ledger
+from wallet.node.answers import NewAddressGiven, Withdrawn
 from wallet.node.board import Board
-from wallet.node.events import NewAddress
+from wallet.node.events import BroadcastDone, NewAddress, Withdraw
 from wallet.node.memory import PendingOpening
+from wallet.node.work import BroadcastTx
 
+WITHDRAW: Final = "withdraw"
+"""The kind of a broadcast that spends the wallet's coins for nobody but its owner."""
 _ANY_P2WSH = p2wsh(b"")
 """Stands for the funding output until the peer's key is known: the same length, the same fee."""
 
@@ -108,6 +123,80 @@ def spent(board: Board, channel: Channel) -> None:
     if transaction is not None:
         board.memory.wallet = spend_coins(board.memory.wallet, transaction.tx)
         board.work.wallet = True
+        ledger.seen(board, transaction.tx, opens=channel)
+
+
+# --- withdrawals --------------------------------------------------------------------------------
+
+
+def withdraw(board: Board, command: Withdraw) -> None:
+    """Send coins away. Raises `Refused`: 301 too little, 302 dust, 313 the emergency reserve.
+
+    The signed transaction is on disk with the coins that it spends; it is offered to the chain
+    until a block holds it.
+    """
+    memory, script = board.memory, command.script_pubkey
+    height = memory.height.height
+    least = dust_limit(script)
+    if command.amount is not None and command.amount < least:
+        raise Refused(f"{command.amount} is dust: send at least {least} to such an address", 302)
+    everything = coins.spendable(memory.wallet, height, command.min_confirmations)
+    chosen = everything if command.outpoints is None else _named(everything, command.outpoints)
+    # What is not offered for spending stays anyway, and counts for the reserve.
+    rest = sum_sat([c.amount for c in everything]) - sum_sat([c.amount for c in chosen])
+    reserved = EMERGENCY_RESERVE if memory.has_anchors() else ZERO_SAT
+    keep = reserved - rest if reserved > rest else ZERO_SAT
+    feerate = command.feerate or memory.feerate
+    change = coins.change_script(memory.wallet)
+    balance = coins.balance(memory.wallet, height)
+    if command.amount is None:
+        plan = select_all(chosen, script, feerate, change, keep, balance=balance)
+    else:
+        choose = select if command.outpoints is None else select_these
+        outputs = [TxOut(command.amount, script)]
+        plan = choose(chosen, outputs, feerate, change, keep, balance=balance)
+    built = build(plan, plan.outputs, height)
+    answers = board.signer.answer(built.unsigned.requests())
+    tx = built.unsigned.finish([Signature(a) for a in answers if isinstance(a, bytes)])
+    memory.wallet = spend_coins(memory.wallet, tx)
+    board.work.wallet = True
+    derive(board)
+    ledger.seen(board, tx)
+    memory.awaiting_withdraw[tx.txid] = command.ticket
+    board.work.act(BroadcastTx(None, WITHDRAW, UnsignedTx(tx, ())))
+
+
+def _named(free: Sequence[Coin], outpoints: tuple[OutPoint, ...]) -> tuple[Coin, ...]:
+    by_outpoint = {coin.outpoint: coin for coin in free}
+    for outpoint in outpoints:
+        if outpoint not in by_outpoint:
+            raise Refused(f"utxos: {outpoint} is no coin that can be spent now", -32602)
+    return tuple(by_outpoint[outpoint] for outpoint in dict.fromkeys(outpoints))
+
+
+def broadcast_done(board: Board, event: BroadcastDone) -> None:
+    """What the chain made of a withdrawal. One that it refused at once has never been."""
+    memory, result = board.memory, event.result
+    ticket = memory.awaiting_withdraw.pop(event.tx.txid, 0)
+    if result is not None and not result.is_known:
+        board.log.append(f"{event.kind} {event.tx.txid} was refused: {result.reason}")
+        if ticket:
+            memory.wallet = forget(memory.wallet, event.tx.txid)
+            board.work.wallet = True
+            ledger.forgotten(board, event.tx.txid)
+            sentence = f"the chain backend refused the transaction: {result.reason}"
+            board.work.refuse(ticket, Refused(f"{sentence}. The coins are free again"))
+        return
+    spends = [memory.wallet.coins.get(txin.outpoint) for txin in event.tx.inputs]
+    board.work.reply(ticket, Withdrawn(event.tx, tuple(c.output for c in spends if c is not None)))
+
+
+def offer_again(board: Board) -> None:
+    """Withdrawals that no block holds yet, to the chain once more: a start, or a block, is due."""
+    for tx in unconfirmed(board.memory.wallet):
+        # Fundings are noted unsigned: their channels offer them.
+        if all(txin.witness for txin in tx.inputs):
+            board.work.act(BroadcastTx(None, WITHDRAW, UnsignedTx(tx, ())))
 
 
 # --- blocks -------------------------------------------------------------------------------------
@@ -115,12 +204,16 @@ def spent(board: Board, channel: Channel) -> None:
 
 def connect(board: Board, event: BlockConnected) -> None:
     """What a block pays and spends; again while it pays addresses that were just derived."""
+    passes = []
     while True:
         after, changes = connect_block(board.memory.wallet, event.height.height, event.transactions)
         board.memory.wallet = after
         board.work.wallet = board.work.wallet or bool(changes)
+        passes.append(changes)
         if not derive(board):
-            return
+            break
+    ledger.connected(board, event, passes)
+    offer_again(board)
 
 
 def disconnect(board: Board, event: BlockDisconnected) -> None:
@@ -128,3 +221,4 @@ def disconnect(board: Board, event: BlockDisconnected) -> None:
     after, changes = disconnect_block(board.memory.wallet, event.height.height)
     board.memory.wallet = after
     board.work.wallet = board.work.wallet or bool(changes)
+    ledger.disconnected(board, event.height.height)

@@ -8,10 +8,13 @@ from typing import Final
 
 from wallet.base.crypto.signed_message import encode_signed, signed_digest
 from wallet.base.errors import InvariantBroken, Refused
-from wallet.base.values.ids import NodeId, Signature
+from wallet.base.values.amounts import FeeratePerKw, Satoshi
+from wallet.base.values.ids import NodeId, OutPoint, Signature
 from wallet.machines.channel.state import LIVING
 from wallet.machines.signing import RecoverableSignature, SignInvoice
+from wallet.node.answers import Withdrawn
 from wallet.node.api import Api
+from wallet.node.events import Withdraw
 
 _GONE_SECONDS: Final = 5.0
 """A link that was told to end is gone by then: its own patience is shorter."""
@@ -39,6 +42,24 @@ async def disconnect(api: Api, node_id: NodeId, *, force: bool) -> None:
                     return
     except TimeoutError:
         raise Refused("the link is still closing; look with `leyden listpeers`") from None
+
+
+async def withdraw(
+    api: Api,
+    script_pubkey: bytes,
+    amount: Satoshi | None,
+    feerate: FeeratePerKw | None,
+    min_confirmations: int,
+    outpoints: tuple[OutPoint, ...] | None,
+) -> Withdrawn:
+    """Send coins away; returns when the transaction is with the chain. Raises `Refused` 301-313."""
+    api.check_synced()
+    answer = await api.core.kernel.command(
+        lambda t: Withdraw(t, script_pubkey, amount, feerate, min_confirmations, outpoints)
+    )
+    if not isinstance(answer, Withdrawn):
+        raise InvariantBroken(f"a command was answered with {type(answer).__name__}")
+    return answer
 
 
 async def ping(api: Api, node_id: NodeId, length: int, pong_length: int) -> int:

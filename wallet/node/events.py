@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.payments.incoming import InvoiceRequest
@@ -117,6 +117,21 @@ PLAIN: Final = ChannelWish()
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Send coins to a script; `amount` None means all that may leave.
+
+    `outpoints` are the coins to spend, all of them; None leaves the choice to the wallet.
+    """
+
+    ticket: Ticket
+    script_pubkey: bytes
+    amount: Satoshi | None
+    feerate: FeeratePerKw | None
+    min_confirmations: int = 1
+    outpoints: tuple[OutPoint, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OpenChannelTo:
     """Fund a channel; `amount` None means all that the wallet can spare."""
 
@@ -195,6 +210,7 @@ class SendPart:
 
 Command: TypeAlias = (
     NewAddress
+    | Withdraw
     | OpenChannelTo
     | TrustPeer
     | CloseChannel

@@ -13,7 +13,7 @@ from typing import Final
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import Refused, ServiceFault
-from wallet.base.values.ids import ChannelId, NodeId, Signature
+from wallet.base.values.ids import ChannelId, NodeId, Signature, Txid
 from wallet.base.wire.message import encode
 from wallet.machines.chain_events import (
     BlockConnected,
@@ -85,7 +85,7 @@ class Kernel:
         self._listeners: list[Callable[[Notice], None]] = []
         self._broadcasts: set[asyncio.Task[None]] = set()
         self._links_to_come: dict[NodeId, int] = {}
-        self._unheard: dict[tuple[ChannelId | None, str], BroadcastTx] = {}
+        self._unheard: dict[tuple[ChannelId | Txid, str], BroadcastTx] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._done = asyncio.Event()
@@ -231,6 +231,7 @@ class Kernel:
         # Whoever waits for something that is on disk goes on waiting: its outcome is open.
         memory.awaiting_open = callers.open
         memory.awaiting_close = callers.close
+        memory.awaiting_withdraw = callers.withdraw
         memory.awaiting_payment = self._still_waiting(memory, callers, refused)
         memory.feerate = lost.feerate
         # A bug that froze a channel is still there.
@@ -302,7 +303,8 @@ class Kernel:
 
     async def _broadcast(self, action: BroadcastTx, tx: Transaction) -> None:
         """Offer a transaction; keep it for later when the chain is away. The state promises it."""
-        key = (action.channel_id, action.kind)
+        # A channel's newer transaction takes the place of its older one; the wallet's are several.
+        key = (action.channel_id or tx.txid, action.kind)
         try:
             result: BroadcastResult | None = await self._chain.broadcast(tx)
             self._unheard.pop(key, None)

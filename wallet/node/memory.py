@@ -14,10 +14,12 @@ from wallet.base.values.ids import (
     OutPoint,
     PaymentHash,
     ShortChannelId,
+    Txid,
 )
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
 from wallet.machines.channel.state import LIVING, Channel
+from wallet.machines.coins.records import TxRecord
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.payments.forwards import ForwardRecord
@@ -80,6 +82,7 @@ class Callers:
     open: dict[ChannelId, Ticket]
     close: dict[ChannelId, list[Ticket]]
     payment: dict[PaymentKey, list[Ticket]]
+    withdraw: dict[Txid, Ticket]
 
 
 @dataclass(slots=True)
@@ -110,6 +113,9 @@ class Memory:
     graph: Graph = field(default_factory=Graph)
 
     journal: Journal = field(default_factory=Journal)
+    transactions: dict[Txid, TxRecord] = field(default_factory=dict)
+    """Of the wallet on chain, oldest first."""
+    transaction_index: int = 0
 
     # Not stored: what a restart begins without.
     peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)
@@ -117,6 +123,7 @@ class Memory:
     awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
     awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
     awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
+    awaiting_withdraw: dict[Txid, Ticket] = field(default_factory=dict)
     waiting_parts: dict[PaymentHash, HeldSet] = field(default_factory=dict)
     """What has arrived of payments to us that are not whole yet."""
     searching: dict[PaymentKey, Payment] = field(default_factory=dict)
@@ -160,6 +167,7 @@ class Memory:
             dict(self.awaiting_open),
             {key: list(tickets) for key, tickets in self.awaiting_close.items()},
             {key: list(tickets) for key, tickets in self.awaiting_payment.items()},
+            dict(self.awaiting_withdraw),
         )
 
     def push_block(self, block: BlockRef) -> None:

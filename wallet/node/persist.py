@@ -34,7 +34,7 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk, journal, journal_desk, pay_desk
+from wallet.node import coin_desk, journal, journal_desk, ledger, pay_desk
 from wallet.node.board import Board
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
 from wallet.node.work import NodeAction, Work
@@ -98,6 +98,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
         rows += _wallet_rows(difference(before.wallet, memory.wallet))
     if work.blocks:
         rows += _block_rows(before.blocks, memory)
+    rows += ledger.rows(memory, work.transactions)
     rows += journal_desk.write_up(memory, work, durable=bool(rows))
     return rows
 
@@ -324,6 +325,7 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
         after = resume(channel)
         board.add_channel(after.state, after.actions)
     pay_desk.end_abandoned(board)
+    coin_desk.offer_again(board)
     board.flush()
     # A start may decide something: an HTLC that waited gets its answer.  Like any batch, that is
     # on disk before anything is done: later batches compare with memory and would not write it.
@@ -350,6 +352,7 @@ async def _load_memory(store: Store, board: Board) -> Memory:
         memory.invoice_index = max(memory.invoice_index, invoice.created_index)
         memory.invoice_updates = max(memory.invoice_updates, invoice.updated_index or 0)
         memory.pay_index = max(memory.pay_index, invoice.pay_index or 0)
+    ledger.restore(memory, await store.load(tables.TRANSACTIONS))
     memory.journal = journal.restored(await store.load(tables.JOURNAL))
     for name, value in await store.load(tables.META):
         if name in _COUNTERS:

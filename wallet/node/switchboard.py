@@ -33,6 +33,7 @@ from wallet.node.events import (
     SendPart,
     Tick,
     TrustPeer,
+    Withdraw,
 )
 
 
@@ -68,6 +69,8 @@ def _command(board: Board, command: Command) -> None:
     match command:
         case NewAddress():
             coin_desk.new_address(board, command)
+        case Withdraw():
+            coin_desk.withdraw(board, command)
         case OpenChannelTo():
             opening_desk.open_channel(board, command)
         case TrustPeer():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from wallet.base.errors import Refused
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash
+from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Txid
 from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
 from wallet.machines.channel.state import Htlc
@@ -85,6 +85,7 @@ class Work:
     payments: set[tuple[PaymentHash, int]] = field(default_factory=set)
     forwards: dict[tuple[ChannelId, int], ForwardRecord] = field(default_factory=dict)
     peers: set[NodeId] = field(default_factory=set)
+    transactions: set[Txid] = field(default_factory=set)
     wallet: bool = False
     blocks: bool = False
     gone: list[tuple[ChannelId, Htlc]] = field(default_factory=list)

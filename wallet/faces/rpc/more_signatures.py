@@ -3,7 +3,20 @@
 from typing import Final
 
 from wallet.faces.rpc.params import AnyParam, Param
-from wallet.faces.rpc.parsers import boolean, label, node_id, one_of, string, u16, u32, u64
+from wallet.faces.rpc.parsers import (
+    array_of,
+    boolean,
+    feerate,
+    label,
+    node_id,
+    one_of,
+    outpoint,
+    sat_or_all,
+    string,
+    u16,
+    u32,
+    u64,
+)
 
 
 class Disconnect:
@@ -47,6 +60,20 @@ class WaitAnyInvoice:
     LASTPAY_INDEX: Final = Param("lastpay_index", u64)
     TIMEOUT: Final = Param("timeout", u64)
     PARAMS: Final[tuple[AnyParam, ...]] = (LASTPAY_INDEX, TIMEOUT)
+
+
+class Withdraw:
+    DESTINATION: Final = Param("destination", string, required=True)
+    SATOSHI: Final = Param("satoshi", sat_or_all, required=True)
+    FEERATE: Final = Param("feerate", feerate)
+    MINCONF: Final = Param("minconf", u16)
+    UTXOS: Final = Param("utxos", array_of(outpoint))
+    PARAMS: Final[tuple[AnyParam, ...]] = (DESTINATION, SATOSHI, FEERATE, MINCONF, UTXOS)
+
+
+class ListClosedChannels:
+    ID: Final = Param("id", node_id)
+    PARAMS: Final[tuple[AnyParam, ...]] = (ID,)
 
 
 class Wait:

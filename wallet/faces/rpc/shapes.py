@@ -185,7 +185,7 @@ def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | No
             "private": not terms.announce,
             "opener": "local" if terms.we_opened else "remote",
             "closer": _closer(channel),
-            "alias": _aliases(channel),
+            "alias": aliases(channel),
             "features": [FEATURE_NAMES[b] for b in terms.channel_type if b in FEATURE_NAMES],
             "funding": _contributions(channel),
             "to_us_msat": funding.to_us.msat,
@@ -254,7 +254,8 @@ def _closer(channel: Channel) -> str | None:
     return None
 
 
-def _aliases(channel: Channel) -> Json:
+def aliases(channel: Channel) -> Json:
+    """The short channel ids that each side chose for the other to use."""
     ours, theirs = channel.scid(ScidKind.OURS), channel.scid(ScidKind.THEIRS)
     return without_none(
         {"local": str(ours) if ours else None, "remote": str(theirs) if theirs else None}

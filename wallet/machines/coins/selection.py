@@ -109,6 +109,25 @@ def select_all(
     return Selection(tuple(inputs), (TxOut(left, script_pubkey),), change, fee)
 
 
+def select_these(
+    coins: Sequence[Coin],
+    outputs: Sequence[TxOut],
+    feerate: FeeratePerKw,
+    change_script: bytes,
+    keep: Satoshi = ZERO_SAT,
+    *,
+    balance: Balance | None = None,
+) -> Selection:
+    """Spend every one of `coins` for `outputs`. Raises `Refused` as `select` does."""
+    search = _Search(coins, tuple(outputs), feerate, change_script)
+    _refuse_dust(search.outputs)
+    wanted = sum_sat(search.outputs_amounts)
+    plan = search.plan(coins, wanted)
+    if plan is None or search.left_by(plan) < keep:
+        raise _refusal(search, wanted, keep, balance)
+    return plan
+
+
 class _Search:
     """The arithmetic of one selection: what an input is worth, what a set of inputs costs."""
 

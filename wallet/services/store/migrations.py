@@ -158,6 +158,11 @@ MIGRATIONS: Final = (
         message BLOB NOT NULL,
         PRIMARY KEY (node_id)
     ) STRICT;
+    CREATE TABLE transactions (
+        txid BLOB NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (txid)
+    ) STRICT;
     CREATE TABLE journal (
         number INTEGER NOT NULL,
         at INTEGER NOT NULL,

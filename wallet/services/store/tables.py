@@ -305,6 +305,9 @@ GOSSIP_UPDATES: Final = Table(
 
 GOSSIP_NODES: Final = Table("gossip_nodes", (_blob("node_id"), _blob("message")), ("node_id",))
 
+TRANSACTIONS: Final = Table("transactions", (_blob("txid"), _text("state")), ("txid",))
+"""Every transaction that paid or spent the wallet's coins."""
+
 JOURNAL: Final = Table(
     "journal",
     (_integer("number"), _integer("at"), _text("topic"), _text("state")),
@@ -334,6 +337,7 @@ TABLES: Final = {
         GOSSIP_CHANNELS,
         GOSSIP_UPDATES,
         GOSSIP_NODES,
+        TRANSACTIONS,
         JOURNAL,
     )
 }

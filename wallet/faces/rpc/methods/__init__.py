@@ -7,6 +7,7 @@ Read first: payments.py, reading.py.
 
 from typing import Final
 
+from wallet.faces.rpc.methods.chain import listclosedchannels, listtransactions, withdraw
 from wallet.faces.rpc.methods.channels import (
     close,
     connect,
@@ -38,12 +39,14 @@ from wallet.faces.rpc.more_signatures import (
     DelInvoice,
     Disconnect,
     Events,
+    ListClosedChannels,
     ListConfigs,
     Ping,
     SignMessage,
     TrustPeer,
     Wait,
     WaitAnyInvoice,
+    Withdraw,
 )
 from wallet.faces.rpc.notices import Notifications, notifications
 from wallet.faces.rpc.signatures import (
@@ -106,6 +109,14 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("checkmessage", CheckMessage.PARAMS, checkmessage, "says who signed a text"),
     Method("trustpeer", TrustPeer.PARAMS, trustpeer, "takes a peer's unconfirmed channels"),
     Method("listconfigs", ListConfigs.PARAMS, listconfigs, "shows how this node is set up"),
+    Method("withdraw", Withdraw.PARAMS, withdraw, "sends coins to an address"),
+    Method("listtransactions", (), listtransactions, "lists transactions of the wallet"),
+    Method(
+        "listclosedchannels",
+        ListClosedChannels.PARAMS,
+        listclosedchannels,
+        "lists settled channels",
+    ),
     Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
     Method("events", Events.PARAMS, events, "tells what happened, by number", waits=True),
     Method(
