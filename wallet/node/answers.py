@@ -50,9 +50,10 @@ class ChannelClosed:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceCreated:
-    """A signed invoice."""
+    """A signed invoice, and what stands in the way of paying it, by the names of warnings."""
 
     invoice: InvoiceRecord
+    warnings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

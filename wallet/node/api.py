@@ -16,6 +16,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import ChannelId, NodeId, Preimage
 from wallet.machines.chain_events import ChainStatus
+from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
@@ -268,8 +269,15 @@ class Api:
         self, request: InvoiceRequest, preimage: Preimage | None
     ) -> InvoiceRecord:
         """A signed invoice. Raises `Refused` 900, 901."""
-        answer = await self._ask(lambda t: CreateInvoice(t, request, preimage), InvoiceCreated)
-        return answer.invoice
+        return (await self.create_hinted_invoice(request, preimage, BY_DEFAULT)).invoice
+
+    async def create_hinted_invoice(
+        self, request: InvoiceRequest, preimage: Preimage | None, exposure: Exposure
+    ) -> InvoiceCreated:
+        """A signed invoice with route hints, and warnings. Raises `Refused` 900, 901, 902."""
+        return await self._ask(
+            lambda t: CreateInvoice(t, request, preimage, exposure), InvoiceCreated
+        )
 
     async def delete_invoice(
         self, label: str, status: InvoiceStatus, *, only_description: bool

@@ -8,6 +8,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
+from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
@@ -172,6 +173,7 @@ class CreateInvoice:
     ticket: Ticket
     request: InvoiceRequest
     preimage: Preimage | None
+    exposure: Exposure = BY_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

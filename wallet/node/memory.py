@@ -16,6 +16,7 @@ from wallet.base.values.ids import (
     ShortChannelId,
     Txid,
 )
+from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
 from wallet.machines.channel.state import LIVING, Channel
@@ -111,6 +112,8 @@ class Memory:
     fees_collected_msat: int = 0
 
     graph: Graph = field(default_factory=Graph)
+    channel_updates: dict[tuple[ChannelId, bool], ChannelUpdate] = field(default_factory=dict)
+    """The newest terms of our channels, by channel and whether they are ours."""
 
     journal: Journal = field(default_factory=Journal)
     transactions: dict[Txid, TxRecord] = field(default_factory=dict)

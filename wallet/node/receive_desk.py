@@ -13,18 +13,22 @@ from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
 from wallet.machines.channel import events
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.state import Htlc, HtlcKey, Phase
-from wallet.machines.payments import incoming, parts
+from wallet.machines.payments import hints, incoming, parts
 from wallet.machines.payments.records import InvoiceRecord
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
 from wallet.node import forward_desk
 from wallet.node.answers import InvoiceCreated, InvoiceDeleted
 from wallet.node.board import Board
 from wallet.node.events import CreateInvoice, DeleteInvoice
+from wallet.node.inbound import inbound_channels
 from wallet.node.work import Notice
 
 
 def create_invoice(board: Board, command: CreateInvoice) -> None:
-    """Make, sign and store an invoice. Raises `Refused`: 900 label taken, 901 preimage known."""
+    """Make, sign and store an invoice.
+
+    Raises `Refused`: 900 label taken, 901 preimage known, 902 no channel that was named will do.
+    """
     memory, request = board.memory, command.request
     if request.label in memory.labels:
         raise Refused(f"Duplicate label '{request.label}'", 900)
@@ -32,8 +36,9 @@ def create_invoice(board: Board, command: CreateInvoice) -> None:
     payment_hash = PaymentHash(sha256(preimage))
     if payment_hash in memory.invoices:
         raise Refused("an invoice with this preimage exists already", 901)
-    record = _make(board, request, preimage)
-    board.work.reply(command.ticket, InvoiceCreated(record))
+    reach = hints.reach(inbound_channels(memory), request.amount, command.exposure)
+    record = _make(board, replace(request, route_hints=reach.hints), preimage)
+    board.work.reply(command.ticket, InvoiceCreated(record, reach.warnings))
 
 
 def _make(board: Board, request: incoming.InvoiceRequest, preimage: Preimage) -> InvoiceRecord:

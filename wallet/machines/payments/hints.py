@@ -44,6 +44,9 @@ class Exposure:
     only: tuple[ShortChannelId, ...] | None = None
 
 
+BY_DEFAULT: Final = Exposure()
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The hints for an invoice, and Core Lightning's warnings by their names."""

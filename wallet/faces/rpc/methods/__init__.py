@@ -2,7 +2,7 @@
 
 cli/daemon enters, for `METHODS`, the table that the daemon serves.
 Never here: a decision that the core could take; JSON beside shapes.py, next door.
-Read first: payments.py, reading.py.
+Read first: invoices.py, reading.py.
 """
 
 from typing import Final
@@ -17,7 +17,14 @@ from wallet.faces.rpc.methods.channels import (
     trustpeer,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
-from wallet.faces.rpc.methods.invoices import delinvoice, waitanyinvoice
+from wallet.faces.rpc.methods.invoices import (
+    decode,
+    delinvoice,
+    invoice,
+    listinvoices,
+    waitanyinvoice,
+    waitinvoice,
+)
 from wallet.faces.rpc.methods.messages import (
     checkmessage,
     disconnect,
@@ -26,12 +33,6 @@ from wallet.faces.rpc.methods.messages import (
     signmessage,
 )
 from wallet.faces.rpc.methods.node import feerates, getinfo, metrics, unlock
-from wallet.faces.rpc.methods.payments import (
-    decode,
-    invoice,
-    listinvoices,
-    waitinvoice,
-)
 from wallet.faces.rpc.methods.sending import listpays, pay
 from wallet.faces.rpc.methods.waiting import events, wait
 from wallet.faces.rpc.more_signatures import (
