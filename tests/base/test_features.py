@@ -72,7 +72,7 @@ def test_there_and_back(bits: frozenset[int]) -> None:
 
 
 def test_ours_are_what_works() -> None:
-    assert sorted(OUR_INIT.bits) == [0, 5, 8, 12, 14, 17, 19, 23, 27, 44, 47, 51]
+    assert sorted(OUR_INIT.bits) == [0, 5, 7, 8, 12, 14, 17, 19, 23, 27, 44, 47, 51]
     assert sorted(OUR_INVOICE.bits) == [8, 14, 17]
     assert CHANNEL_TYPE_ANCHORS.to_bytes().hex() == "401000"
 
@@ -95,7 +95,7 @@ def test_both_bits_mean_required() -> None:
 
 def test_negotiate__ldk() -> None:
     held = negotiate(OUR_INIT, LDK)
-    assert sorted(held.bits) == [0, 4, 8, 12, 14, 16, 18, 22, 26, 44, 46, 50]
+    assert sorted(held.bits) == [0, 4, 6, 8, 12, 14, 16, 18, 22, 26, 44, 46, 50]
     assert not held.supports(Feature.OPTION_DUAL_FUND)
 
 

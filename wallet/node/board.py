@@ -21,6 +21,7 @@ from wallet.machines.channel.step import step
 from wallet.machines.signing import DerivePoint, KeyAnswer, KeyRequest, ReleasedSecret
 from wallet.machines.signing import ReleaseSecret as ReleaseRequest
 from wallet.machines.step import Context
+from wallet.node.config import NodeCard
 from wallet.node.memory import Memory
 from wallet.node.work import BroadcastTx, DropPeer, Notice, SendTo, Work
 from wallet.services.ports import Signer
@@ -43,6 +44,9 @@ class Board:
     """Peers whose unconfirmed channels we take, as the command line names them."""
     work: Work = field(default_factory=Work)
     log: list[str] = field(default_factory=list)
+    batch_ended: Callable[["Board"], None] = field(kw_only=True)
+    """Looks at what the batch has touched, once every machine is at rest (our own gossip)."""
+    card: NodeCard = field(kw_only=True)
     _queue: deque[tuple[ChannelId, actions.Action]] = field(default_factory=deque)
     _running: bool = False
     _unflushed: set[ChannelId] = field(default_factory=set)
@@ -112,6 +116,7 @@ class Board:
             waiting, self._unflushed = self._unflushed, set()
             for channel_id in sorted(waiting):
                 self._flush_one(channel_id)
+        self.batch_ended(self)
 
     def _flush_one(self, channel_id: ChannelId) -> None:
         self.tell(channel_id, events.Flush())

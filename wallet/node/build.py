@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 from wallet.base.errors import DecodeError, Refused, ServiceFault
@@ -13,11 +14,12 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import Point
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.step import Context
-from wallet.node import payment_desk, persist
+from wallet.node import gossip_own, payment_desk, persist
 from wallet.node.board import Board
-from wallet.node.config import Config, policy_for
+from wallet.node.config import Config, address_descriptors, card_for, policy_for
 from wallet.node.dialler import Dialler
 from wallet.node.events import FeerateChanged, Tick
+from wallet.node.gossip_worker import GossipChecker
 from wallet.node.intake import Intake
 from wallet.node.kernel import Kernel
 from wallet.node.memory import Memory, genesis_ref
@@ -25,6 +27,7 @@ from wallet.node.tap import Tap
 from wallet.services.chain.bitcoind import Bitcoind
 from wallet.services.chain.endpoint import Endpoint
 from wallet.services.chain.follower import Follower
+from wallet.services.chain.fundings import Fundings
 from wallet.services.directory import DataDirectory
 from wallet.services.peers.address import HostPort
 from wallet.services.peers.handshake import Identity
@@ -52,6 +55,8 @@ def make_board(config: Config, signer: LocalSigner) -> Board:
         neighbour=payment_desk.hear,
         ctx=Context(BlockHeight(0), FEERATE_FLOOR, 0, bytes(32)),
         trusted=config.trust_zeroconf,
+        batch_ended=gossip_own.batch_ended,
+        card=card_for(config, signer.node_id),
     )
 
 
@@ -79,6 +84,8 @@ class Core:
             board, self.store, self.transport, self.chain, self.clock, self._entropy, self._tap
         )
         self.intake.serve(self.kernel)
+        self._gossip = GossipChecker(Fundings(self.chain))
+        self.kernel.gossip = self._gossip
         self.listening: HostPort | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = failed
@@ -96,6 +103,9 @@ class Core:
             memory, promised = await persist.load(self.store, board)
             self.listening = await self.transport.listen(HostPort.parse(self.config.listen))
             undo.push_async_callback(self.transport.close)
+            there = self.listening
+            addresses = address_descriptors(self.config.chain, there.host, there.port)
+            board.card = replace(board.card, addresses=addresses)
             undo.pop_all()
         self._spawn(self._run_kernel(), "kernel")
         self.kernel.resume(promised)
@@ -105,6 +115,7 @@ class Core:
         dialler = Dialler(self.kernel, self.transport, self.intake.peer_gone)
         self._spawn(dialler.run(), "dialler")
         self._spawn(self._tick(), "clock")
+        self._spawn(self._gossip.run(self.kernel.inbox.put), "gossip")
 
     async def stop(self) -> None:
         """Close links, finish the batch under way, close the store."""

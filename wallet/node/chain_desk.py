@@ -16,6 +16,7 @@ from wallet.machines.chain_events import (
 )
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Channel, Phase
+from wallet.node import coin_desk, gossip_desk
 from wallet.node import coin_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
 from wallet.node.board import Board
@@ -52,6 +53,7 @@ def block_connected(board: Board, event: BlockConnected) -> None:
             watcher = memory.watched.get(spent.outpoint)
             if watcher is not None:
                 _spent(board, watcher, spent.outpoint, tx, height)
+    gossip_desk.block_connected(board, event)
     _new_tip(board)
     board.work.act(Notice("block_added", str(height)))
 
@@ -78,6 +80,7 @@ def block_disconnected(board: Board, event: BlockDisconnected) -> None:
     height = event.height.height
     for channel in list(memory.channels.values()):
         _take_back(board, channel, height)
+    gossip_desk.block_disconnected(board, event)
     _new_tip(board)
 
 

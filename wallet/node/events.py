@@ -12,6 +12,7 @@ from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
+from wallet.machines.routing.gossip import Checked
 from wallet.machines.routing.pathfinding import Route
 
 Ticket = int
@@ -82,6 +83,13 @@ class RoutesFound:
     route: Route | None
     code: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GossipChecked:
+    """The answer to `CheckGossip`: verdicts, in the order in which they were asked for."""
+
+    results: tuple[Checked, ...]
 
 
 # --- the clock ----------------------------------------------------------------------------------
@@ -231,6 +239,7 @@ NodeEvent: TypeAlias = (
     | FeerateChanged
     | BroadcastDone
     | RoutesFound
+    | GossipChecked
     | Tick
     | Command
 )

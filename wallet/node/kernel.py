@@ -29,6 +29,7 @@ from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, Command, NodeEvent, PayInvoice, PeerUp, Ticket
 from wallet.node.filling import fill
+from wallet.node.gossip_worker import GossipWorker
 from wallet.node.inbox import Inbox
 from wallet.node.memory import Callers, Memory, PaymentKey
 from wallet.node.router import Router
@@ -36,6 +37,7 @@ from wallet.node.switchboard import absorb
 from wallet.node.tap import Tap
 from wallet.node.work import (
     BroadcastTx,
+    CheckGossip,
     DropPeer,
     FindRoutes,
     NodeAction,
@@ -85,6 +87,9 @@ class Kernel:
         self._listeners: list[Callable[[Notice], None]] = []
         self._broadcasts: set[asyncio.Task[None]] = set()
         self._links_to_come: dict[NodeId, int] = {}
+        self._unheard: dict[tuple[ChannelId | None, str], BroadcastTx] = {}
+        self.gossip: GossipWorker | None = None
+        """Who checks gossip; without one, none is believed."""
         self._unheard: dict[tuple[ChannelId | Txid, str], BroadcastTx] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -281,6 +286,9 @@ class Kernel:
                     self._spawn(self._broadcast(action, ready.tx))
             case Reply(ticket, value):
                 self._answer(ticket, value)
+            case CheckGossip(candidate):
+                if self.gossip is not None:
+                    self.gossip.check(candidate)
             case FindRoutes():
                 self._router.find(action, self.board.memory.graph, self.board.memory.knowledge)
             case Notice():

@@ -26,9 +26,11 @@ from wallet.machines.coins.wallet import Wallet
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.payments.parts import HeldSet
 from wallet.machines.payments.records import InvoiceRecord, Payment
+from wallet.machines.routing.gossip_book import Gossip
 from wallet.machines.routing.graph import Graph
 from wallet.machines.routing.knowledge import Knowledge
 from wallet.node.events import Ticket
+from wallet.node.gossip_traffic import Traffic
 from wallet.node.journal import Journal
 
 KEPT_BLOCKS = 200
@@ -112,6 +114,8 @@ class Memory:
     fees_collected_msat: int = 0
 
     graph: Graph = field(default_factory=Graph)
+    gossip: Gossip = field(init=False)
+    """The words behind the graph; whatever changes the graph goes through it."""
     channel_updates: dict[tuple[ChannelId, bool], ChannelUpdate] = field(default_factory=dict)
     """The newest terms of our channels, by channel and whether they are ours."""
 
@@ -135,6 +139,9 @@ class Memory:
     knowledge: Knowledge = field(default_factory=Knowledge)
     """What payments taught of other nodes' channels."""
 
+    traffic: Traffic = field(default_factory=Traffic)
+    """Gossip under way."""
+
     # Derived: where to look something up.
     watched: dict[OutPoint, ChannelId] = field(default_factory=dict)
     htlc_payments: dict[HtlcName, tuple[PaymentKey, int]] = field(default_factory=dict)
@@ -142,6 +149,9 @@ class Memory:
     """From the HTLC that went on to the one that came in."""
     names: dict[ShortChannelId, ChannelId] = field(default_factory=dict)
     """Which channel an onion means: by our alias or by the channel's place in the chain."""
+
+    def __post_init__(self) -> None:
+        self.gossip = Gossip(self.graph)
 
     @property
     def height(self) -> BlockHeight:

@@ -14,7 +14,7 @@ from wallet.base.wire.message import Message, UnknownMessage, decode
 from wallet.base.wire.setup import Error, reason_of
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import events
-from wallet.node import opening_desk
+from wallet.node import gossip_desk, opening_desk
 from wallet.node.board import Board
 from wallet.node.events import PeerDown, PeerSaid, PeerUp
 from wallet.node.memory import ConnectedPeer
@@ -30,6 +30,7 @@ def peer_up(board: Board, event: PeerUp) -> None:
     )
     if event.outbound or memory.channels_with(event.node_id):
         opening_desk.remember(board, event.node_id)
+    gossip_desk.peer_up(board, event.node_id)
     for channel in memory.channels_with(event.node_id):
         board.tell(channel.id, events.PeerConnected())
     board.work.act(Notice("connect", event.node_id.hex()))
@@ -39,6 +40,7 @@ def peer_down(board: Board, event: PeerDown) -> None:
     """A link is gone: openings end, channels wait."""
     memory = board.memory
     memory.peers.pop(event.node_id, None)
+    gossip_desk.peer_down(board, event.node_id)
     # What this batch would have said on the old link must not be said on a new one: there
     # channel_reestablish comes first, and it finds out what was missed.
     board.work.actions = [
@@ -81,6 +83,8 @@ def _route(board: Board, peer: NodeId, message: Message) -> None:
             opening_desk.advance(board, peer, message.channel_id, message)
         case Error() | PeerWarning():
             _complaint(board, peer, message)
+        case _ if isinstance(message, gossip_desk.GOSSIP):
+            gossip_desk.heard(board, peer, message)
         case _:
             _to_channel(board, peer, message)
 

@@ -34,6 +34,7 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
+from wallet.node import coin_desk, gossip_rows, journal, journal_desk, pay_desk
 from wallet.node import coin_desk, journal, journal_desk, ledger, pay_desk
 from wallet.node.board import Board
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
@@ -98,6 +99,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
         rows += _wallet_rows(difference(before.wallet, memory.wallet))
     if work.blocks:
         rows += _block_rows(before.blocks, memory)
+    rows += work.gossip
     rows += ledger.rows(memory, work.transactions)
     rows += journal_desk.write_up(memory, work, durable=bool(rows))
     return rows
@@ -362,6 +364,7 @@ async def _load_memory(store: Store, board: Board) -> Memory:
     for row in await store.load(tables.PEERS):
         known = from_json(KnownPeer, _text(row[1]))
         memory.known_peers[known.node_id] = known
+    await gossip_rows.load(store, memory)
     return memory
 
 

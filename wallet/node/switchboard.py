@@ -8,6 +8,7 @@ from wallet.node import (
     chain_desk,
     clock_desk,
     coin_desk,
+    gossip_desk,
     opening_desk,
     pay_desk,
     peer_desk,
@@ -21,6 +22,7 @@ from wallet.node.events import (
     CreateInvoice,
     DeleteInvoice,
     FeerateChanged,
+    GossipChecked,
     Keysend,
     NewAddress,
     NodeEvent,
@@ -56,6 +58,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.broadcast_done(board, event)
         case RoutesFound():
             pay_desk.routes_found(board, event)
+        case GossipChecked():
+            gossip_desk.checked(board, event)
         case Tick():
             clock_desk.tick(board)
         case _:

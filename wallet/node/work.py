@@ -10,9 +10,11 @@ from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
 from wallet.machines.channel.state import Htlc
 from wallet.machines.payments.forwards import ForwardRecord
+from wallet.machines.routing.gossip import Candidate
 from wallet.machines.routing.pathfinding import RouteQuery
 from wallet.machines.signing import ReleaseSecret, SignDigest, UnsignedTx
 from wallet.node.events import Ticket
+from wallet.services.store.tables import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,16 @@ class FindRoutes:
     query: RouteQuery
 
 
-NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes
+@dataclass(frozen=True, slots=True)
+class CheckGossip:
+    """Verify signatures and look up a funding output, off the loop; comes as `GossipChecked`."""
+
+    candidate: Candidate
+
+
+NodeAction: TypeAlias = (
+    SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes | CheckGossip
+)
 
 
 @dataclass(slots=True)
@@ -90,6 +101,8 @@ class Work:
     blocks: bool = False
     gone: list[tuple[ChannelId, Htlc]] = field(default_factory=list)
     their_commitments: list[tuple[ChannelId, TheirCommitmentSigned]] = field(default_factory=list)
+    gossip: list[Write] = field(default_factory=list)
+    """Rows of what the network said, in the order in which it changed."""
 
     def reply(self, ticket: Ticket, value: object) -> None:
         """Answer `ticket` once the batch is on disk."""

@@ -179,6 +179,7 @@ OUR_INIT: Final = Features.of(
     required=ASSUMED,
     optional=(
         Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT,
+        Feature.GOSSIP_QUERIES,
         Feature.BASIC_MPP,
         Feature.OPTION_SUPPORT_LARGE_CHANNEL,
         Feature.OPTION_ANCHORS,

@@ -1,0 +1,127 @@
+"""What peers get of gossip: what is new at once, what they ask for a slice at a time.
+
+BOLT 7: "MUST NOT relay any gossip messages it did not generate itself, unless explicitly
+requested": nothing of others goes to a peer that has not sent a filter.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from wallet.base.errors import PeerFault, Severity
+from wallet.base.values.ids import NodeId
+from wallet.base.wire.gossip import (
+    ChannelUpdate,
+    GossipTimestampFilter,
+    NodeAnnouncement,
+    QueryChannelRange,
+    QueryShortChannelIds,
+    ReplyChannelRange,
+)
+from wallet.base.wire.message import Message
+from wallet.machines.routing.gossip import GossipMessage
+from wallet.machines.routing.gossip_queries import (
+    MAX_IN_REPLY,
+    TimeRange,
+    answer_ids,
+    answer_range,
+    backlog,
+    range_of,
+)
+from wallet.node.board import Board
+from wallet.node.gossip_traffic import ANSWERS, GossipPeer
+from wallet.node.work import SendTo
+
+
+def take_filter(board: Board, peer: NodeId, message: GossipTimestampFilter) -> None:
+    """A peer says what it wants to hear; it replaces what it has said before."""
+    memory = board.memory
+    if message.chain_hash != board.chain.chain_hash:
+        return
+    there = memory.traffic.peers[peer]
+    first_time = there.wanted is None
+    there.wanted = range_of(message)
+    there.backlog = backlog(memory.gossip, there.wanted)
+    # Later ones wait for the clock: a filter costs its sender nothing.
+    if first_time:
+        send_slice(board, peer, there)
+
+
+def take_query(
+    board: Board, peer: NodeId, message: QueryShortChannelIds | QueryChannelRange
+) -> None:
+    """A peer asks for a part of the map. Raises `PeerFault`."""
+    memory = board.memory
+    there = memory.traffic.peers[peer]
+    if there.answer is not None:
+        # BOLT 7: one question at a time; otherwise "MAY send a `warning`".
+        raise PeerFault(Severity.WARN, f"{message.name} before the last one is answered")
+    chain_hash = board.chain.chain_hash
+    if isinstance(message, QueryShortChannelIds):
+        there.answer = answer_ids(memory.gossip, message, chain_hash)
+    else:
+        there.answer = answer_range(memory.gossip, message, chain_hash)
+    # BOLT 7: "SHOULD NOT wait for the next outgoing gossip flush to send these."
+    there.answer = _take(board, peer, there.answer)
+
+
+def send_slice(board: Board, peer: NodeId, there: GossipPeer) -> None:
+    """One more part of what a peer still gets."""
+    if there.answer is not None:
+        there.answer = _take(board, peer, there.answer)
+    if there.backlog is not None:
+        there.backlog = _take(board, peer, there.backlog)
+
+
+def _take(board: Board, peer: NodeId, messages: Iterator[Message]) -> Iterator[Message] | None:
+    """Send up to a second's share; None when that was the end."""
+    left = ANSWERS
+    for message in messages:
+        board.work.act(SendTo(peer, message))
+        # A reply with hundreds of channels costs us what so many announcements do.
+        left -= MAX_IN_REPLY // 4 if isinstance(message, ReplyChannelRange) else 1
+        if left <= 0:
+            return messages
+    return None
+
+
+def relay(board: Board, message: GossipMessage, source: NodeId, *, first_update: bool) -> None:
+    """Pass on what is new to everyone who wants it, but not to whom we have it from.
+
+    `first_update`: the channel had none before.  Its announcement goes ahead of it then (BOLT 7:
+    MUST NOT send a `channel_announcement` that has no `channel_update`), and its nodes follow.
+    """
+    for peer, there in board.memory.traffic.peers.items():
+        if there.wanted is not None and peer != source:
+            for part in _bundle(board, message, there.wanted, first_update=first_update):
+                board.work.act(SendTo(peer, part))
+
+
+def _bundle(
+    board: Board, message: GossipMessage, wanted: TimeRange, *, first_update: bool
+) -> Sequence[Message]:
+    gossip = board.memory.gossip
+    match message:
+        case NodeAnnouncement():
+            return (message,) if message.timestamp in wanted else ()
+        case ChannelUpdate():
+            if message.timestamp not in wanted:
+                return ()
+            if not first_update:
+                return (message,)
+            announcement = gossip.announcement(message.short_channel_id.to_int())
+            nodes = (gossip.node(n) for n in (announcement.node_id_1, announcement.node_id_2))
+            fresh = [n for n in nodes if n is not None and n.timestamp in wanted]
+            return (announcement, message, *fresh)
+        case _:
+            # BOLT 7: an announcement is considered after its first `channel_update`.
+            return ()
+
+
+def publish(board: Board, messages: Sequence[GossipMessage]) -> None:
+    """Tell everyone who has sent a filter, whatever it says.
+
+    BOLT 7: "SHOULD send gossip messages as it generates them regardless of `timestamp`."
+    """
+    for peer, there in board.memory.traffic.peers.items():
+        if there.wanted is not None:
+            for message in messages:
+                board.work.act(SendTo(peer, message))
