@@ -8,7 +8,7 @@ from wallet.base.crypto.curve import point_of
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import NodeId, OutPoint, ShortChannelId, Txid
-from wallet.faces.rpc import parsers, signatures
+from wallet.faces.rpc import parsers, sending_signatures, signatures
 from wallet.faces.rpc.params import AnyParam, Param, Unfit, read_params, usage
 from wallet.faces.rpc.parsers import FeerateTarget, PeerAddress, Special
 from wallet.faces.rpc.signatures import ChannelSelector
@@ -43,12 +43,12 @@ USAGE: dict[str, tuple[tuple[AnyParam, ...], str]] = {
     "waitinvoice": (signatures.WaitInvoice.PARAMS, "label"),
     "decode": (signatures.Decode.PARAMS, "string"),
     "pay": (
-        signatures.Pay.PARAMS,
+        sending_signatures.Pay.PARAMS,
         "invstring [amount_msat] [label] [riskfactor] [maxfeepercent] [retry_for] [maxdelay]"
         " [exemptfee] [localinvreqid] [exclude] [maxfee] [description] [partial_msat]",
     ),
     "listpays": (
-        signatures.ListPays.PARAMS,
+        sending_signatures.ListPays.PARAMS,
         "[bolt11] [payment_hash] [status] [index] [start] [limit]",
     ),
     "close": (
@@ -118,13 +118,13 @@ def test_read__types_come_back() -> None:
     assert args.get(signatures.Invoice.EXPIRY) is None
     assert args.get_or(signatures.Invoice.EXPIRY, 3600) == 3600
     assert args[signatures.Invoice.EXPOSEPRIVATECHANNELS] is True
-    args = read_params(signatures.Pay.PARAMS, {"bolt11": "lnbcrt1", "amount_msat": None})
-    assert args[signatures.Pay.INVSTRING] == "lnbcrt1"
+    args = read_params(sending_signatures.Pay.PARAMS, {"bolt11": "lnbcrt1", "amount_msat": None})
+    assert args[sending_signatures.Pay.INVSTRING] == "lnbcrt1"
 
 
 def test_read__both_names_of_one_parameter() -> None:
     with pytest.raises(Refused, match="duplicate json names: invstring"):
-        read_params(signatures.Pay.PARAMS, {"bolt11": "a", "invstring": "b"})
+        read_params(sending_signatures.Pay.PARAMS, {"bolt11": "a", "invstring": "b"})
 
 
 GOOD: list[tuple[Any, object, object]] = [

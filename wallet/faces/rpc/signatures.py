@@ -1,7 +1,7 @@
 """What each method takes: names, order and which are required, as in Core Lightning v26.06.
 
 One class per method, never instantiated: a namespace of `Param`s, and `PARAMS` in the order of
-positional calls.  Handlers look their arguments up with these (`args[Pay.INVSTRING]`), so a name is
+positional calls.  Handlers look their arguments up with these (`args[Invoice.LABEL]`), so a name is
 written once.  Parameters that Core Lightning takes only in developer mode are absent.
 """
 
@@ -12,12 +12,10 @@ from wallet.base.errors import DecodeError
 from wallet.base.values.ids import ChannelId, NodeId, ShortChannelId
 from wallet.faces.rpc.params import AnyParam, Param, Unfit
 from wallet.faces.rpc.parsers import (
-    array,
     array_of,
     boolean,
     channel_id,
     feerate,
-    fraction,
     hex_bytes,
     label,
     msat,
@@ -180,48 +178,6 @@ class WaitInvoice:
 class Decode:
     STRING: Final = Param("string", string, required=True)
     PARAMS: Final[tuple[AnyParam, ...]] = (STRING,)
-
-
-class Pay:
-    # `bolt11` was the first one's only name before v26.06; wallets still use it.
-    INVSTRING: Final = Param("invstring", string, required=True, also=("bolt11",))
-    AMOUNT_MSAT: Final = Param("amount_msat", msat)
-    LABEL: Final = Param("label", string)
-    RISKFACTOR: Final = Param("riskfactor", fraction)
-    MAXFEEPERCENT: Final = Param("maxfeepercent", fraction)
-    RETRY_FOR: Final = Param("retry_for", u16)
-    MAXDELAY: Final = Param("maxdelay", u16)
-    EXEMPTFEE: Final = Param("exemptfee", msat)
-    LOCALINVREQID: Final = Param("localinvreqid", payment_hash)
-    EXCLUDE: Final = Param("exclude", array)
-    MAXFEE: Final = Param("maxfee", msat)
-    DESCRIPTION: Final = Param("description", string)
-    PARTIAL_MSAT: Final = Param("partial_msat", msat)
-    PARAMS: Final[tuple[AnyParam, ...]] = (
-        INVSTRING,
-        AMOUNT_MSAT,
-        LABEL,
-        RISKFACTOR,
-        MAXFEEPERCENT,
-        RETRY_FOR,
-        MAXDELAY,
-        EXEMPTFEE,
-        LOCALINVREQID,
-        EXCLUDE,
-        MAXFEE,
-        DESCRIPTION,
-        PARTIAL_MSAT,
-    )
-
-
-class ListPays:
-    BOLT11: Final = Param("bolt11", string, also=("invstring",))
-    PAYMENT_HASH: Final = Param("payment_hash", payment_hash)
-    STATUS: Final = Param("status", one_of("pending", "complete", "failed"))
-    INDEX: Final = Param("index", one_of("created", "updated"))
-    START: Final = Param("start", u64)
-    LIMIT: Final = Param("limit", u32)
-    PARAMS: Final[tuple[AnyParam, ...]] = (BOLT11, PAYMENT_HASH, STATUS, INDEX, START, LIMIT)
 
 
 class Close:

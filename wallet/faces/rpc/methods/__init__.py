@@ -33,7 +33,7 @@ from wallet.faces.rpc.methods.messages import (
     signmessage,
 )
 from wallet.faces.rpc.methods.node import feerates, getinfo, metrics, unlock
-from wallet.faces.rpc.methods.sending import listpays, pay
+from wallet.faces.rpc.methods.sending import SENDING
 from wallet.faces.rpc.methods.waiting import events, wait
 from wallet.faces.rpc.more_signatures import (
     CheckMessage,
@@ -59,11 +59,9 @@ from wallet.faces.rpc.signatures import (
     Invoice,
     ListFunds,
     ListInvoices,
-    ListPays,
     ListPeerChannels,
     ListPeers,
     NewAddr,
-    Pay,
     Unlock,
     WaitInvoice,
 )
@@ -102,8 +100,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
         waits=True,
     ),
     Method("decode", Decode.PARAMS, decode, "explains an invoice"),
-    Method("pay", Pay.PARAMS, pay, "pays an invoice"),
-    Method("listpays", ListPays.PARAMS, listpays, "lists payments"),
+    *SENDING,
     Method("disconnect", Disconnect.PARAMS, disconnect, "ends a link"),
     Method("ping", Ping.PARAMS, ping, "asks whether a peer is there", waits=True),
     Method("signmessage", SignMessage.PARAMS, signmessage, "signs text with the node's key"),
