@@ -16,8 +16,7 @@ from wallet.machines.chain_events import (
 )
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Channel, Phase
-from wallet.node import coin_desk, gossip_desk
-from wallet.node import coin_desk, ledger
+from wallet.node import coin_desk, gossip_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged

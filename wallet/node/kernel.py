@@ -87,7 +87,6 @@ class Kernel:
         self._listeners: list[Callable[[Notice], None]] = []
         self._broadcasts: set[asyncio.Task[None]] = set()
         self._links_to_come: dict[NodeId, int] = {}
-        self._unheard: dict[tuple[ChannelId | None, str], BroadcastTx] = {}
         self.gossip: GossipWorker | None = None
         """Who checks gossip; without one, none is believed."""
         self._unheard: dict[tuple[ChannelId | Txid, str], BroadcastTx] = {}

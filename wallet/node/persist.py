@@ -34,8 +34,7 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk, gossip_rows, journal, journal_desk, pay_desk
-from wallet.node import coin_desk, journal, journal_desk, ledger, pay_desk
+from wallet.node import coin_desk, gossip_rows, journal, journal_desk, ledger, pay_desk
 from wallet.node.board import Board
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
 from wallet.node.work import NodeAction, Work
