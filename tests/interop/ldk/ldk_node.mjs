@@ -212,6 +212,22 @@ const commands = {
     node.feerates[target] = feerate;
     return node.feerates;
   },
+  /** The channels on the map; LDK routes over one whose terms it knows for both `directions`. */
+  graph: () => {
+    const map = node.graph.read_only();
+    try {
+      return [...map.list_channels()].map(scid => {
+        const channel = map.channel(scid);
+        const terms = [channel.get_one_to_two(), channel.get_two_to_one()];
+        return {
+          scid: String(BigInt.asUintN(64, scid)),
+          directions: terms.filter(known => known && known.ptr !== 0n).length,
+        };
+      });
+    } finally {
+      map.free();                                // it holds the graph's lock
+    }
+  },
   balances: () => node.monitors.get_claimable_balances([]).map(plain),
   broadcasts: () => node.broadcaster.log,
 
