@@ -5,12 +5,14 @@ it asked for.  Aliases name a channel that has no real scid yet, or wants to kee
 """
 
 from dataclasses import replace
+from typing import Final
 
 from wallet.base.bitcoin.transaction import TxOut
 from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.channel import ChannelReady
+from wallet.base.wire.setup import error_for
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, Send
 from wallet.machines.channel.state import (
@@ -25,6 +27,9 @@ from wallet.machines.channel.state import (
 from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
+
+FORGET_UNCONFIRMED: Final = 2016
+"""BOLT 2: blocks after which the side that did not fund forgets an unconfirmed channel."""
 
 
 def funding_confirmed(channel: Channel, event: events.FundingConfirmed) -> ChannelStep:
@@ -56,6 +61,31 @@ def funding_unconfirmed(channel: Channel) -> ChannelStep:
     unconfirmed = channel.with_funding(replace(channel.funding, confirmed=None))
     # Whatever name comes next is signed for anew, once it is deep.
     return Step(replace(unconfirmed, announcement=Announcement(theirs=channel.announcement.theirs)))
+
+
+def is_hopeless(channel: Channel, ctx: Context) -> bool:
+    """Whether the opener has had long enough to get its funding mined, and nothing of ours is in.
+
+    A channel that was used before its confirmation is kept: there may be money of ours in it.
+    """
+    terms = channel.terms
+    return (
+        not terms.we_opened
+        and channel.funding.confirmed is None
+        and channel.onchain is None
+        and channel.phase is not Phase.CLOSED
+        and not (channel.ready_sent and channel.ready_received)
+        and terms.opened_height is not None
+        and ctx.height.height - terms.opened_height >= FORGET_UNCONFIRMED
+    )
+
+
+def forget(channel: Channel, ctx: Context) -> ChannelStep:
+    """BOLT 2: SHOULD forget the channel if it does not see the correct funding transaction."""
+    reason = f"the funding transaction was not mined within {FORGET_UNCONFIRMED} blocks"
+    closed = replace(channel, error=reason).with_phase(Phase.CLOSED, ctx.now, "local", reason)
+    there = channel.link is not Link.OFFLINE
+    return Step(closed, (Send(error_for(channel.id, reason)),) if there else ())
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:

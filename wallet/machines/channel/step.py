@@ -97,6 +97,8 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.ClaimUnspent():
             return onchain.claim_unspent(channel, event)
         case events.NewTip():
+            if ready.is_hopeless(channel, ctx):
+                return ready.forget(channel, ctx)
             if channel.phase is not Phase.SPENT:
                 deeper = _deeper(channel, ctx)
                 return Step(deeper.state, (*promised(channel), *deeper.actions))
@@ -175,6 +177,10 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
 
 
 def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
+    if channel.phase is Phase.CLOSED:
+        # BOLT 2: nothing is left here to talk about; the error lets the peer close its side.
+        reason = channel.error or "this channel is closed and settled"
+        return Step(channel, (Send(error_for(channel.id, reason)),))
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
     return reconnect.receive_reestablish(channel, message)

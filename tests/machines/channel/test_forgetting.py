@@ -1,0 +1,100 @@
+"""A funding that never comes: who put nothing in forgets the channel, the opener does not."""
+
+import pytest
+
+from tests.support.pair import START_HEIGHT, Pair, Side, offer, open_pair, policy, replace
+from wallet.base.values.amounts import MilliSatoshi
+from wallet.base.values.encode import from_json, to_json
+from wallet.base.wire.message import decode
+from wallet.base.wire.setup import Error
+from wallet.machines.channel import events
+from wallet.machines.channel.opening_rules import ANCHOR_TYPE
+from wallet.machines.channel.ready import FORGET_UNCONFIRMED
+from wallet.machines.channel.resume import resume
+from wallet.machines.channel.state import Channel, Phase
+from wallet.node.persist import durable
+
+LAST = START_HEIGHT + FORGET_UNCONFIRMED
+PUSH = MilliSatoshi(300_000_000)
+
+
+def tip(side: Side, height: int) -> None:
+    side.height = height
+    side.step(events.NewTip(b""))
+
+
+def forgotten_pair() -> Pair:
+    pair = open_pair(PUSH)
+    tip(pair.bob, LAST)
+    return pair
+
+
+def errors(side: Side) -> list[bytes]:
+    return [m.data for m in map(decode, side.sent) if isinstance(m, Error)]
+
+
+def test_the_accepter_forgets_after_2016_blocks_and_not_before() -> None:
+    pair = open_pair(PUSH)
+    tip(pair.bob, LAST - 1)
+    assert pair.bob.state.phase is Phase.AWAITING_CONFIRMATION
+    tip(pair.bob, LAST)
+    assert pair.bob.state.phase is Phase.CLOSED
+    assert errors(pair.bob) == [b"the funding transaction was not mined within 2016 blocks"]
+    assert not pair.bob.broadcasts
+
+
+def test_the_opener_never_forgets_what_it_paid_for() -> None:
+    pair = open_pair(PUSH)
+    tip(pair.alice, LAST + 1_000)
+    assert pair.alice.state.phase is Phase.AWAITING_CONFIRMATION
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_an_opener_that_comes_back_is_told(reloaded: bool) -> None:
+    pair = forgotten_pair()
+    pair.cut()
+    if reloaded:
+        stored: Channel = from_json(Channel, to_json(durable(pair.bob.state)))
+        pair.bob.channel = resume(stored).state
+    pair.reconnect()
+    pair.deliver(pair.alice)
+    assert errors(pair.bob)
+    pair.settle()
+    assert pair.alice.state.phase is Phase.FAILED
+    assert [kind for kind, _ in pair.alice.broadcasts][-1] == "commitment"
+
+
+def test_a_channel_that_failed_before_its_funding_is_forgotten_too() -> None:
+    pair = open_pair(PUSH)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    assert pair.bob.state.phase is Phase.FAILED
+    tip(pair.bob, LAST)
+    assert pair.bob.state.phase is Phase.CLOSED
+
+
+def test_one_that_is_mined_late_is_not() -> None:
+    pair = open_pair(PUSH)
+    pair.mine(LAST - 1)
+    pair.settle()
+    tip(pair.bob, LAST + 10)
+    assert pair.bob.state.phase is Phase.READY
+
+
+def test_one_whose_block_was_taken_back_is_not() -> None:
+    pair = open_pair(PUSH)
+    pair.mine(START_HEIGHT + 1)
+    pair.settle()
+    pair.bob.step(events.FundingUnconfirmed())
+    tip(pair.bob, LAST)
+    assert pair.bob.state.phase is Phase.READY
+
+
+def test_one_that_was_used_before_its_funding_is_not() -> None:
+    trusting = replace(policy(), takes_zeroconf=True)
+    pair = open_pair(PUSH, bobs=trusting, channel_type=(*ANCHOR_TYPE, 50))
+    pair.alice.step()
+    pair.settle()
+    pair.alice.step(offer(1))
+    pair.settle()
+    tip(pair.bob, LAST)
+    assert pair.bob.state.phase is Phase.READY
