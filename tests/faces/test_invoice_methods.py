@@ -24,6 +24,39 @@ def pay(two: Two, label: str, msat: int = 1_000_000) -> Any:
     return paid
 
 
+# --- invoice ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ("1x1x1", 902, "suitable local channels"),
+        (["1x1x1", "2x2x2"], 902, "suitable local channels"),
+        ("maybe", -32602, "exposeprivatechannels"),
+        (["1x1"], -32602, "exposeprivatechannels"),
+    ],
+)
+def test_invoice__exposeprivatechannels_that_cannot_be(
+    two: Two, given: object, code: int, words: str
+) -> None:
+    error = refusal(
+        two.bob,
+        "invoice",
+        amount_msat=1,
+        label="never",
+        description="",
+        exposeprivatechannels=given,
+    )
+    assert (error.code, words in str(error)) == (code, True), error
+    assert two.bob.call("listinvoices", label="never") == {"invoices": []}
+
+
+def test_invoice__more_than_the_peer_has_left(two: Two) -> None:
+    shown = two.channel(two.bob)["receivable_msat"]
+    assert "warning_capacity" in two.invoice("all and one", shown + 1)
+    assert "warning_capacity" not in two.invoice("all of it", shown)
+
+
 # --- delinvoice ---------------------------------------------------------------------------------
 
 
@@ -126,3 +159,24 @@ def test_waitanyinvoice__is_told_while_it_waits(two: Two) -> None:
     [told] = answers
     check_answer("waitanyinvoice", told)
     assert (told["label"], told["pay_index"]) == ("the next", index + 1)
+
+
+# --- a second channel ---------------------------------------------------------------------------
+
+
+def test_invoice__what_a_private_channel_adds(two: Two) -> None:
+    announced = two.channel(two.bob)["receivable_msat"]
+    two.open(announce=False)
+    private = two.channel(two.bob)["receivable_msat"]
+    assert private > announced
+    cases: list[tuple[object, int, list[str]]] = [
+        (None, announced + 1, ["warning_private_unused"]),
+        (False, announced + 1, ["warning_private_unused"]),
+        ([], announced + 1, ["warning_private_unused"]),
+        (True, announced + 1, []),
+        ("true", private + 1, ["warning_mpp"]),
+    ]
+    for given, msat, warnings in cases:
+        label = f"exposing {given!r} {type(given)}"
+        made = two.invoice(label, msat, exposeprivatechannels=given)
+        assert [key for key in made if key.startswith("warning")] == warnings, given
