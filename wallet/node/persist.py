@@ -30,6 +30,7 @@ from wallet.machines.channel.state import (
     Removal,
     Scid,
     ScidKind,
+    is_unsent,
 )
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
@@ -73,7 +74,9 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
         old = before.channels.get(channel_id)
         rows += _channel_rows(old, memory.channels[channel_id])
     for channel_id, htlc in work.gone:
-        rows.append(_htlc_row(channel_id, htlc))
+        # One that nobody has signed for leaves no trace: as a row it would come back at a start.
+        if not is_unsent(htlc):
+            rows.append(_htlc_row(channel_id, htlc))
     for channel_id, said in work.their_commitments:
         rows.append(
             Put(
