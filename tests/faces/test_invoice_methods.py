@@ -161,6 +161,31 @@ def test_waitanyinvoice__is_told_while_it_waits(two: Two) -> None:
     assert (told["label"], told["pay_index"]) == ("the next", index + 1)
 
 
+# --- keysend ------------------------------------------------------------------------------------
+
+
+def test_keysend__is_listed_told_and_forgotten_like_an_invoice(two: Two) -> None:
+    before = pay(two, "before the gift")["pay_index"]
+    sent = two.alice.call(
+        "keysend",
+        destination=two.bob.node_id,
+        amount_msat=1_234_567,
+        extratlvs={"7629169": b"for you".hex()},
+    )
+    told = two.ask(two.bob, "waitanyinvoice", lastpay_index=before)
+    listed = two.bob.call("listinvoices", payment_hash=sent["payment_hash"])
+    check_answer("listinvoices", listed)
+    assert listed["invoices"] == [told]
+    assert (told["status"], told["description"]) == ("paid", "keysend: for you")
+    assert told["label"] == f"keysend-{sent['payment_hash']}"
+    assert (told["amount_received_msat"], told["pay_index"]) == (1_234_567, before + 1)
+    assert "amount_msat" not in told
+    assert told["payment_preimage"] == sent["payment_preimage"]
+    said = two.ask(two.bob, "decode", string=told["bolt11"])
+    assert (said["payment_hash"], said["description"]) == (sent["payment_hash"], "keysend: for you")
+    assert two.ask(two.bob, "delinvoice", label=told["label"], status="paid") == told
+
+
 # --- a second channel ---------------------------------------------------------------------------
 
 
