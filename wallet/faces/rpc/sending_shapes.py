@@ -38,7 +38,7 @@ def _part(payment: Payment, part: Part) -> Json:
             "amount_msat": part.amount.msat,
             "amount_sent_msat": part.amount_sent.msat,
             "created_at": part.created_at,
-            "completed_at": part.completed_at,
+            "completed_at": part.completed_at if complete else None,
             "status": part.status.value,
             "payment_preimage": payment.preimage.hex() if payment.preimage and complete else None,
             "label": payment.label,
