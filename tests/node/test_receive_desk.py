@@ -58,30 +58,31 @@ def channels(house: House) -> list[Channel]:
     return list(house.kernel.board.memory.channels.values())
 
 
-def offer(world: World, asked: PayRequest, number: int, total: int = TOTAL) -> SendPart:
-    """One of the `PARTS`, as `sendpay` would ask for it."""
-    which, msat = PARTS[number]
-    scid = name_of(channels(world.alice)[which])
+def part_of(
+    world: World, payer: House, asked: PayRequest, partid: int, msat: int, which: int = 0
+) -> SendPart:
+    """A part of `TOTAL`, along the payer's channel of that number, as by `sendpay`."""
+    scid = name_of(channels(payer)[which])
     assert scid is not None
     expiry = BlockHeight(world.height) + (MIN_FINAL_CLTV + CltvDelta(3))
-    invoice = asked.invoice
-    hop = Hop(world.bob.id, scid, 0, MilliSatoshi(msat), expiry)
     request = PartRequest(
-        payment_hash=invoice.payment_hash,
-        hops=(hop,),
-        total=MilliSatoshi(total),
-        partid=number + 1,
+        payment_hash=asked.invoice.payment_hash,
+        hops=(Hop(world.bob.id, scid, 0, MilliSatoshi(msat), expiry),),
+        total=asked.invoice.amount or MilliSatoshi(msat),
+        partid=partid,
         groupid=1,
-        payment_secret=invoice.payment_secret,
+        payment_secret=asked.invoice.payment_secret,
         bolt11=asked.bolt11,
     )
     return SendPart(0, request)
 
 
-async def send(world: World, asked: PayRequest, numbers: Sequence[int], total: int = TOTAL) -> None:
-    """Some of the parts, and time for them to arrive."""
+async def send(world: World, asked: PayRequest, numbers: Sequence[int]) -> None:
+    """Some of the `PARTS`, and time for them to arrive."""
     for number in numbers:
-        world.alice.kernel.inbox.put(offer(world, asked, number, total))
+        which, msat = PARTS[number]
+        command = part_of(world, world.alice, asked, number + 1, msat, which)
+        world.alice.kernel.inbox.put(command)
     await world.settle()
 
 
@@ -139,6 +140,32 @@ def _batches(world: World, house: House) -> list[list[str]]:
                 found.append([])
             found[-1].append(entry.detail if entry.what == "send" else entry.what)
     return found
+
+
+async def test_a_part_of_a_payer_who_is_away_is_taken_and_he_hears_of_it_later() -> None:
+    """BOLT 4 "friends splitting a bill": what is irrevocable counts, whoever is connected."""
+    async with World(others=("carol",)) as world:
+        await world.opened()
+        carol = world.houses[2]
+        await world.give(carol)
+        link(carol, world.bob)
+        await world.settle()
+        await world.open(carol, world.bob)
+        asked = await world.bob.invoice("shared", TOTAL)
+        carol.kernel.inbox.put(part_of(world, carol, asked, 1, 5_000_000))
+        await world.settle()
+        assert waiting(world.bob) == 1
+        cut(carol, world.bob)
+        await world.settle()
+        world.alice.kernel.inbox.put(part_of(world, world.alice, asked, 2, 4_000_000))
+        await world.settle()
+        assert invoice_of(world.bob, asked).status is InvoiceStatus.PAID
+        payment_hash = asked.invoice.payment_hash
+        assert await removals(carol, payment_hash) == [None]
+        link(carol, world.bob)
+        await world.settle()
+        for payer in (world.alice, carol):
+            assert [type(r) for r in await removals(payer, payment_hash)] == [Fulfilled]
 
 
 async def test_after_a_minute_all_parts_go_back(world: World) -> None:
@@ -350,7 +377,7 @@ async def test_keysend__dead_at_any_commit(
 
 async def test_a_single_part_by_sendpay_is_taken(world: World) -> None:
     asked = await world.bob.invoice("single", PARTS[0][1])
-    command = offer(world, asked, 0, PARTS[0][1])
+    command = part_of(world, world.alice, asked, 1, PARTS[0][1])
     sent = await world.alice.kernel.command(lambda t: SendPart(t, command.request))
     assert isinstance(sent, PartSent)
     await world.settle()

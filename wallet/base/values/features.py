@@ -174,8 +174,11 @@ def negotiate(ours: Features, theirs: Features) -> Features:
 
 # --- what we advertise --------------------------------------------------------------------------
 
+KEYSEND: Final = Features(frozenset({55}))
+"""bLIP 3, not in BOLT 9: we take payments that nobody asked for. Some payers look for the bit."""
+
 # The assumed ones are set although BOLT 9 lets us leave them out: LDK drops a peer without them.
-OUR_INIT: Final = Features.of(
+OUR_INIT: Final = KEYSEND | Features.of(
     required=ASSUMED,
     optional=(
         Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT,
