@@ -57,6 +57,21 @@ def test_invoice__more_than_the_peer_has_left(two: Two) -> None:
     assert "warning_capacity" not in two.invoice("all of it", shown)
 
 
+def test_listinvoices__by_one_thing_at_a_time(two: Two) -> None:
+    made = two.invoice("looked for")
+    wanted = {
+        "label": "looked for",
+        "invstring": made["bolt11"],
+        "payment_hash": made["payment_hash"],
+    }
+    for name, value in wanted.items():
+        [found] = two.ask(two.bob, "listinvoices", **{name: value})["invoices"]
+        assert found["label"] == "looked for"
+    error = refusal(two.bob, "listinvoices", **wanted)
+    assert (error.code, "only specify one" in str(error)) == (-32602, True)
+    assert two.ask(two.bob, "listinvoices", offer_id="11" * 32) == {"invoices": []}
+
+
 # --- delinvoice ---------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from wallet.faces.rpc import payment_shapes as shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import bare_invoice, page
 from wallet.faces.rpc.more_signatures import DelInvoice, WaitAnyInvoice
-from wallet.faces.rpc.params import Args
+from wallet.faces.rpc.params import AnyParam, Args
 from wallet.faces.rpc.signatures import (
     Decode,
     Invoice,
@@ -65,6 +65,17 @@ def _fallbacks(addresses: tuple[str, ...], api: Api) -> tuple[bytes, ...]:
 
 async def listinvoices(api: Api, args: Args) -> Answer:
     """Our invoices, all or those that fit."""
+    one_of: tuple[AnyParam, ...] = (
+        ListInvoices.LABEL,
+        ListInvoices.INVSTRING,
+        ListInvoices.PAYMENT_HASH,
+        ListInvoices.OFFER_ID,
+    )
+    if sum(args.get(param) is not None for param in one_of) > 1:
+        raise Refused(
+            "Can only specify one of {label}, {invstring}, {payment_hash} or {offer_id}",
+            Code.INVALID_PARAMS,
+        )
     memory = await api.memory()
     label, payment_hash = args.get(ListInvoices.LABEL), args.get(ListInvoices.PAYMENT_HASH)
     given = args.get(ListInvoices.INVSTRING)
