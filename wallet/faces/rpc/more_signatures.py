@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from wallet.faces.rpc.history_filter import cursor, history_filter
 from wallet.faces.rpc.params import AnyParam, Param
 from wallet.faces.rpc.parsers import (
     array_of,
@@ -104,3 +105,12 @@ class TrustPeer:
     ID: Final = Param("id", node_id, required=True)
     TRUSTED: Final = Param("trusted", boolean)
     PARAMS: Final[tuple[AnyParam, ...]] = (ID, TRUSTED)
+
+
+class History:
+    """Ours: what to show (history_filter.py), from where on, and how much at once."""
+
+    FILTER: Final = Param("filter", history_filter)
+    START: Final = Param("start", cursor)
+    LIMIT: Final = Param("limit", u32)
+    PARAMS: Final[tuple[AnyParam, ...]] = (FILTER, START, LIMIT)

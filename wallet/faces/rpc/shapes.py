@@ -53,6 +53,9 @@ CLTV_EXPIRY_DELTA: Final = 34
 RESERVED_BLOCKS: Final = 72
 """Core Lightning reserves for so long. Ours ends with the opening that holds it, much sooner."""
 
+BEFORE_THE_END: Final = frozenset({Phase.AWAITING_CONFIRMATION, Phase.READY})
+"""Phases in which nobody has begun to close."""
+
 _STATUS: Final = {
     Phase.AWAITING_CONFIRMATION: "Funding needs more confirmations.",
     Phase.READY: "Channel ready for use.",

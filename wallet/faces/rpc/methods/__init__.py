@@ -17,6 +17,7 @@ from wallet.faces.rpc.methods.channels import (
     trustpeer,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
+from wallet.faces.rpc.methods.history import history
 from wallet.faces.rpc.methods.invoices import (
     decode,
     delinvoice,
@@ -40,6 +41,7 @@ from wallet.faces.rpc.more_signatures import (
     DelInvoice,
     Disconnect,
     Events,
+    History,
     ListClosedChannels,
     ListConfigs,
     Ping,
@@ -115,6 +117,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
         listclosedchannels,
         "lists settled channels",
     ),
+    Method("history", History.PARAMS, history, "lists all that moved money, newest first"),
     Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
     Method("events", Events.PARAMS, events, "tells what happened, by number", waits=True),
     Method(

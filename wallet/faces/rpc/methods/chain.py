@@ -97,7 +97,7 @@ async def listclosedchannels(api: Api, args: Args) -> Answer:
 def _closed(channel: Channel) -> Answer:
     terms, funding = channel.terms, channel.funding
     scid = channel.scid(ScidKind.REAL)
-    ended = next((c for c in channel.changes if c.new is not Phase.READY and c.old), None)
+    ended = next((c for c in channel.changes if c.new not in shapes.BEFORE_THE_END), None)
     cause = ended.cause if ended is not None else "unknown"
     commitment = our_commitment(channel, funding).commitment.tx
     paid = sum(output.amount.sat for output in commitment.outputs)

@@ -72,13 +72,14 @@ async def _invoice(api: Api, name: str, number: int) -> Answer:
 async def _payment(api: Api, name: str, number: int) -> Answer:
     memory = await api.memory()
     for payment in reversed(memory.payments.values()):
-        if number == (payment.created_index if name == "created" else payment.updated_index):
-            return {
-                "status": payment.status.value,
-                "partid": payment.parts[-1].partid if payment.parts else 0,
-                "groupid": payment.groupid,
-                "payment_hash": payment.payment_hash.hex(),
-            }
+        for part in payment.parts:
+            if number == (part.created_index if name == "created" else part.updated_index):
+                return {
+                    "status": part.status.value,
+                    "partid": part.partid,
+                    "groupid": payment.groupid,
+                    "payment_hash": payment.payment_hash.hex(),
+                }
     return {}
 
 
