@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from tests.support import coins
 from wallet.base.bitcoin.chains import REGTEST
@@ -275,7 +276,7 @@ class World:
         self.houses = [self.alice, self.bob, *more]
         self._loops: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         for house in self.houses:
             await house.store.open()
             _, wishes = await persist.load(house.store, house.kernel.board)
