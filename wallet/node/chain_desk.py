@@ -14,7 +14,7 @@ from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
 )
-from wallet.machines.channel import events
+from wallet.machines.channel import events, shutdown
 from wallet.machines.channel.state import Channel, Phase
 from wallet.node import coin_desk, gossip_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
@@ -115,6 +115,13 @@ def feerate_changed(board: Board, event: FeerateChanged) -> None:
             # One that cannot take it now (peer away, balance low) is asked at the next change.
             with suppress(Refused):
                 board.run(channel.id, events.ChangeFeerate(event.feerate))
+
+
+def tick(board: Board) -> None:
+    """A peer that agrees on no closing fee has had its time."""
+    for channel in list(board.memory.channels.values()):
+        if shutdown.is_overdue(channel, board.ctx.now):
+            board.tell(channel.id, events.Flush())
 
 
 # --- what we gave to the chain ------------------------------------------------------------------

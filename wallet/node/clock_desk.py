@@ -1,6 +1,6 @@
 """What is due by the clock: every desk that waits for time is asked once a second."""
 
-from wallet.node import gossip_desk, opening_desk, receive_desk
+from wallet.node import chain_desk, gossip_desk, opening_desk, receive_desk
 from wallet.node.board import Board
 
 
@@ -9,3 +9,4 @@ def tick(board: Board) -> None:
     receive_desk.tick(board)
     gossip_desk.tick(board)
     opening_desk.tick(board)
+    chain_desk.tick(board)

@@ -31,7 +31,7 @@ from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.shutdown import our_closing
+from wallet.machines.channel.shutdown import CLOSING_PATIENCE, our_closing
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.channel.step import step
 from wallet.machines.signing import FundingKey, SignDigest
@@ -451,3 +451,28 @@ def test_agreed__nothing_but_the_close_is_heard() -> None:
     hear(pair.alice, early)
     assert pair.alice.state.signed_close == agreed.signed_close
     assert pair.alice.state.link is Link.SYNCING
+
+
+def test_fee__without_a_range_a_peer_that_does_not_move_fails() -> None:
+    """BOLT 2: not strictly between the last of both: SHOULD fail the channel."""
+    pair = negotiating()
+    first = fees_said(pair.alice)[0]
+    hear(pair.alice, closing_signed(pair.bob, first * 12))
+    assert phase(pair.alice) is Phase.NEGOTIATING
+    hear(pair.alice, closing_signed(pair.bob, first * 12))
+    assert phase(pair.alice) is Phase.FAILED
+    assert "is not between" in (pair.alice.state.error or "")
+
+
+def test_fee__a_peer_that_is_there_and_does_not_answer_has_ten_minutes() -> None:
+    """BOLT 2: MUST fail the channel; a peer that went away may come back."""
+    pair = negotiating()
+    asked = pair.alice.state
+    assert asked.negotiation.our_fee is not None
+    for seconds, ends in ((CLOSING_PATIENCE, False), (CLOSING_PATIENCE + 1, True)):
+        ctx = context()
+        after = step(asked, events.Flush(), replace(ctx, now=ctx.now + seconds))
+        assert (after.state.phase is Phase.FAILED) is ends
+    pair.alice.step(events.PeerDisconnected())
+    away = step(pair.alice.state, events.Flush(), replace(context(), now=context().now + 10_000))
+    assert away.state.phase is Phase.NEGOTIATING

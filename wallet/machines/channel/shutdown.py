@@ -33,6 +33,8 @@ from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
 
+CLOSING_PATIENCE: Final = 600
+"""Seconds for a peer that is there to agree on a fee, once we have named ours."""
 MAX_FEE_FACTOR: Final = 10
 """As opener we go up to this multiple of our estimate, and down to the relay floor."""
 
@@ -66,10 +68,23 @@ def _check_destination(script: bytes, their_features: Features) -> None:
         )
 
 
+def is_overdue(channel: Channel, now: int) -> bool:
+    """Whether the peer is there and has not agreed on a closing fee for too long."""
+    talk = channel.negotiation
+    talking = channel.phase is Phase.NEGOTIATING and channel.link is Link.LIVE
+    return talking and talk.our_fee is not None and now - talk.since > CLOSING_PATIENCE
+
+
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
     """At the end of a batch: say `shutdown` or the first `closing_signed` once it may be said."""
     if channel.link is not Link.LIVE:
         return Step(channel)
+    if is_overdue(channel, ctx.now):
+        # BOLT 2: if it doesn't receive a `closing_signed` response after a reasonable amount of
+        # time: MUST fail the channel.
+        raise PeerFault(
+            Severity.FAIL_CHANNEL, f"no closing fee was agreed in {CLOSING_PATIENCE} seconds"
+        )
     actions: list[Action] = []
     if channel.our_shutdown is not None and not channel.shutdown_sent and _may_shut(channel):
         channel = replace(channel, shutdown_sent=True).with_phase(
@@ -215,7 +230,7 @@ def _open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
         ideal = channel.signed_close.fee
         least, greatest = min(least, ideal), max(greatest, ideal)
     send = _propose(channel, ideal, (least, greatest))
-    said = Negotiation(ideal, (least, greatest))
+    said = Negotiation(ideal, (least, greatest), since=ctx.now)
     return Step(replace(channel, negotiation=said), (send,))
 
 
@@ -248,6 +263,11 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
             answer = fee
         else:
             answer = fee if low <= fee <= high else min(max(ideal, low), high)
+    elif not _moves(talk, fee):
+        raise PeerFault(
+            Severity.FAIL_CHANNEL,
+            f"closing fee {fee} is not between {talk.our_fee} and {talk.their_fee}",
+        )
     elif least <= fee <= greatest:
         answer = fee
     else:
@@ -256,12 +276,20 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
         answer = min(max(Satoshi((last.sat + fee.sat) // 2), least), greatest)
         if answer == talk.our_fee:
             raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
-    said = replace(channel, negotiation=Negotiation(answer, (least, greatest), fee))
+    talking = Negotiation(answer, (least, greatest), fee, talk.since or ctx.now)
+    said = replace(channel, negotiation=talking)
     send = _propose(said, answer, (least, greatest))
     if answer != fee:
         return Step(said, (send,))
     agreed = _agree(said, message, ctx)
     return Step(agreed.state, (send, *agreed.actions))
+
+
+def _moves(talk: Negotiation, fee: Satoshi) -> bool:
+    """BOLT 2: without a range, each fee is strictly between the last of both sides."""
+    if talk.our_fee is None or talk.their_fee is None:
+        return True
+    return min(talk.our_fee, talk.their_fee) < fee < max(talk.our_fee, talk.their_fee)
 
 
 def _check_signature(channel: Channel, message: ClosingSigned) -> None:

@@ -274,6 +274,8 @@ class Negotiation:
     our_fee: Satoshi | None = None
     our_range: tuple[Satoshi, Satoshi] | None = None
     their_fee: Satoshi | None = None
+    since: int = 0
+    """When we first named a fee (Unix time)."""
 
 
 class SpendKind(StrEnum):
