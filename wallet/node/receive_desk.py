@@ -12,6 +12,7 @@ from wallet.base.invoices.bolt11 import attach_signature, signing_digest
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
 from wallet.machines.channel import events
 from wallet.machines.channel.htlc_stages import SETTLED
+from wallet.machines.channel.limits import is_too_much_dust
 from wallet.machines.channel.state import Htlc, HtlcKey, Phase
 from wallet.machines.payments import hints, incoming, parts
 from wallet.machines.payments.records import InvoiceRecord
@@ -105,6 +106,7 @@ def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
         htlc.cltv_expiry,
         htlc.onion,
         htlc.path_key,
+        is_too_much_dust(board.memory.channels[channel_id], htlc),
     )
     if not _is_answerable(board, channel_id, htlc.key.id):
         # On chain the HTLC is the court's; a preimage must not be shown there by chance.

@@ -29,6 +29,10 @@ def forgotten_pair() -> Pair:
     return pair
 
 
+def phase(side: Side) -> Phase:
+    return side.state.phase
+
+
 def errors(side: Side) -> list[bytes]:
     return [m.data for m in map(decode, side.sent) if isinstance(m, Error)]
 
@@ -36,9 +40,9 @@ def errors(side: Side) -> list[bytes]:
 def test_the_accepter_forgets_after_2016_blocks_and_not_before() -> None:
     pair = open_pair(PUSH)
     tip(pair.bob, LAST - 1)
-    assert pair.bob.state.phase is Phase.AWAITING_CONFIRMATION
+    assert phase(pair.bob) is Phase.AWAITING_CONFIRMATION
     tip(pair.bob, LAST)
-    assert pair.bob.state.phase is Phase.CLOSED
+    assert phase(pair.bob) is Phase.CLOSED
     assert errors(pair.bob) == [b"the funding transaction was not mined within 2016 blocks"]
     assert not pair.bob.broadcasts
 
@@ -46,7 +50,7 @@ def test_the_accepter_forgets_after_2016_blocks_and_not_before() -> None:
 def test_the_opener_never_forgets_what_it_paid_for() -> None:
     pair = open_pair(PUSH)
     tip(pair.alice, LAST + 1_000)
-    assert pair.alice.state.phase is Phase.AWAITING_CONFIRMATION
+    assert phase(pair.alice) is Phase.AWAITING_CONFIRMATION
 
 
 @pytest.mark.parametrize("reloaded", [False, True])
@@ -60,16 +64,16 @@ def test_an_opener_that_comes_back_is_told(reloaded: bool) -> None:
     pair.deliver(pair.alice)
     assert errors(pair.bob)
     pair.settle()
-    assert pair.alice.state.phase is Phase.FAILED
+    assert phase(pair.alice) is Phase.FAILED
     assert [kind for kind, _ in pair.alice.broadcasts][-1] == "commitment"
 
 
 def test_a_channel_that_failed_before_its_funding_is_forgotten_too() -> None:
     pair = open_pair(PUSH)
     pair.bob.step(events.CloseUnilaterally("test"))
-    assert pair.bob.state.phase is Phase.FAILED
+    assert phase(pair.bob) is Phase.FAILED
     tip(pair.bob, LAST)
-    assert pair.bob.state.phase is Phase.CLOSED
+    assert phase(pair.bob) is Phase.CLOSED
 
 
 def test_one_that_is_mined_late_is_not() -> None:
@@ -77,7 +81,7 @@ def test_one_that_is_mined_late_is_not() -> None:
     pair.mine(LAST - 1)
     pair.settle()
     tip(pair.bob, LAST + 10)
-    assert pair.bob.state.phase is Phase.READY
+    assert phase(pair.bob) is Phase.READY
 
 
 def test_one_whose_block_was_taken_back_is_not() -> None:
@@ -86,7 +90,7 @@ def test_one_whose_block_was_taken_back_is_not() -> None:
     pair.settle()
     pair.bob.step(events.FundingUnconfirmed())
     tip(pair.bob, LAST)
-    assert pair.bob.state.phase is Phase.READY
+    assert phase(pair.bob) is Phase.READY
 
 
 def test_one_that_was_used_before_its_funding_is_not() -> None:
@@ -97,4 +101,4 @@ def test_one_that_was_used_before_its_funding_is_not() -> None:
     pair.alice.step(offer(1))
     pair.settle()
     tip(pair.bob, LAST)
-    assert pair.bob.state.phase is Phase.READY
+    assert phase(pair.bob) is Phase.READY

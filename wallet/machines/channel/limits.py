@@ -3,6 +3,7 @@
 One list of limits serves both questions: *may this HTLC be added?* and *how much can I send?*
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,9 @@ from wallet.machines.channel.state import Channel, Funding, Htlc
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
 """BOLT 2: from here on a locktime would mean seconds."""
+MAX_DUST_EXPOSURE: Final = MilliSatoshi(50_000_000)
+"""BOLT 2 `max_dust_htlc_exposure_msat`: what a commitment may burn as fee in HTLCs too small for
+an output of their own. Core Lightning's default."""
 FEE_SPIKE_FACTOR: Final = 2
 """BOLT 2: the recommended buffer handles twice the current fee rate."""
 
@@ -178,6 +182,38 @@ def can_afford(channel: Channel, feerate: FeeratePerKw) -> bool:
             if content.to_us < reserve + cost.to_msat():
                 return False
     return True
+
+
+def is_too_much_dust(channel: Channel, added: Htlc) -> bool:
+    """Whether an HTLC of the table, with those before it, goes over `MAX_DUST_EXPOSURE`.
+
+    BOLT 2 "Bounding exposure to trimmed in-flight HTLCs": ours is not offered then, theirs is given
+    back once it is committed.  An HTLC with an output in both commitments never is too much.
+    """
+    return any(_is_dusty(channel, added, ours=ours) for ours in (True, False))
+
+
+def _is_dusty(channel: Channel, added: Htlc, *, ours: bool) -> bool:
+    # With the table in front of us, "before" is: any of the other side, lower ids of the same.
+    if not _trimmed(channel, (added,), ours=ours):
+        return False
+    by_us, last = added.key.offered_by_us, added.key.id
+    counted = [
+        h for h in channel.htlcs.values() if h.key.offered_by_us is not by_us or h.key.id <= last
+    ]
+    burnt = sum_msat([h.amount for h in _trimmed(channel, counted, ours=ours)])
+    return burnt > MAX_DUST_EXPOSURE
+
+
+def _trimmed(channel: Channel, htlcs: Sequence[Htlc], *, ours: bool) -> list[Htlc]:
+    """Those without an output in our commitment, or in theirs."""
+    terms = channel.terms
+    dust_limit = (terms.ours if ours else terms.theirs).dust_limit
+    least = {
+        offered: dust_limit + terms.format.htlc_fee(offered, channel.feerate)
+        for offered in (True, False)
+    }
+    return [h for h in htlcs if h.amount.floor_to_sat() < least[h.key.offered_by_us is ours]]
 
 
 def advanced(htlc: Htlc, beat: Beat) -> bool:

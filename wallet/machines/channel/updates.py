@@ -22,9 +22,11 @@ from wallet.machines.channel.actions import Action, HtlcFulfilled, HtlcOffered, 
 from wallet.machines.channel.htlc_stages import SETTLED, Stage
 from wallet.machines.channel.limits import (
     MAX_CLTV_EXPIRY,
+    MAX_DUST_EXPOSURE,
     can_afford,
     check_their_addition,
     check_their_feerate,
+    is_too_much_dust,
     sending_limits,
 )
 from wallet.machines.channel.state import (
@@ -85,6 +87,12 @@ def offer(channel: Channel, event: events.OfferHtlc) -> ChannelStep:
         Stage.SENT_ADD_HTLC,
     )
     after = replace(channel.with_htlc(htlc), our_next_htlc_id=channel.our_next_htlc_id + 1)
+    if is_too_much_dust(after, htlc):
+        raise Refused(
+            "this channel has as much under way as it may in amounts too small for the chain"
+            f" ({MAX_DUST_EXPOSURE})",
+            215,
+        )
     return Step(after, (Send(addition(channel, htlc)), HtlcOffered(htlc)))
 
 

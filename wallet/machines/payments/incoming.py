@@ -34,6 +34,7 @@ from wallet.base.wire.failures import (
     FinalIncorrectHtlcAmount,
     IncorrectOrUnknownPaymentDetails,
     InvalidOnionBlinding,
+    TemporaryChannelFailure,
 )
 from wallet.machines.payments import keysend, parts
 from wallet.machines.payments.parts import CLAIM_BLOCKS, HeldPart, HeldSet
@@ -158,6 +159,8 @@ class IncomingHtlc:
     onion: bytes
     path_key: Point | None = None
     """`path_key` of `update_add_htlc`: the HTLC runs in a blinded route."""
+    too_much_dust: bool = False
+    """Over what may burn as fee if the channel closes: BOLT 2 SHOULD NOT reveal a preimage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +314,8 @@ def _pass_on(
         # BOLT 4: if `current_path_key` is set in the onion payload and it is not the final node:
         # MUST return an `invalid_onion_blinding` error.
         return refuse(shared_secret, InvalidOnionBlinding(sha256(htlc.onion)))
+    if htlc.too_much_dust:
+        return refuse(shared_secret, TemporaryChannelFailure())
     return Forward(as_forward(payload), next_packet, shared_secret)
 
 
@@ -321,6 +326,8 @@ def _unknown(htlc: IncomingHtlc, ctx: Context) -> Failure:
 def _final_failure(
     htlc: IncomingHtlc, final: FinalPayload, invoice: InvoiceRecord | None, ctx: Context
 ) -> Failure | None:
+    if htlc.too_much_dust:
+        return TemporaryChannelFailure()
     # In the order of BOLT 4's list.  `expiry_too_far` is not in it: a final node MUST NOT say so,
     # and a payment that can be claimed within a minute locks nothing of ours.
     if final.keysend_preimage is not None:
