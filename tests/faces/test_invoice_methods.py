@@ -90,6 +90,24 @@ def test_delinvoice__unpaid_paid_and_expired(two: Two) -> None:
             assert gone == paid
 
 
+def test_delinvoice__whoever_waits_or_looks_back_hears_of_it(two: Two) -> None:
+    made = two.invoice("short-lived")
+    count = {"subsystem": "invoices", "indexname": "deleted"}
+    before = two.ask(two.bob, "wait", **count, nextvalue=0)["deleted"]
+    two.bob.call("delinvoice", label="short-lived", status="unpaid")
+    after = two.ask(two.bob, "wait", **count, nextvalue=before + 1)
+    assert after == {"subsystem": "invoices", "deleted": before + 1}
+    told = [e for e in two.bob.call("events", since=0)["events"] if e["topic"] == "invoice_deleted"]
+    assert (
+        told[-1].items()
+        >= {
+            "label": "short-lived",
+            "payment_hash": made["payment_hash"],
+            "status": "unpaid",
+        }.items()
+    )
+
+
 def test_delinvoice__another_status(two: Two) -> None:
     two.invoice("not paid")
     error = refusal(two.bob, "delinvoice", label="not paid", status="paid")

@@ -104,6 +104,7 @@ class Memory:
     known_peers: dict[NodeId, KnownPeer] = field(default_factory=dict)
     invoice_index: int = 0
     invoice_updates: int = 0
+    invoice_deletions: int = 0
     pay_index: int = 0
     payment_index: int = 0
     payment_updates: int = 0

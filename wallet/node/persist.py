@@ -44,7 +44,7 @@ from wallet.services.store import tables
 from wallet.services.store.tables import Delete, Put, Row, Value, Write
 
 CHANNEL_VERSION: Final = 1
-_COUNTERS: Final = ("invoice_index", "invoice_updates", "pay_index")
+_COUNTERS: Final = ("invoice_index", "invoice_updates", "invoice_deletions", "pay_index")
 """Fields of `Memory` that must not fall back when an invoice is deleted."""
 
 

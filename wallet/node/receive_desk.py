@@ -85,7 +85,9 @@ def delete_invoice(board: Board, command: DeleteInvoice) -> None:
         del memory.invoices[payment_hash], memory.labels[command.label]
         # What has arrived for it can never become the whole.
         _drop(board, payment_hash)
-        board.work.act(Notice("invoice_deleted", command.label))
+        memory.invoice_deletions += 1
+        told = {"label": command.label, "payment_hash": payment_hash.hex(), "status": status.value}
+        board.work.act(Notice("invoice_deleted", command.label, told))
     elif invoice.description is None:
         raise Refused("Invoice description already removed", 908)
     else:

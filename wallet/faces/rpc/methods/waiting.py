@@ -23,6 +23,7 @@ LONGEST_WAIT: Final = 3_600
 _INDEXES: Final[Mapping[tuple[str, str], Callable[[Memory], int]]] = {
     ("invoices", "created"): lambda memory: memory.invoice_index,
     ("invoices", "updated"): lambda memory: memory.invoice_updates,
+    ("invoices", "deleted"): lambda memory: memory.invoice_deletions,
     ("sendpays", "created"): lambda memory: memory.payment_index,
     ("sendpays", "updated"): lambda memory: memory.payment_updates,
     ("forwards", "created"): lambda memory: memory.forward_index,
@@ -56,7 +57,8 @@ async def wait(api: Api, args: Args) -> Answer:
 
 async def _invoice(api: Api, name: str, number: int) -> Answer:
     memory = await api.memory()
-    for invoice in reversed(memory.invoices.values()):
+    # Of one that was deleted the journal tells; here it is gone.
+    for invoice in reversed(memory.invoices.values()) if name != "deleted" else ():
         if number == (invoice.created_index if name == "created" else invoice.updated_index):
             return without_none(
                 {
