@@ -23,10 +23,12 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import ChannelId, NodeId, Secret, Signature
 from wallet.base.wire.channel import ChannelReestablish, CommitmentSigned, OpenChannel, Shutdown
 from wallet.base.wire.message import LAYOUTS, decode, encode
+from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.base.wire.setup import our_init
 from wallet.machines.channel.state import LIVING, Phase
 from wallet.machines.payments.records import PaymentStatus
 from wallet.node.events import CloseChannel, PeerSaid
+from wallet.node.peer_desk import COMPLAINTS_PER_HOUR
 from wallet.services.peers.handshake import Identity, initiate
 from wallet.services.world import SystemEntropy
 
@@ -155,6 +157,19 @@ async def test_openings_without_end_are_refused(world: World) -> None:
     cut(mallory, world.bob)
     await world.settle()
     assert world.bob.kernel.board.memory.openings == {}
+    await still_serves(world)
+
+
+async def test_complaints_fill_no_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a peer with a channel some are logged, in printable ASCII; then it may talk on unheard."""
+    caplog.set_level(logging.INFO)
+    ugly = b"\x1b[2J\r\nERROR all is lost\x07" * 20
+    for _ in range(500):
+        hear(world.bob, world.alice.id, encode(PeerWarning(world.bob.channel.id, ugly)))
+    await world.settle()
+    lines = [r.getMessage() for r in caplog.records if "all is lost" in r.getMessage()]
+    assert len(lines) == COMPLAINTS_PER_HOUR
+    assert all(line.isascii() and line.isprintable() for line in lines)
     await still_serves(world)
 
 

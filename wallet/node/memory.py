@@ -131,6 +131,8 @@ class Memory:
     awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
     awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
     awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
+    complaints: dict[tuple[NodeId, int], int] = field(default_factory=dict)
+    """How often each peer has complained in the present hour: what the log has room for."""
     awaiting_withdraw: dict[Txid, Ticket] = field(default_factory=dict)
     waiting_parts: dict[PaymentHash, HeldSet] = field(default_factory=dict)
     """What has arrived of payments to us that are not whole yet."""

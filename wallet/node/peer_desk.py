@@ -1,5 +1,7 @@
 """Peers: who is there, and what they say."""
 
+from typing import Final
+
 from wallet.base.errors import DecodeError
 from wallet.base.values.features import Features
 from wallet.base.values.ids import ALL_CHANNELS, ChannelId, NodeId
@@ -19,6 +21,11 @@ from wallet.node.board import Board
 from wallet.node.events import PeerDown, PeerSaid, PeerUp
 from wallet.node.memory import ConnectedPeer
 from wallet.node.work import DropPeer, Notice, SendTo
+
+COMPLAINTS_PER_HOUR: Final = 20
+"""Errors and warnings of one peer that are logged."""
+COMPLAINERS_PER_HOUR: Final = 200
+"""Peers whose complaints are logged: an opening gives anybody the right to one."""
 
 
 def peer_up(board: Board, event: PeerUp) -> None:
@@ -116,10 +123,22 @@ def _complaint(board: Board, peer: NodeId, message: Error | PeerWarning) -> None
     channels = [
         c for c in board.memory.channels_with(peer) if everything or c.id == message.channel_id
     ]
-    if openings or channels:
+    if (openings or channels) and _has_room_in_log(board, peer):
         # Words about channels that nobody has would let a stranger fill the log.
         board.log.append(f"{peer.hex()} says ({message.name}): {reason}")
     for key in openings:
         opening_desk.give_up(board, key, f"the peer refused the channel: {reason}")
     for channel in channels:
         board.tell(channel.id, events.MessageReceived(message))
+
+
+def _has_room_in_log(board: Board, peer: NodeId) -> bool:
+    """Whether one more complaint of this peer may be logged: a disk is easily filled with words."""
+    hour, said = board.ctx.now // 3600, board.memory.complaints
+    if said and next(iter(said))[1] != hour:
+        said.clear()
+    count = said.get((peer, hour), 0)
+    if count >= COMPLAINTS_PER_HOUR or len(said) >= COMPLAINERS_PER_HOUR:
+        return False
+    said[peer, hour] = count + 1
+    return True
