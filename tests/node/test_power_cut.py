@@ -34,9 +34,9 @@ from wallet.base.wire.channel import (
 from wallet.base.wire.message import Message, decode
 from wallet.machines.channel.state import Channel, Failed, Fulfilled, Htlc, HtlcKey, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.outgoing import PayRequest
 from wallet.machines.payments.records import InvoiceStatus
-from wallet.node import persist
+from wallet.machines.payments.requests import PayRequest
+from wallet.node import htlc_rows, persist
 from wallet.node.api import Api
 from wallet.node.build import make_board
 from wallet.node.events import FeerateChanged
@@ -166,7 +166,7 @@ async def assert_known(
         rows = await store.query("SELECT * FROM htlcs")
     finally:
         await store.close()
-    htlcs = {htlc.key: htlc for _, htlc in map(persist.read_htlc, rows)}
+    htlcs = {htlc.key: htlc for _, htlc in map(htlc_rows.read, rows)}
     channels = list(memory.channels.values())
     channel = channels[0] if channels else None
     for word in words:

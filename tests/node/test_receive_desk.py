@@ -23,7 +23,7 @@ from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRe
 from wallet.node.answers import PartSent, PaymentDone
 from wallet.node.events import Keysend, SendPart, Tick
 from wallet.node.forward_desk import name_of
-from wallet.node.persist import read_htlc
+from wallet.node.htlc_rows import read as read_htlc
 from wallet.services.store import tables
 from wallet.services.store.tables import Write
 

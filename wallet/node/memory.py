@@ -19,7 +19,7 @@ from wallet.base.values.ids import (
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
-from wallet.machines.channel.state import LIVING, Channel
+from wallet.machines.channel.state import LIVING, Channel, HtlcKey
 from wallet.machines.coins.records import TxRecord
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
@@ -110,6 +110,10 @@ class Memory:
     payment_updates: int = 0
     forwards: dict[HtlcName, ForwardRecord] = field(default_factory=dict)
     """Those under way, by the HTLC that came in; the store has those that ended."""
+    htlc_numbers: dict[tuple[ChannelId, HtlcKey], int] = field(default_factory=dict)
+    """`created_index` of those that may still change."""
+    htlc_index: int = 0
+    htlc_updates: int = 0
     forward_index: int = 0
     forward_updates: int = 0
     fees_collected_msat: int = 0

@@ -10,24 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wallet.base.errors import DecodeError, InvariantBroken, ServiceFault
-from wallet.base.values.amounts import MilliSatoshi
-from wallet.base.values.blocks import BlockHeight, CltvExpiry
+from wallet.base.values.blocks import BlockHeight
 from wallet.base.values.encode import from_json, to_json
-from wallet.base.values.ids import BlockHash, ChannelId, PaymentHash, Point, ShortChannelId
+from wallet.base.values.ids import BlockHash, ChannelId, ShortChannelId
 from wallet.machines.chain_events import BlockRef
-from wallet.machines.channel.htlc_stages import FINAL, Stage
+from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.reconnect import disconnected
 from wallet.machines.channel.resume import resume
 from wallet.machines.channel.state import (
     Channel,
-    CommitmentRange,
-    Failed,
-    Fulfilled,
     Funding,
     Htlc,
     HtlcKey,
-    Malformed,
-    Removal,
     Scid,
     ScidKind,
     is_unsent,
@@ -35,8 +29,9 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk, gossip_rows, journal, journal_desk, ledger, pay_desk
+from wallet.node import coin_desk, gossip_rows, htlc_rows, journal, journal_desk, ledger, pay_desk
 from wallet.node.board import Board
+from wallet.node.columns import as_bytes, as_number, as_optional, as_text
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
 from wallet.node.work import NodeAction, Work
 from wallet.services.ports import Store
@@ -72,11 +67,11 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
     rows: list[Write] = []
     for channel_id in sorted(work.touched):
         old = before.channels.get(channel_id)
-        rows += _channel_rows(old, memory.channels[channel_id])
+        rows += _channel_rows(memory, old, memory.channels[channel_id])
     for channel_id, htlc in work.gone:
         # One that nobody has signed for leaves no trace: as a row it would come back at a start.
         if not is_unsent(htlc):
-            rows.append(_htlc_row(channel_id, htlc))
+            rows.append(htlc_rows.put_last(memory, channel_id, htlc))
     for channel_id, said in work.their_commitments:
         rows.append(
             Put(
@@ -110,7 +105,7 @@ def writes(memory: Memory, before: Before, work: Work) -> list[Write]:
 # --- channels -----------------------------------------------------------------------------------
 
 
-def _channel_rows(old: Channel | None, new: Channel) -> list[Write]:
+def _channel_rows(memory: Memory, old: Channel | None, new: Channel) -> list[Write]:
     now = durable(new)
     was = durable(old) if old is not None else None
     if now == was:
@@ -130,11 +125,13 @@ def _channel_rows(old: Channel | None, new: Channel) -> list[Write]:
     known = set(was.fundings) if was else set()
     rows += [_funding_row(now.id, f) for f in now.fundings if f not in known]
     was_htlcs: Mapping[HtlcKey, Htlc] = was.htlcs if was else {}
-    rows += [_htlc_row(now.id, h) for k, h in now.htlcs.items() if was_htlcs.get(k) != h]
+    rows += [
+        htlc_rows.put(memory, now.id, h) for k, h in now.htlcs.items() if was_htlcs.get(k) != h
+    ]
     # An HTLC that the channel failed before anybody had signed for it leaves no trace.
     unsigned = {Stage.SENT_ADD_HTLC}
     rows += [
-        Delete(tables.HTLCS, (now.id, int(k.offered_by_us), k.id))
+        htlc_rows.delete(memory, now.id, k)
         for k, h in was_htlcs.items()
         if k not in now.htlcs and h.stage in unsigned
     ]
@@ -166,71 +163,26 @@ def _funding_row(channel_id: ChannelId, funding: Funding) -> Put:
     return Put(tables.FUNDINGS, row)
 
 
-def _htlc_row(channel_id: ChannelId, htlc: Htlc) -> Put:
-    row: Row = (
-        channel_id,
-        int(htlc.key.offered_by_us),
-        htlc.key.id,
-        htlc.stage.name,
-        htlc.amount.msat,
-        htlc.payment_hash,
-        htlc.cltv_expiry.height,
-        htlc.onion,
-        to_json(htlc.removal) if htlc.removal is not None else None,
-        htlc.in_ours.first,
-        htlc.in_ours.last,
-        htlc.in_theirs.first,
-        htlc.in_theirs.last,
-        htlc.path_key,
-    )
-    return Put(tables.HTLCS, row)
-
-
 def _scid_row(channel_id: ChannelId, name: Scid) -> Put:
     row: Row = (channel_id, str(name.scid), name.kind.value, name.funding_number, name.until)
     return Put(tables.SCIDS, row)
-
-
-def read_htlc(row: Row) -> tuple[ChannelId, Htlc]:
-    """An HTLC of a channel, past or present."""
-    removal: Removal | None = None
-    if row[8] is not None:
-        removal = from_json(Fulfilled | Failed | Malformed, _text(row[8]))
-    htlc = Htlc(
-        HtlcKey(bool(row[1]), _number(row[2])),
-        MilliSatoshi(_number(row[4])),
-        PaymentHash(_bytes(row[5])),
-        CltvExpiry(_number(row[6])),
-        _bytes(row[7]),
-        Stage[_text(row[3])],
-        None if row[13] is None else Point(_bytes(row[13])),
-        removal,
-        CommitmentRange(_optional(row[9]), _optional(row[10])),
-        CommitmentRange(_optional(row[11]), _optional(row[12])),
-    )
-    return ChannelId(_bytes(row[0])), htlc
 
 
 async def load_channels(store: Store) -> list[Channel]:
     """The channels as the last commit left them, oldest first."""
     fundings: dict[bytes, list[Funding]] = {}
     for row in await store.load(tables.FUNDINGS):
-        fundings.setdefault(_bytes(row[0]), []).append(from_json(Funding, _text(row[5])))
-    htlcs: dict[bytes, dict[HtlcKey, Htlc]] = {}
-    gone = tuple(stage.name for stage in FINAL)
-    live = "SELECT * FROM htlcs WHERE stage NOT IN (?, ?) ORDER BY offered_by_us, htlc_id"
-    for row in await store.query(live, gone):
-        channel_id, htlc = read_htlc(row)
-        htlcs.setdefault(channel_id, {})[htlc.key] = htlc
+        fundings.setdefault(as_bytes(row[0]), []).append(from_json(Funding, as_text(row[5])))
+    htlcs = await htlc_rows.load_living(store)
     names: dict[bytes, list[Scid]] = {}
     for row in await store.load(tables.SCIDS):
-        scid = ShortChannelId.parse(_text(row[1]))
-        name = Scid(scid, ScidKind(_text(row[2])), _number(row[3]), _optional(row[4]))
-        names.setdefault(_bytes(row[0]), []).append(name)
+        scid = ShortChannelId.parse(as_text(row[1]))
+        name = Scid(scid, ScidKind(as_text(row[2])), as_number(row[3]), as_optional(row[4]))
+        names.setdefault(as_bytes(row[0]), []).append(name)
     loaded = []
     for row in await store.load(tables.CHANNELS):
-        channel_id = ChannelId(_bytes(row[0]))
-        head = from_json(Channel, _text(row[5]))
+        channel_id = ChannelId(as_bytes(row[0]))
+        head = from_json(Channel, as_text(row[5]))
         loaded.append(
             replace(
                 head,
@@ -340,7 +292,7 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
 
 async def _load_memory(store: Store, board: Board) -> Memory:
     blocks = [
-        BlockRef(BlockHeight(_number(row[0])), BlockHash(_bytes(row[1])))
+        BlockRef(BlockHeight(as_number(row[0])), BlockHash(as_bytes(row[1])))
         for row in await store.load(tables.BLOCKS)
     ]
     blocks.sort(key=lambda block: block.height)
@@ -349,8 +301,9 @@ async def _load_memory(store: Store, board: Board) -> Memory:
     memory.blocks.extend(blocks[-KEPT_BLOCKS:])
     for channel in await load_channels(store):
         memory.channels[channel.id] = channel
+    await htlc_rows.load_numbers(store, memory)
     for row in await store.load(tables.INVOICES):
-        invoice = from_json(InvoiceRecord, _text(row[3]))
+        invoice = from_json(InvoiceRecord, as_text(row[3]))
         memory.invoices[invoice.payment_hash] = invoice
         memory.labels[invoice.label] = invoice.payment_hash
         memory.invoice_index = max(memory.invoice_index, invoice.created_index)
@@ -360,11 +313,11 @@ async def _load_memory(store: Store, board: Board) -> Memory:
     memory.journal = journal.restored(await store.load(tables.JOURNAL))
     for name, value in await store.load(tables.META):
         if name in _COUNTERS:
-            setattr(memory, _text(name), max(getattr(memory, _text(name)), int(_text(value))))
+            setattr(memory, as_text(name), max(getattr(memory, as_text(name)), int(as_text(value))))
     await _load_payments(store, memory)
     await _load_forwards(store, memory)
     for row in await store.load(tables.PEERS):
-        known = from_json(KnownPeer, _text(row[1]))
+        known = from_json(KnownPeer, as_text(row[1]))
         memory.known_peers[known.node_id] = known
     await gossip_rows.load(store, memory)
     return memory
@@ -373,10 +326,10 @@ async def _load_memory(store: Store, board: Board) -> Memory:
 async def _load_wallet(store: Store) -> Wallet:
     wallet = Wallet()
     for row in await store.load(tables.KEY_BRANCHES):
-        branch = Branch(_number(row[0]), _number(row[1]), _number(row[2]))
+        branch = Branch(as_number(row[0]), as_number(row[1]), as_number(row[2]))
         wallet = wallet.with_branch(branch)
-    coins = [from_json(Coin, _text(row[2])) for row in await store.load(tables.COINS)]
-    sent = [from_json(Sent, _text(row[1])) for row in await store.load(tables.SENT_TRANSACTIONS)]
+    coins = [from_json(Coin, as_text(row[2])) for row in await store.load(tables.COINS)]
+    sent = [from_json(Sent, as_text(row[1])) for row in await store.load(tables.SENT_TRANSACTIONS)]
     # A reservation belongs to an opening, and no opening survives a restart.
     free = (replace(c, reserved_by=None) for c in coins)
     return replace(wallet, coins={c.outpoint: c for c in free}, sent={s.tx.txid: s for s in sent})
@@ -385,9 +338,9 @@ async def _load_wallet(store: Store) -> Wallet:
 async def _load_payments(store: Store, memory: Memory) -> None:
     parts: dict[tuple[Value, Value], list[Part]] = {}
     for row in await store.load(tables.PAYMENT_PARTS):
-        parts.setdefault((row[0], row[1]), []).append(from_json(Part, _text(row[3])))
+        parts.setdefault((row[0], row[1]), []).append(from_json(Part, as_text(row[3])))
     for row in await store.load(tables.PAYMENTS):
-        head = from_json(Payment, _text(row[3]))
+        head = from_json(Payment, as_text(row[3]))
         found = sorted(parts.get((row[0], row[1]), []), key=lambda part: part.partid)
         payment = replace(head, parts=tuple(found))
         key = (payment.payment_hash, payment.groupid)
@@ -404,7 +357,7 @@ async def _load_forwards(store: Store, memory: Memory) -> None:
     """Those under way; of the others only how many there were, and what they brought."""
     offered = "SELECT state FROM forwards WHERE status = ?"
     for (state,) in await store.query(offered, (ForwardStatus.OFFERED.value,)):
-        record = from_json(ForwardRecord, _text(state))
+        record = from_json(ForwardRecord, as_text(state))
         key = (record.in_channel, record.in_htlc)
         memory.forwards[key] = record
         if record.out_channel is not None and record.out_htlc is not None:
@@ -414,27 +367,5 @@ async def _load_forwards(store: Store, memory: Memory) -> None:
         " coalesce(sum(fee_msat) FILTER (WHERE status = ?), 0) FROM forwards",
         (ForwardStatus.SETTLED.value,),
     )
-    memory.forward_index, memory.forward_updates = _number(created), _number(updated)
-    memory.fees_collected_msat = _number(fees)
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str):
-        raise DecodeError("a column of text holds something else")
-    return value
-
-
-def _bytes(value: Value) -> bytes:
-    if not isinstance(value, bytes):
-        raise DecodeError("a column of bytes holds something else")
-    return value
-
-
-def _number(value: Value) -> int:
-    if not isinstance(value, int):
-        raise DecodeError("a column of numbers holds something else")
-    return value
-
-
-def _optional(value: Value) -> int | None:
-    return None if value is None else _number(value)
+    memory.forward_index, memory.forward_updates = as_number(created), as_number(updated)
+    memory.fees_collected_msat = as_number(fees)

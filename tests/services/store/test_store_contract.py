@@ -52,7 +52,7 @@ def channel_row(name: bytes = b"c", state: str = "{}") -> Row:
 
 def htlc_row(channel: bytes = b"c", number: int = 0) -> Row:
     head = (channel, 1, number, Stage.SENT_ADD_HTLC.name, 1_000, b"hash", 500, b"onion")
-    return (*head, None, 3, None, None, None, None)
+    return (*head, None, 3, None, None, None, None, 1 + number, None)
 
 
 async def test_what_is_put_is_there(store: Store) -> None:

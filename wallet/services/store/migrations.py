@@ -163,6 +163,7 @@ MIGRATIONS: Final = (
         state TEXT NOT NULL,
         PRIMARY KEY (txid)
     ) STRICT;
+    CREATE INDEX forwards_by_created ON forwards (created_index);
     CREATE TABLE journal (
         number INTEGER NOT NULL,
         at INTEGER NOT NULL,
@@ -170,6 +171,10 @@ MIGRATIONS: Final = (
         state TEXT NOT NULL,
         PRIMARY KEY (number)
     ) STRICT;
+    ALTER TABLE htlcs ADD COLUMN created_index INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE htlcs ADD COLUMN updated_index INTEGER;
+    UPDATE htlcs SET created_index = rowid;
+    CREATE INDEX htlcs_by_created ON htlcs (created_index);
     """,
 )
 

@@ -181,6 +181,8 @@ HTLCS: Final = Table(
         _integer("theirs_first", nullable=True),
         _integer("theirs_last", nullable=True),
         _blob("path_key", nullable=True),
+        _integer("created_index"),
+        _integer("updated_index", nullable=True),
     ),
     ("channel_id", "offered_by_us", "htlc_id"),
     parent="channels",
