@@ -266,9 +266,10 @@ def _no_longer_under_check(board: Board, scid: int) -> None:
 
 
 def _bad_signature(board: Board, result: Checked) -> None:
-    memory = board.memory
-    if result.peer in memory.traffic.peers and gossip.is_to_blame(memory.gossip, result.message):
-        _blame(board, result.peer, gossip.fault_of(result.message))
+    memory, message = board.memory, result.message
+    own = isinstance(message, ChannelUpdate) and gossip_own.channel_of(board, result.peer, message)
+    if result.peer in memory.traffic.peers and (own or gossip.is_to_blame(memory.gossip, message)):
+        _blame(board, result.peer, gossip.fault_of(message))
 
 
 def _accept(board: Board, result: Checked) -> None:

@@ -266,7 +266,7 @@ def candidate(board: Board, peer: NodeId, message: ChannelUpdate) -> Candidate |
 
     BOLT 7: "SHOULD accept `channel_update`s for its own channels (even if non-public)".
     """
-    channel = _channel_of(board, peer, message)
+    channel = channel_of(board, peer, message)
     if channel is None or not _is_news(board, channel, message):
         return None
     return update_candidate(peer, message, peer)
@@ -274,13 +274,13 @@ def candidate(board: Board, peer: NodeId, message: ChannelUpdate) -> Candidate |
 
 def learn(board: Board, peer: NodeId, message: ChannelUpdate) -> None:
     """A peer's signature on its terms is right: remember them if they are ours to know."""
-    channel = _channel_of(board, peer, message)
+    channel = channel_of(board, peer, message)
     if channel is not None and _is_news(board, channel, message):
         board.memory.channel_updates[channel.id, False] = message
         board.work.gossip.append(gossip_rows.terms_row(channel.id, message, ours=False))
 
 
-def _channel_of(board: Board, peer: NodeId, message: ChannelUpdate) -> Channel | None:
+def channel_of(board: Board, peer: NodeId, message: ChannelUpdate) -> Channel | None:
     """The channel with that peer, if the update is of the peer's direction. It may use any name."""
     channel_id = board.memory.names.get(message.short_channel_id)
     channel = None if channel_id is None else board.memory.channels.get(channel_id)
