@@ -193,6 +193,17 @@ def test_in_vain__every_part_says_mpp_timeout() -> None:
     assert [said_to(htlc, removals) for htlc in htlcs] == [MppTimeout(), MppTimeout()]
 
 
+def test_crumbs_without_end_go_back() -> None:
+    crumb = held_after(part(1, 0))
+    full = replace(crumb, parts=tuple(replace(crumb.parts[0], htlc_id=n) for n in range(499)))
+    last = answered(part(1, 1_000), invoiced(), CTX, full)
+    assert isinstance(last, Hold)
+    answer = answered(part(1, 1_001), invoiced(), CTX, last.held)
+    assert isinstance(answer, FailSet)
+    assert len(answer.removals) == 501
+    assert said_to(part(1, 1_001), answer.removals) == MppTimeout()
+
+
 def test_the_minute_begins_with_the_first_part() -> None:
     first = held_after(part(10_000, 1))
     answer = answered(part(10_000, 2), invoiced(), later(seconds=50), first)

@@ -4,7 +4,8 @@ Rule 1: a set is kept in memory only.  Its HTLCs are rows of their channels' tab
 restart each is answered anew; the minute of waiting begins again.
 Rule 2: whatever ends a set ends all of it: the preimage opens every part, so one part that was
 fulfilled alone would let the nodes on the way take the others.
-The parts of all sets together are never more than the HTLCs that our channels accept.
+Rule 3: a set is bounded, and so are all of them together: each part takes one of the HTLCs that
+our channels accept.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,8 @@ CLAIM_BLOCKS: Final = CltvDelta(18)
 """BOLT 2: blocks that an HTLC must have left for a claim on chain (2R+G+S, R=2, G=2, S=12)."""
 HOLD_SECONDS: Final = 60
 """BOLT 4: SHOULD wait for at least 60 seconds after the initial HTLC."""
+MAX_PARTS: Final = 500
+"""More than anybody needs; each new part is looked at together with all before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,9 @@ class HeldSet:
         return replace(self, parts=tuple(part for part in self.parts if wanted(part)))
 
     def is_over(self, ctx: Context) -> bool:
-        """Whether the rest came too late, or a part is so near its end that no claim is safe."""
+        """Whether the rest is too late, or too small, or a part too near its end for a claim."""
         # Clocks are read in whole seconds: a difference of 60 may be less than a minute.
-        if ctx.now - self.begun_at > HOLD_SECONDS:
+        if ctx.now - self.begun_at > HOLD_SECONDS or len(self.parts) > MAX_PARTS:
             return True
         return any(part.cltv_expiry - ctx.height < CLAIM_BLOCKS for part in self.parts)
 
