@@ -60,11 +60,11 @@ def _say(house: House, other: House, message: ChannelUpdate) -> None:
     house.transport.send(other.id, encode(message))
 
 
-def _change(house: House, **relay: object) -> None:
+def _change(house: House, fee_base: int) -> None:
     """What a `setchannel` does to the state."""
-    memory = house.kernel.board.memory
-    channel = house.channel
-    memory.channels[channel.id] = replace(channel, relay=replace(channel.relay, **relay))
+    memory, channel = house.kernel.board.memory, house.channel
+    relay = replace(channel.relay, fee_base=MilliSatoshi(fee_base))
+    memory.channels[channel.id] = replace(channel, relay=relay)
 
 
 async def _listener(world: GossipWorld, house: House) -> Stranger:
@@ -133,7 +133,7 @@ async def test_private__the_peers_terms_are_checked_like_anybodys() -> None:
             {"timestamp": before.timestamp + 1, "chain_hash": SIGNET.chain_hash},
             {"timestamp": before.timestamp + 1, "channel_flags": before.channel_flags ^ 1},
         ):
-            message = replace(before, **changes)  # type: ignore[arg-type]
+            message = replace(before, **changes)
             signed = _signed_by(world.bob, message)
             _say(world.bob, world.alice, signed)
             await world.settle()
@@ -206,7 +206,7 @@ async def test_new_settings__are_said_with_a_later_timestamp() -> None:
         listener = await _listener(world, world.alice)
         times = [_ours(world.alice).timestamp]
         for fee in (5, 6, 7):
-            _change(world.alice, fee_base=MilliSatoshi(fee))
+            _change(world.alice, fee)
             world.alice.kernel.board.memory.traffic.own_looked_at = 0
             await world.tick()
             assert _ours(world.alice).fee_base_msat == MilliSatoshi(fee)

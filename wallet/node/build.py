@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Final
 
 from wallet.base.errors import DecodeError, Refused, ServiceFault
@@ -18,7 +17,7 @@ from wallet.node import gossip_own, payment_desk, persist
 from wallet.node.board import Board
 from wallet.node.config import Config, address_descriptors, card_for, policy_for
 from wallet.node.dialler import Dialler
-from wallet.node.events import FeerateChanged, Tick
+from wallet.node.events import FeerateChanged, Listening, Tick
 from wallet.node.gossip_worker import GossipChecker
 from wallet.node.intake import Intake
 from wallet.node.kernel import Kernel
@@ -103,10 +102,10 @@ class Core:
             memory, promised = await persist.load(self.store, board)
             self.listening = await self.transport.listen(HostPort.parse(self.config.listen))
             undo.push_async_callback(self.transport.close)
-            there = self.listening
-            addresses = address_descriptors(self.config.chain, there.host, there.port)
-            board.card = replace(board.card, addresses=addresses)
             undo.pop_all()
+        there = self.listening
+        addresses = address_descriptors(self.config.chain, there.host, there.port)
+        self.kernel.inbox.put(Listening(addresses))
         self._spawn(self._run_kernel(), "kernel")
         self.kernel.resume(promised)
         follower = Follower(self.chain, self.config.chain, self.intake)

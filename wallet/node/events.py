@@ -92,6 +92,13 @@ class GossipChecked:
     results: tuple[Checked, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """We can be reached: BOLT 7 `addresses`, empty when nobody else could use ours."""
+
+    addresses: bytes
+
+
 # --- the clock ----------------------------------------------------------------------------------
 
 
@@ -240,6 +247,7 @@ NodeEvent: TypeAlias = (
     | BroadcastDone
     | RoutesFound
     | GossipChecked
+    | Listening
     | Tick
     | Command
 )

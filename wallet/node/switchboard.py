@@ -1,5 +1,6 @@
 """Which desk takes which event. Pure but for the signer's answers: no await, no clock, no dice."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from wallet.base.errors import Refused
@@ -24,6 +25,7 @@ from wallet.node.events import (
     FeerateChanged,
     GossipChecked,
     Keysend,
+    Listening,
     NewAddress,
     NodeEvent,
     OpenChannelTo,
@@ -60,6 +62,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             pay_desk.routes_found(board, event)
         case GossipChecked():
             gossip_desk.checked(board, event)
+        case Listening():
+            board.card = replace(board.card, addresses=event.addresses)
         case Tick():
             clock_desk.tick(board)
         case _:

@@ -5,6 +5,7 @@ updates, so here are plain numbers and bytes too: a channel is known by its scid
 direction of it by `edge_key`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -160,6 +161,12 @@ class Gossip:
     def knows_node(self, node_id: NodeId) -> bool:
         """Whether a channel of this node was announced."""
         return self.graph.index(node_id) is not None
+
+    def everything(self) -> Iterator[bytes]:
+        """Every message, in an order that does not depend on when it came."""
+        yield from (channel.raw for _, channel in sorted(self.channels.items()))
+        yield from (raw for _, raw in sorted(self.updates.items()))
+        yield from (raw for _, raw in sorted(self.nodes.items()))
 
     def channel_on(self, outpoint: OutPoint) -> int | None:
         """The channel whose funding output this is."""
