@@ -100,6 +100,23 @@ async def test_what_failed_is_learned(diamond: Diamond) -> None:
     assert diamond.by(again.payment) == [["dave", "carol"]]
 
 
+async def test_the_only_way_is_tried_by_each_payment_once(diamond: Diamond) -> None:
+    """What failed is left alone while there is another way; it is better than none."""
+    graph = diamond.alice.kernel.board.memory.graph
+    [by_dave] = [c for c in graph.channels() if diamond.dave.id in (c.node_1, c.node_2)]
+    graph.remove_channel(by_dave.scid)
+    cut(diamond.bob, diamond.carol)
+    await diamond.world.settle()
+    for label in ("a", "b"):
+        done = await diamond.alice.pay(await diamond.request(label, 10_000))
+        assert diamond.by(done.payment) == [["bob", "carol"]]
+        assert done.payment.status is PaymentStatus.FAILED
+    link(diamond.bob, diamond.carol)
+    await diamond.world.settle()
+    done = await diamond.alice.pay(await diamond.request("c", 10_000))
+    assert done.payment.status is PaymentStatus.COMPLETE
+
+
 async def test_terms_that_changed(diamond: Diamond) -> None:
     """The map has an old, lower price: the refusal is read, and the channel left alone."""
     diamond.draw(diamond.bob, diamond.carol, 0)

@@ -97,7 +97,8 @@ def kill_while_paying(
         with held(payee):
             while waiting and in_flight(payer, since) < crowd:
                 start_some()
-        moment = time.monotonic() + chance.random() * 0.06
+        # The crowd is with the payer: let it come as far as chance will have it.
+        moment = time.monotonic() + chance.random() * 0.3
         while time.monotonic() < moment:
             start_some()
         victim.kill()

@@ -176,7 +176,7 @@ def _query(
         max_delay=payment.max_delay.blocks,
         local=tuple(local),
         hints=decode_invoice(payment.bolt11).route_hints if payment.bolt11 else payment.hints,
-        excluded=requests.excluded_of(payment),
+        excluded=requests.excluded_of(payment) | lessons.closed_by(payment),
         riskfactor=payment.riskfactor_millionths / 1_000_000,
         now=board.ctx.now,
     )

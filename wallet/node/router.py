@@ -50,7 +50,12 @@ class Router:
 def search(asked: FindRoutes, graph: Graph, knowledge: Knowledge) -> RoutesFound:
     """One search, from question to answer."""
     try:
-        route = find_route(graph, asked.query, knowledge)
+        try:
+            route = find_route(graph, asked.query, knowledge)
+        except Refused:
+            # What failed another payment may carry this one: no try at all would be worse.  What
+            # this payment has tried itself is among `query.excluded`, and is not tried twice.
+            route = find_route(graph, asked.query, Knowledge())
     except Refused as refused:
         return RoutesFound(asked.payment_hash, asked.groupid, None, refused.code, refused.message)
     return RoutesFound(asked.payment_hash, asked.groupid, route)

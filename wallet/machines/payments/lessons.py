@@ -10,12 +10,15 @@ from typing import Final
 
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.failures import BADONION, NODE, PERM, TemporaryChannelFailure
-from wallet.machines.payments.records import Hop, Part
+from wallet.machines.payments.records import Hop, Part, Payment
 
 SECONDS_FOREVER: Final = 3_600
 """A failure that BOLT 4 calls permanent; nothing on a network is."""
 SECONDS_WRONG_TERMS: Final = 300
 SECONDS_TROUBLE: Final = 60
+
+
+Closed = frozenset[tuple[int, int] | NodeId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,15 @@ def lessons(part: Part) -> tuple[Lesson, ...]:
     if code & NODE:
         return (AvoidNode(reporter.node_id, seconds),)
     return (AvoidChannel(behind, seconds if code & PERM else SECONDS_WRONG_TERMS),)
+
+
+def closed_by(payment: Payment) -> Closed:
+    """What this payment has found closed itself, as a search leaves it out."""
+    found: set[tuple[int, int] | NodeId] = set()
+    for part in payment.parts:
+        for lesson in lessons(part):
+            if isinstance(lesson, AvoidNode):
+                found.add(lesson.node_id)
+            else:
+                found.add((lesson.hop.scid.to_int(), lesson.hop.direction))
+    return frozenset(found)
