@@ -76,3 +76,10 @@ class PartSent:
 
     payment: Payment
     partid: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermsSet:
+    """Channels with their new terms, and for each what was not done as asked, by name."""
+
+    channels: tuple[tuple[Channel, tuple[tuple[str, str], ...]], ...]

@@ -16,6 +16,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
 from wallet.machines.chain_events import ChainStatus
+from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import (
@@ -35,6 +36,7 @@ from wallet.node.answers import (
     PartSent,
     PaymentDone,
     PeerTrusted,
+    TermsSet,
 )
 from wallet.node.build import Core
 from wallet.node.config import Config
@@ -50,6 +52,7 @@ from wallet.node.events import (
     OpenChannelTo,
     PayInvoice,
     SendPart,
+    SetTerms,
     Ticket,
     TrustPeer,
 )
@@ -310,6 +313,15 @@ class Api:
     async def send_part(self, request: PartRequest) -> PartSent:
         """Send one part along a route; returns once it is on its way. Raises `Refused`."""
         return await self._ask(lambda t: SendPart(t, request), PartSent)
+
+    async def set_terms(
+        self, channel_ids: tuple[ChannelId, ...], change: TermsChange, enforce_after: int
+    ) -> TermsSet:
+        """Other terms for channels of ours; the old ones are good for `enforce_after` seconds more.
+
+        Raises `Refused`; then none has changed.
+        """
+        return await self._ask(lambda t: SetTerms(t, channel_ids, change, enforce_after), TermsSet)
 
     async def wait_part(
         self, payment_hash: PaymentHash, partid: int, groupid: int | None, seconds: int | None

@@ -8,6 +8,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
+from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
@@ -225,6 +226,19 @@ class SendPart:
     request: PartRequest
 
 
+@dataclass(frozen=True, slots=True)
+class SetTerms:
+    """Ask other terms of payments that leave by these channels.
+
+    For `enforce_after` seconds the present terms are good too.
+    """
+
+    ticket: Ticket
+    channel_ids: tuple[ChannelId, ...]
+    change: TermsChange
+    enforce_after: int
+
+
 Command: TypeAlias = (
     NewAddress
     | Withdraw
@@ -236,6 +250,7 @@ Command: TypeAlias = (
     | PayInvoice
     | Keysend
     | SendPart
+    | SetTerms
 )
 NodeEvent: TypeAlias = (
     PeerUp

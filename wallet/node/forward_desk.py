@@ -13,6 +13,7 @@ from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase, ScidKind
 from wallet.machines.payments import forwarding, forwards, incoming
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
+from wallet.node import terms_desk
 from wallet.node.board import Board
 from wallet.node.work import Notice
 
@@ -31,7 +32,7 @@ def forward(board: Board, htlc: incoming.IncomingHtlc, passing: incoming.Forward
     named = memory.names.get(passing.forward.short_channel_id)
     failure: Failure | None = None
     for channel in _ways(board, named):
-        refusal = forwarding.verdict(passing.forward, htlc, _view(board, channel), board.ctx)
+        refusal = _refusal(board, htlc, passing, channel)
         # What is said is what stands in the way on the channel that the onion names.
         failure = failure or refusal
         if refusal is None and _offer(board, channel, record, passing):
@@ -54,11 +55,22 @@ def _ways(board: Board, named: ChannelId | None) -> list[Channel]:
     return [first, *(c for c in board.memory.channels_with(first.terms.peer) if c is not first)]
 
 
-def _view(board: Board, channel: Channel) -> forwarding.OutgoingView:
+def _refusal(
+    board: Board, htlc: incoming.IncomingHtlc, passing: incoming.Forward, channel: Channel
+) -> Failure | None:
+    """Why it may not go on by this channel, under our terms; None if it keeps to any of them."""
+    refusals = [
+        forwarding.verdict(passing.forward, htlc, _view(board, channel, policy), board.ctx)
+        for policy in terms_desk.policies(board, channel)
+    ]
+    return None if None in refusals else refusals[0]
+
+
+def _view(board: Board, channel: Channel, policy: forwarding.Policy) -> forwarding.OutgoingView:
     closing = channel.our_shutdown is not None or channel.their_shutdown is not None
     closed = channel.phase is not Phase.READY or closing or channel.id in board.memory.frozen
     return forwarding.OutgoingView(
-        policy=forwarding.policy_of(channel),
+        policy=policy,
         spendable=spendable(channel),
         peer_connected=channel.link is Link.LIVE,
         closed=closed,
@@ -134,9 +146,10 @@ def _answer(
 def _end(
     board: Board, record: ForwardRecord, status: ForwardStatus, failure: Failure | None = None
 ) -> None:
-    memory = board.memory
-    memory.forward_updates += 1
-    ended = record.ended(status, board.ctx.now, memory.forward_updates, failure)
+    memory, number = board.memory, None
+    if status is not ForwardStatus.LOCAL_FAILED:
+        number = memory.forward_updates = memory.forward_updates + 1
+    ended = record.ended(status, board.ctx.now, number, failure)
     key = (record.in_channel, record.in_htlc)
     memory.forwards.pop(key, None)
     if record.out_channel is not None and record.out_htlc is not None:

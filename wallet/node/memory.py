@@ -19,7 +19,7 @@ from wallet.base.values.ids import (
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.chain_events import BlockRef
 from wallet.machines.channel.opening import Opening
-from wallet.machines.channel.state import LIVING, Channel, HtlcKey
+from wallet.machines.channel.state import LIVING, Channel, HtlcKey, RelayPolicy
 from wallet.machines.coins.records import TxRecord
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
@@ -74,6 +74,14 @@ class PendingOpening:
     all_coins: bool = False
     since: int = 0
     """When the last word was said (Unix time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldTerms:
+    """What we asked before, accepted until that second."""
+
+    relay: RelayPolicy
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,7 @@ class Memory:
     awaiting_withdraw: dict[Txid, Ticket] = field(default_factory=dict)
     waiting_parts: dict[PaymentHash, HeldSet] = field(default_factory=dict)
     """What has arrived of payments to us that are not whole yet."""
+    old_terms: dict[ChannelId, OldTerms] = field(default_factory=dict)
     searching: dict[PaymentKey, Payment] = field(default_factory=dict)
     """Payments for which a route is being looked for."""
 

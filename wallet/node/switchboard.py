@@ -14,6 +14,7 @@ from wallet.node import (
     pay_desk,
     peer_desk,
     receive_desk,
+    terms_desk,
 )
 from wallet.node.board import Board
 from wallet.node.events import (
@@ -35,6 +36,7 @@ from wallet.node.events import (
     PeerUp,
     RoutesFound,
     SendPart,
+    SetTerms,
     Tick,
     TrustPeer,
     Withdraw,
@@ -95,5 +97,7 @@ def _command(board: Board, command: Command) -> None:
             pay_desk.keysend(board, command)
         case SendPart():
             pay_desk.send_part(board, command)
+        case SetTerms():
+            terms_desk.set_terms(board, command)
         case _:
             assert_never(command)

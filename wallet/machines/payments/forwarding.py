@@ -54,15 +54,34 @@ class Policy:
         return self.fee_base + MilliSatoshi(share)
 
 
+@dataclass(frozen=True, slots=True)
+class TermsChange:
+    """Other terms that a person asks for; None leaves one as it is."""
+
+    fee_base: MilliSatoshi | None = None
+    fee_proportional_millionths: int | None = None
+    htlc_minimum: MilliSatoshi | None = None
+    htlc_maximum: MilliSatoshi | None = None
+
+
 def policy_of(channel: Channel) -> Policy:
     """What we ask of payments that leave by a channel: what its `channel_update` says."""
-    relay, peer = channel.relay, channel.terms.theirs
+    relay, peer, most = channel.relay, channel.terms.theirs, most_of(channel)
     return Policy(
         fee_base=relay.fee_base,
         fee_proportional_millionths=relay.fee_proportional_millionths,
         cltv_expiry_delta=relay.cltv_expiry_delta,
         htlc_minimum=max(relay.htlc_minimum, peer.htlc_minimum),
-        htlc_maximum=relay.htlc_maximum or channel.funding.amount.to_msat(),
+        htlc_maximum=min(relay.htlc_maximum or most, most),
+    )
+
+
+def most_of(channel: Channel) -> MilliSatoshi:
+    """The greatest HTLC that the channel could ever carry from us."""
+    peer = channel.terms.theirs
+    return min(
+        (channel.funding.amount - peer.channel_reserve).to_msat(),
+        peer.max_htlc_value_in_flight,
     )
 
 

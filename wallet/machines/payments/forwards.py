@@ -64,9 +64,13 @@ class ForwardRecord:
         return self.in_amount - self.amount
 
     def ended(
-        self, status: ForwardStatus, now: int, updated_index: int, failure: Failure | None = None
+        self,
+        status: ForwardStatus,
+        now: int,
+        updated_index: int | None,
+        failure: Failure | None = None,
     ) -> "ForwardRecord":
-        """The record once its outcome is known."""
+        """The record once its outcome is known; one that never went on has not changed since."""
         return replace(
             self,
             status=status,
