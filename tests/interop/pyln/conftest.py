@@ -1,0 +1,41 @@
+"""Two daemons with a channel, and the Python that has pyln-client."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.pyln.environment import PylnUnavailable, install_pyln
+from tests.support.two import Two, two_daemons
+
+ON_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+NOT_RUN = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def pyln_python(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """pyln-client is there. Where it cannot be: a failure on CI, elsewhere one line says why."""
+    try:
+        # Beside the directories of single runs, which come and go.
+        return install_pyln(tmp_path_factory.getbasetemp().parent)
+    except PylnUnavailable as missing:
+        if ON_CI:
+            pytest.fail(f"pyln-client: {missing}")
+        pytestconfig.stash[NOT_RUN] = f"pyln-client tests did not run: {missing}"
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def two(pyln_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    """Alice and Bob, for every story of the suite."""
+    with two_daemons(tmp_path_factory.mktemp("pyln"), push_msat=400_000_000) as pair:
+        yield pair
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The one line for a machine without network."""
+    if line := config.stash.get(NOT_RUN, None):
+        terminalreporter.write_line(line)
