@@ -349,8 +349,11 @@ def test_gave_up__after_a_try() -> None:
     payment, _ = tried()
     payment = outgoing.failed(payment, CHANNEL, 7, Failed(b"junk"), CTX).payment
     over = outgoing.gave_up(payment, Refused("No channel left.", 205), NOW)
-    assert over.failure_code == 205
-    assert str(over.failure).startswith("No channel left. Before that: The money came back")
+    assert over.failure_code == 210
+    assert str(over.failure).startswith("No other way is left after one try. The money came back")
+    over = outgoing.gave_up(payment, Refused("Too dear.", 206), NOW)
+    assert over.failure_code == 206
+    assert str(over.failure).startswith("Too dear. Before that: The money came back")
 
 
 def test_gave_up__with_the_part_that_was_not_added() -> None:

@@ -260,10 +260,13 @@ def failed(
     if failure.final or payment.kind is PaymentKind.SENDPAY:
         return Outcome(_ended(payment, failure.rpc_code, failure.sentence, ctx.now), retry=False)
     if _is_enough(payment, ctx):
-        tries = "one try" if len(payment.parts) == 1 else f"{len(payment.parts)} tries"
-        sentence = f"Gave up after {tries}. {failure.sentence}"
+        sentence = f"Gave up after {_tries(payment)}. {failure.sentence}"
         return Outcome(_ended(payment, _GAVE_UP, sentence, ctx.now), retry=False)
     return Outcome(payment, retry=True)
+
+
+def _tries(payment: Payment) -> str:
+    return "one try" if len(payment.parts) == 1 else f"{len(payment.parts)} tries"
 
 
 def _is_enough(payment: Payment, ctx: Context) -> bool:
@@ -302,8 +305,13 @@ def gave_up(payment: Payment, refused: Refused, now: int) -> Payment:
     if payment.status is not PaymentStatus.PENDING:
         return payment
     earlier = [p.failure.sentence for p in payment.parts if p.failure and p.htlc_id is not None]
-    sentence = f"{refused.message} Before that: {earlier[-1]}" if earlier else refused.message
-    return _ended(payment, refused.code, sentence, now)
+    if not earlier:
+        return _ended(payment, refused.code, refused.message, now)
+    if refused.code == _NO_ROUTE:
+        # The search speaks of a map without what this payment has closed: only the last word helps.
+        sentence = f"No other way is left after {_tries(payment)}. {earlier[-1]}"
+        return _ended(payment, _GAVE_UP, sentence, now)
+    return _ended(payment, refused.code, f"{refused.message} Before that: {earlier[-1]}", now)
 
 
 def _ended(payment: Payment, code: int, sentence: str, now: int) -> Payment:
