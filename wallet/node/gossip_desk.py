@@ -344,6 +344,7 @@ def _prune(board: Board) -> None:
     oldest = board.ctx.now - gossip.TWO_WEEKS
     for scid in list(book.channels):
         times = [t for t in (book.update_time(scid, d) for d in (0, 1)) if t]
-        ours = our_id in (book.owner(scid, 0), book.owner(scid, 1))
-        if times and min(times) < oldest and not ours:
-            _forget(board, scid)
+        if times and min(times) < oldest:
+            ours = our_id in (book.owner(scid, 0), book.owner(scid, 1))
+            if not ours:
+                _forget(board, scid)

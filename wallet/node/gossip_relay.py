@@ -5,6 +5,7 @@ requested": nothing of others goes to a peer that has not sent a filter.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.ids import NodeId
@@ -19,7 +20,6 @@ from wallet.base.wire.gossip import (
 from wallet.base.wire.message import Message
 from wallet.machines.routing.gossip import GossipMessage
 from wallet.machines.routing.gossip_queries import (
-    MAX_IN_REPLY,
     TimeRange,
     answer_ids,
     answer_range,
@@ -29,6 +29,8 @@ from wallet.machines.routing.gossip_queries import (
 from wallet.node.board import Board
 from wallet.node.gossip_traffic import ANSWERS, GossipPeer
 from wallet.node.work import SendTo
+
+_COSTLY: Final = 100
 
 
 def take_filter(board: Board, peer: NodeId, message: GossipTimestampFilter) -> None:
@@ -71,13 +73,17 @@ def send_slice(board: Board, peer: NodeId, there: GossipPeer) -> None:
         there.backlog = _take(board, peer, there.backlog)
 
 
-def _take(board: Board, peer: NodeId, messages: Iterator[Message]) -> Iterator[Message] | None:
+_Slices = Iterator[Message | None]
+
+
+def _take(board: Board, peer: NodeId, messages: _Slices) -> _Slices | None:
     """Send up to a second's share; None when that was the end."""
     left = ANSWERS
     for message in messages:
-        board.work.act(SendTo(peer, message))
-        # A reply with hundreds of channels costs us what so many announcements do.
-        left -= MAX_IN_REPLY // 4 if isinstance(message, ReplyChannelRange) else 1
+        if message is not None:
+            board.work.act(SendTo(peer, message))
+        # A reply with hundreds of channels, or a look at a thousand, costs us many messages' time.
+        left -= _COSTLY if message is None or isinstance(message, ReplyChannelRange) else 1
         if left <= 0:
             return messages
     return None

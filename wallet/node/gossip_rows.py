@@ -3,11 +3,10 @@
 from typing import TypeVar
 
 from wallet.base.errors import DecodeError
-from wallet.base.values.amounts import Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, OutPoint, Txid
 from wallet.base.wire.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from wallet.base.wire.message import decode, encode
-from wallet.machines.routing.gossip_book import FundingFound, Gossip, direction_of
+from wallet.machines.routing.gossip_book import Announced, Gossip, direction_of, place_of
 from wallet.node.memory import Memory
 from wallet.services.ports import Store
 from wallet.services.store import tables
@@ -57,13 +56,12 @@ async def load(store: Store, memory: Memory) -> None:
     gossip = memory.gossip
     for row in await store.load(tables.GOSSIP_CHANNELS):
         scid, capacity, txid, output, spent_at, raw = row
-        outpoint = OutPoint(Txid(_bytes(txid)), _number(output))
-        found = FundingFound(outpoint, Satoshi(_number(capacity)))
-        gossip.add_channel(_read(ChannelAnnouncement, raw), found)
-        if spent_at is not None:
-            gossip.spent[_number(scid)] = _number(spent_at)
+        place = place_of(OutPoint(Txid(_bytes(txid)), _number(output)))
+        channel = Announced(_bytes(raw), place, _number(capacity))
+        spent = None if spent_at is None else _number(spent_at)
+        gossip.restore_channel(_number(scid), channel, spent)
     for row in await store.load(tables.GOSSIP_UPDATES):
-        gossip.add_update(_read(ChannelUpdate, row[2]))
+        gossip.restore_update(_bytes(row[2]))
     for row in await store.load(tables.GOSSIP_NODES):
         gossip.add_node(_read(NodeAnnouncement, row[1]))
     for row in await store.load(tables.CHANNEL_UPDATES):

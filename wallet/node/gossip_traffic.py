@@ -29,8 +29,8 @@ class GossipPeer:
     """When we sent our filter."""
     missed: bool = False
     """Something of it was dropped unseen: it is asked again once there is room."""
-    backlog: Iterator[Message] | None = None
-    answer: Iterator[Message] | None = None
+    backlog: Iterator[Message | None] | None = None
+    answer: Iterator[Message | None] | None = None
     """What it still gets of its filter, and of the query that it made."""
 
 

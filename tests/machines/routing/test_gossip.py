@@ -249,3 +249,30 @@ def test_any_bytes__are_looked_at_without_a_surprise(
     # What was changed on its way keeps no valid set of signatures.
     if isinstance(asked, Candidate) and _proved(asked):
         assert encode(message) == sample
+
+
+@pytest.mark.parametrize("features", [b"", b"\x02", b"\x01" + bytes(25)])
+def test_restore__a_book_from_disk_is_the_book_that_was_written(features: bytes) -> None:
+    gossip = book()
+    gossip.add_channel(announcement(ANN, BEN, AT, features), found(AT))
+    gossip.add_update(update(ANN, BEN, AT, NOW + 3, disabled=True))
+    gossip.add_update(update(BEN, ANN, AT))
+    again = book()
+    for number, channel in gossip.channels.items():
+        again.restore_channel(number, channel, 77)
+    for raw in gossip.updates.values():
+        again.restore_update(raw)
+    assert again.graph.channel(AT) == gossip.graph.channel(AT)
+    assert list(again.everything()) == list(gossip.everything())
+    assert again.spent == {AT.to_int(): 77}
+    assert again.channel_on(outpoint_of(AT)) == AT.to_int()
+
+
+def test_restore__a_damaged_row_is_no_crash() -> None:
+    gossip = book((ANN, BEN, AT))
+    [channel] = gossip.channels.values()
+    for size in (0, 257, 300, 400):
+        with pytest.raises(DecodeError, match="cannot be read"):
+            book().restore_channel(1, channel._replace(raw=channel.raw[:size]), None)
+    with pytest.raises(DecodeError, match="cannot be read"):
+        book().restore_update(next(iter(gossip.updates.values()))[:-1])

@@ -22,6 +22,7 @@ from wallet.base.wire.gossip import (
 from wallet.base.wire.message import encode
 from wallet.machines.routing.gossip_book import Gossip
 from wallet.machines.routing.gossip_queries import (
+    CHANNELS_LOOKED_AT,
     MAX_IN_REPLY,
     TimeRange,
     answer_ids,
@@ -274,3 +275,10 @@ def test_range__many_channels_take_several_replies(per_block: int) -> None:
 )
 def test_crc32c__vectors(data: bytes, crc: int) -> None:
     assert crc32c(data) == crc
+
+
+def test_backlog__many_that_do_not_fit_are_looked_at_in_parts() -> None:
+    gossip = book((ANN, BEN, ONE))
+    others = [scid(200 + n).to_int() for n in range(2 * CHANNELS_LOOKED_AT)]
+    gossip.channels.update(dict.fromkeys(others, gossip.channels[ONE.to_int()]))
+    assert list(backlog(gossip, TimeRange(1, 2))) == [None, None]

@@ -5,13 +5,15 @@ updates, so here are plain numbers and bytes too: a channel is known by its scid
 direction of it by `edge_key`.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
+from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import Satoshi
 from wallet.base.values.features import OUR_INIT, Features
-from wallet.base.values.ids import NodeId, OutPoint, ShortChannelId
+from wallet.base.values.ids import NodeId, OutPoint, Point, ShortChannelId
 from wallet.base.wire.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from wallet.base.wire.message import decode, encode
 from wallet.machines.routing.graph import (
@@ -28,6 +30,14 @@ DISABLE_BIT: Final = 2
 
 _TIMESTAMP: Final = slice(106, 110)
 """In a `channel_update`: after type, signature, chain_hash and short_channel_id."""
+_TERMS: Final = struct.Struct(">QIBBHQIIQ")
+"""A `channel_update` from `short_channel_id` to `htlc_maximum_msat`."""
+_TERMS_AT: Final = 98
+_FEATURES_AT: Final = 260
+_IDS_AT: Final = 40
+"""In a `channel_announcement`: features after type, signatures and their length; then, after
+chain_hash and short_channel_id, two node ids and two keys."""
+_POINT: Final = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,39 @@ class Gossip:
                 message.features,
             )
         )
+
+    def restore_channel(self, scid: int, channel: Announced, spent_at: int | None) -> None:
+        """A channel from disk: it was read with care when it came, and there may be 50,000."""
+        raw = channel.raw
+        ids = _FEATURES_AT + int.from_bytes(raw[_FEATURES_AT - 2 : _FEATURES_AT], "big") + _IDS_AT
+        features = raw[_FEATURES_AT : ids - _IDS_AT]
+        one, other = raw[ids : ids + _POINT], raw[ids + _POINT : ids + 2 * _POINT]
+        if len(raw) < ids + 4 * _POINT or not one < other:
+            raise DecodeError("a stored channel_announcement cannot be read")
+        self.channels[scid] = channel
+        self._places[channel.place] = scid
+        if spent_at is not None:
+            self.spent[scid] = spent_at
+        if features and Features.from_bytes(features).unknown_required(OUR_INIT):
+            self._unroutable.add(scid)
+        name, capacity = ShortChannelId.from_int(scid), channel.capacity_sat
+        self.graph.add_channel(
+            GraphChannel(name, NodeId(Point(one)), NodeId(Point(other)), capacity, features)
+        )
+
+    def restore_update(self, raw: bytes) -> None:
+        """Terms from disk."""
+        try:
+            terms = _TERMS.unpack_from(raw, _TERMS_AT)
+        except struct.error:
+            raise DecodeError("a stored channel_update cannot be read") from None
+        scid, timestamp, _, flags, delta, least, base, millionths, most = terms
+        direction = flags & DIRECTION_BIT
+        self.updates[edge_key(scid, direction)] = raw
+        if scid not in self._unroutable:
+            disabled = bool(flags & DISABLE_BIT)
+            policy = DirectedPolicy(timestamp, delta, least, most, base, millionths, disabled)
+            self.graph.set_policy(ShortChannelId.from_int(scid), direction, policy)
 
     def add_update(self, message: ChannelUpdate) -> None:
         """The newest terms of one direction of a known channel."""

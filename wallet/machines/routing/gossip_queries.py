@@ -31,6 +31,8 @@ UNCOMPRESSED: Final = b"\0"
 MAX_IN_REPLY: Final = 500
 """Channels in one `reply_channel_range`: at most 24 bytes each, and few checksums at a time."""
 
+CHANNELS_LOOKED_AT: Final = 1_000
+
 _WANTS_TIMESTAMPS: Final = 1
 _WANTS_CHECKSUMS: Final = 2
 _ANNOUNCEMENT: Final = 1
@@ -55,9 +57,14 @@ def range_of(message: GossipTimestampFilter) -> TimeRange:
     return TimeRange(message.first_timestamp, message.first_timestamp + message.timestamp_range)
 
 
-def backlog(gossip: Gossip, wanted: TimeRange) -> Iterator[Message]:
-    """Everything we know within a range of time, announcements before what needs them."""
-    for scid in list(gossip.channels):
+def backlog(gossip: Gossip, wanted: TimeRange) -> Iterator[Message | None]:
+    """Everything we know within a range of time, announcements before what needs them.
+
+    None stands for `CHANNELS_LOOKED_AT` that were looked at: they cost time even if none fits.
+    """
+    for number, scid in enumerate(list(gossip.channels)):
+        if number % CHANNELS_LOOKED_AT == CHANNELS_LOOKED_AT - 1:
+            yield None
         # BOLT 7: "If a `channel_announcement` has no corresponding `channel_update`s: MUST NOT
         # send", and SHOULD NOT once its output is spent.
         times = [gossip.update_time(scid, direction) for direction in (0, 1)]
