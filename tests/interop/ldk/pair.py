@@ -90,8 +90,10 @@ class Pair:
         """Connect, from our side; no effect where a connection stands."""
         self.daemon.call("connect", id=self.ldk.node_id, host="127.0.0.1", port=self.ldk.port)
 
-    def open(self, opener: Side, capacity_sat: int = CAPACITY_SAT) -> None:
-        """Open an unannounced channel and mine it; both sides call it usable afterwards."""
+    def open(
+        self, opener: Side, capacity_sat: int = CAPACITY_SAT, *, announce: bool = False
+    ) -> None:
+        """Open a channel and mine it; both sides call it usable afterwards. LDK announces none."""
         pushed = pushed_msat(capacity_sat)
         if opener == "ours":
             opened = self.daemon.call(
@@ -99,7 +101,7 @@ class Pair:
                 id=self.ldk.node_id,
                 amount=capacity_sat,
                 push_msat=pushed,
-                announce=False,
+                announce=announce,
             )
             txid = opened["txid"]
         else:
@@ -124,7 +126,9 @@ class Pair:
 
         wait_for(usable, "a usable channel on both sides")
 
-    def open_anew(self, opener: Side, capacity_sat: int = CAPACITY_SAT) -> Balances:
+    def open_anew(
+        self, opener: Side, capacity_sat: int = CAPACITY_SAT, *, announce: bool = False
+    ) -> Balances:
         """Exactly one channel, opened by `opener`, whatever there was before."""
         self.connect()
         self.ldk.call("set", autoclaim=True)
@@ -132,7 +136,7 @@ class Pair:
             self.daemon.call("close", id=self.daemon.channel()["channel_id"])
             self.mine()
             wait_for(lambda: not self.ldk.call("list_channels"), "the old channel's end")
-        self.open(opener, capacity_sat)
+        self.open(opener, capacity_sat, announce=announce)
         return self.balances()
 
     def balances(self) -> Balances:

@@ -114,6 +114,19 @@ def test_open__theirs(pair: Pair, capacity_sat: int) -> None:
     check_limits(pair, answered, capacity_sat)
 
 
+def test_open__announced(pair: Pair) -> None:
+    """Each takes the other's half of the announcement: LDK fails a channel over a wrong one."""
+    pair.open_anew("ours", announce=True)
+    assert pair.daemon.channel()["private"] is False
+    halves, warnings = (len(pair.ldk.received(n)) for n in ("AnnouncementSignatures", "Warning"))
+    pair.mine(5)
+    wait_for(lambda: len(pair.ldk.received("AnnouncementSignatures")) > halves, "our half")
+    assert pair.ldk.sent("AnnouncementSignatures")
+    pair.we_pay(1_000_000)
+    assert pair.ldk.channel()["is_usable"] is True
+    assert len(pair.ldk.received("Warning")) == warnings, "we warned of LDK's half"
+
+
 def check_limits(pair: Pair, sent: dict[str, int], capacity_sat: int) -> None:
     """The interop table: what we sent at the open, and what each side made of the other's."""
     reserve_sat = max(capacity_sat // 100, SMALLEST_RESERVE_SAT)

@@ -5,7 +5,7 @@ The expected outcome of a session is what it comes to without any cut.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.support.pair import (
     Side,
     offer,
     open_pair,
+    policy,
     preimage_of,
     ready_pair,
 )
@@ -43,6 +44,31 @@ def announcing(pair: Pair) -> Iterator[None]:
         side.height = 111 + ANNOUNCE_DEPTH - 1
         side.step(events.NewTip(b""))
     yield
+
+
+def before_it_is_mined(pair: Pair) -> Iterator[None]:
+    """A zero-conf channel: payments first, the funding and its announcement later."""
+    for side in (pair.alice, pair.bob):
+        side.step()
+    yield
+    pair.alice.step(offer(1))
+    pair.bob.step(offer(2))
+    yield
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    pair.mine(111)
+    yield
+    pair.alice.step(events.FailHtlc(0, b"no" * 20))
+    for side in (pair.alice, pair.bob):
+        side.height = 111 + ANNOUNCE_DEPTH - 1
+        side.step(events.NewTip(b""))
+    yield
+
+
+def zeroconf_pair() -> Pair:
+    trusting = replace(policy(), takes_zeroconf=True)
+    return open_pair(
+        MilliSatoshi(300_000_000), bobs=trusting, announce=True, channel_type=(12, 22, 50)
+    )
 
 
 def add_and_fulfill(pair: Pair) -> Iterator[None]:
@@ -137,6 +163,7 @@ class Session:
 SESSIONS = {
     "open": Session(opening, lambda: open_pair(MilliSatoshi(300_000_000))),
     "announce": Session(announcing, lambda: open_pair(MilliSatoshi(300_000_000), announce=True)),
+    "zeroconf": Session(before_it_is_mined, zeroconf_pair),
     **{
         play.__name__: Session(play, ready_pair)
         for play in (
