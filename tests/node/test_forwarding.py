@@ -7,17 +7,18 @@ import pytest
 
 from tests.support.kernels import House, World, cut, link
 from wallet.base.errors import Refused
-from wallet.base.values.amounts import MilliSatoshi
+from wallet.base.values.amounts import MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.encode import from_json
+from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.failures import TemporaryChannelFailure, UnknownNextPeer
-from wallet.machines.channel.state import Channel
+from wallet.machines.channel.state import Channel, ScidKind
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import Hop, Payment, PaymentStatus
 from wallet.machines.payments.requests import PartRequest
 from wallet.node import persist
 from wallet.node.answers import PartSent
-from wallet.node.events import SendPart
+from wallet.node.events import ChannelWish, OpenChannelTo, SendPart
 from wallet.node.forward_desk import name_of
 from wallet.services.store import tables
 
@@ -43,13 +44,19 @@ class Line:
         [channel] = one.kernel.board.memory.channels_with(other.id)
         return channel
 
-    async def send(self, label: str, fee: MilliSatoshi = FEE, delta: int = 34) -> PartRequest:
+    async def send(
+        self,
+        label: str,
+        fee: MilliSatoshi = FEE,
+        delta: int = 34,
+        name: ShortChannelId | None = None,
+    ) -> PartRequest:
         """Alice's part is under way by a route that asks Bob to pass it on for `fee`."""
         asked = (await self.carol.invoice(label)).invoice
         first, second = self.channel(self.alice, self.bob), self.channel(self.bob, self.carol)
         height = self.alice.kernel.board.memory.height
         expiry = height + CltvDelta(27)
-        names = [name_of(first), name_of(second)]
+        names = [name_of(first), name or name_of(second)]
         assert names[0] is not None and names[1] is not None
         hops = (
             Hop(self.bob.id, names[0], 0, AMOUNT + fee, height + CltvDelta(27 + delta)),
@@ -269,3 +276,30 @@ async def test_a_restart_while_carol_holds_it(line: Line, who: str) -> None:
     [forward] = await line.forwards()
     assert forward.status is ForwardStatus.SETTLED
     assert line.bob.kernel.board.memory.forwards == {}
+
+
+async def test_a_hidden_channel_goes_by_its_alias_alone() -> None:
+    """BOLT 2: with `option_scid_alias` in its type, MUST NOT take HTLCs by the real name."""
+    async with World(others=("carol",)) as world:
+        alice, bob, carol = world.houses
+        for house in (alice, bob):
+            await world.give(house)
+        link(alice, bob)
+        link(bob, carol)
+        await world.settle()
+        await world.open(alice, bob)
+        wish = ChannelWish(channel_type=(12, 22, 46))
+        amount, push = Satoshi(1_000_000), MilliSatoshi(300_000_000)
+        await bob.kernel.command(
+            lambda t: OpenChannelTo(t, carol.id, amount, push, None, False, 0, wish)
+        )
+        await world.mine()
+        line = Line(world, alice, bob, carol)
+        channel = line.channel(bob, carol)
+        real, alias = channel.scid(ScidKind.REAL), channel.scid(ScidKind.OURS)
+        assert real is not None
+        assert alias is not None
+        for name, status in ((real, PaymentStatus.FAILED), (alias, PaymentStatus.COMPLETE)):
+            request = await line.send(str(name), name=name)
+            await world.settle()
+            assert line.payment(request).status is status

@@ -10,6 +10,7 @@ from wallet.base.values.ids import ChannelId, Preimage, ShortChannelId
 from wallet.base.wire.failures import Failure, TemporaryChannelFailure
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.limits import spendable
+from wallet.machines.channel.names import forwardable_names
 from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase, ScidKind
 from wallet.machines.payments import forwarding, forwards, incoming
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
@@ -29,7 +30,7 @@ def forward(board: Board, htlc: incoming.IncomingHtlc, passing: incoming.Forward
         board.ctx.now,
         memory.forward_index,
     )
-    named = memory.names.get(passing.forward.short_channel_id)
+    named = _named(board, passing.forward.short_channel_id)
     failure: Failure | None = None
     for channel in _ways(board, named):
         refusal = _refusal(board, htlc, passing, channel)
@@ -42,6 +43,14 @@ def forward(board: Board, htlc: incoming.IncomingHtlc, passing: incoming.Forward
     refused = incoming.refuse(passing.shared_secret, failure or TemporaryChannelFailure())
     _end(board, record, ForwardStatus.LOCAL_FAILED, refused.failure)
     board.run(htlc.channel_id, events.FailHtlc(htlc.id, refused.reason))
+
+
+def _named(board: Board, scid: ShortChannelId) -> ChannelId | None:
+    """The channel that an onion names, unless it may not be named so (BOLT 2 `alias`)."""
+    channel_id = board.memory.names.get(scid)
+    if channel_id is None or scid not in forwardable_names(board.memory.channels[channel_id]):
+        return None
+    return channel_id
 
 
 def _ways(board: Board, named: ChannelId | None) -> list[Channel]:

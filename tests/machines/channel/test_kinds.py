@@ -147,19 +147,16 @@ def test_depth__a_person_may_wait_for_more_than_the_peer_asks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "features", "real"),
+    ("wish", "real"),
     [
-        ({"announce": True}, OUR_INIT, True),
-        ({}, OUR_INIT, False),
-        ({}, without(Feature.OPTION_SCID_ALIAS), True),
-        ({"channel_type": (*ANCHOR_TYPE, ALIAS)}, OUR_INIT, False),
+        ({"announce": True}, True),
+        ({}, True),
+        ({"channel_type": (*ANCHOR_TYPE, ALIAS)}, False),
     ],
-    ids=["public", "private", "private, no aliases", "alias in the type"],
+    ids=["public", "private", "alias in the type"],
 )
-def test_names__an_onion_may_use(wish: dict[str, Any], features: Features, real: bool) -> None:
-    # A peer without aliases may not offer zero-conf either (BOLT 9).
-    offered = Features(features.bits - ({51} if features != OUR_INIT else set()))
-    pair = open_pair(PUSH, features=offered, **wish)
+def test_names__an_onion_may_use(wish: dict[str, Any], real: bool) -> None:
+    pair = open_pair(PUSH, **wish)
     assert forwardable_names(pair.alice.state) == (ShortChannelId(1, 2, 3),)
     pair.mine(MINED)
     pair.settle()

@@ -1,21 +1,8 @@
 """Which short channel ids an onion may name to have a payment sent through a channel (BOLT 2)."""
 
-from wallet.base.values.features import Feature, Features
+from wallet.base.values.features import Feature
 from wallet.base.values.ids import ShortChannelId
-from wallet.machines.channel.close_scripts import negotiated
 from wallet.machines.channel.state import Channel, ScidKind
-
-
-def hides_its_place(channel: Channel) -> bool:
-    """Whether the real scid is a secret: it would tell strangers which output is the channel."""
-    terms = channel.terms
-    # BOLT 2: if `channel_type` has `option_scid_alias` set: MUST NOT allow incoming HTLCs to this
-    # channel using the real `short_channel_id`.
-    if Feature.OPTION_SCID_ALIAS in terms.channel_type:
-        return True
-    # A private channel whose peer knows aliases has no need of the real one either.
-    theirs = Features.from_bytes(terms.their_features)
-    return not terms.announce and negotiated(Feature.OPTION_SCID_ALIAS, theirs)
 
 
 def forwardable_names(channel: Channel) -> tuple[ShortChannelId, ...]:
@@ -26,6 +13,9 @@ def forwardable_names(channel: Channel) -> tuple[ShortChannelId, ...]:
     """
     ours = tuple(s.scid for s in channel.scids if s.kind is ScidKind.OURS)
     real = channel.scid(ScidKind.REAL)
-    if real is None or channel.funding.confirmed is None or hides_its_place(channel):
+    # BOLT 2: if `channel_type` has `option_scid_alias` set: MUST NOT allow incoming HTLCs to this
+    # channel using the real `short_channel_id`: it would tell a prober which output this is.
+    hidden = Feature.OPTION_SCID_ALIAS in channel.terms.channel_type
+    if real is None or channel.funding.confirmed is None or hidden:
         return ours
     return (*ours, real)
