@@ -1,10 +1,19 @@
 """Parts, forwards and HTLCs as Core Lightning's JSON (v26.06). Nothing is decided here."""
 
-from wallet.base.values.ids import NodeId
+from typing import Final
+
+from wallet.base.values.ids import NodeId, ShortChannelId
 from wallet.base.wire.failures import TemporaryChannelFailure
 from wallet.faces.rpc.shapes import Json, without_none
+from wallet.machines.channel.state import Channel, ScidKind
 from wallet.machines.payments.explain import UNPARSEABLE_REPLY
+from wallet.machines.payments.forwarding import policy_of
+from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import Part, Payment, PaymentStatus
+from wallet.node.lists import NumberedHtlc
+
+NAMELESS: Final = ShortChannelId(0, 0, 0)
+"""A channel that never got as far as a name; Core Lightning writes it so."""
 
 
 def sent_part(payment: Payment, part: Part) -> Json:
@@ -83,3 +92,70 @@ def routing_failure(part: Part, our_id: NodeId) -> Json:
         "erring_channel": str(channel.scid),
         "erring_direction": channel.direction,
     }
+
+
+def forward(record: ForwardRecord) -> Json:
+    """An item of `listforwards`; what was not passed on has no amount and no fee."""
+    gone_on = record.out_htlc is not None
+    local = record.status is ForwardStatus.LOCAL_FAILED
+    return without_none(
+        {
+            "created_index": record.created_index,
+            "updated_index": record.updated_index,
+            "in_channel": str(record.in_scid or NAMELESS),
+            "in_htlc_id": record.in_htlc,
+            "out_channel": str(record.out_scid or record.asked_scid),
+            "out_htlc_id": record.out_htlc,
+            "in_msat": record.in_amount.msat,
+            "out_msat": record.amount.msat if gone_on else None,
+            "fee_msat": record.fee.msat if gone_on else None,
+            "status": record.status.value,
+            "style": "tlv",
+            "received_time": float(record.received_at),
+            "resolved_time": None
+            if local or record.resolved_at is None
+            else float(record.resolved_at),
+            "failcode": record.failure_code,
+            "failreason": f"WIRE_{record.failure_name.upper()}" if record.failure_name else None,
+        }
+    )
+
+
+def htlc(item: NumberedHtlc, channel: Channel) -> Json:
+    """An item of `listhtlcs`."""
+    shown = item.htlc
+    return without_none(
+        {
+            "short_channel_id": str(_name(channel) or NAMELESS),
+            "created_index": item.created_index,
+            "updated_index": item.updated_index,
+            "id": shown.key.id,
+            "expiry": shown.cltv_expiry.height,
+            "direction": "out" if shown.key.offered_by_us else "in",
+            "amount_msat": shown.amount.msat,
+            "payment_hash": shown.payment_hash.hex(),
+            "state": shown.stage.value,
+        }
+    )
+
+
+def terms(channel: Channel) -> Json:
+    """An item of `setchannel`'s answer."""
+    policy, name = policy_of(channel), _name(channel)
+    return without_none(
+        {
+            "peer_id": channel.terms.peer.hex(),
+            "channel_id": channel.id.hex(),
+            "short_channel_id": str(name) if name else None,
+            "fee_base_msat": policy.fee_base.msat,
+            "fee_proportional_millionths": policy.fee_proportional_millionths,
+            "minimum_htlc_out_msat": policy.htlc_minimum.msat,
+            "maximum_htlc_out_msat": policy.htlc_maximum.msat,
+            "ignore_fee_limits": False,
+        }
+    )
+
+
+def _name(channel: Channel) -> ShortChannelId | None:
+    """The place in the chain; an alias of ours before it has one."""
+    return channel.scid(ScidKind.REAL) or channel.scid(ScidKind.OURS)

@@ -15,6 +15,7 @@ from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
 from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import NodeId
+from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
@@ -28,6 +29,7 @@ from wallet.machines.channel.state import (
     Tally,
 )
 from wallet.machines.coins.wallet import Coin, CoinStatus
+from wallet.machines.payments.forwarding import policy_of
 from wallet.node.memory import ConnectedPeer
 
 Json = dict[str, object]
@@ -44,11 +46,6 @@ FEATURE_NAMES: Final = {
     46: "option_scid_alias",
     50: "option_zeroconf",
 }
-
-# What a payment through us would cost. Nothing is forwarded yet; Core Lightning's regtest values.
-FEE_BASE_MSAT: Final = 1
-FEE_PPM: Final = 10
-CLTV_EXPIRY_DELTA: Final = 34
 
 RESERVED_BLOCKS: Final = 72
 """Core Lightning reserves for so long. Ours ends with the opening that holds it, much sooner."""
@@ -157,7 +154,13 @@ def peer(node_id: NodeId, connected: ConnectedPeer | None, channels: int) -> Jso
     )
 
 
-def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | None) -> Json:
+def peer_channel(
+    channel: Channel,
+    chain: Chain,
+    our_id: bytes,
+    frozen: str | None,
+    their_update: ChannelUpdate | None = None,
+) -> Json:
     """An item of `listpeerchannels`; `frozen` is why nothing more is done with it, if so."""
     terms, funding = channel.terms, channel.funding
     scid = channel.scid(ScidKind.REAL)
@@ -171,7 +174,12 @@ def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | No
             "reestablished": channel.link is Link.LIVE,
             "channel_type": channel_type(terms.channel_type),
             "ignore_fee_limits": False,
-            "updates": {"local": _policy(channel)},
+            "updates": without_none(
+                {
+                    "local": _local_policy(channel),
+                    "remote": _remote_policy(their_update) if their_update else None,
+                }
+            ),
             "state": channel.phase.value,
             "scratch_txid": str(commitment.txid),
             "last_tx_fee_msat": (funding.amount.sat - sum(o.amount.sat for o in commitment.outputs))
@@ -195,8 +203,8 @@ def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | No
             "min_to_us_msat": funding.least_to_us.msat,
             "max_to_us_msat": funding.most_to_us.msat,
             "total_msat": funding.amount.to_msat().msat,
-            "fee_base_msat": FEE_BASE_MSAT,
-            "fee_proportional_millionths": FEE_PPM,
+            "fee_base_msat": channel.relay.fee_base.msat,
+            "fee_proportional_millionths": channel.relay.fee_proportional_millionths,
             "dust_limit_msat": terms.ours.dust_limit.to_msat().msat,
             "their_max_htlc_value_in_flight_msat": terms.theirs.max_htlc_value_in_flight.msat,
             "our_max_htlc_value_in_flight_msat": terms.ours.max_htlc_value_in_flight.msat,
@@ -206,8 +214,8 @@ def peer_channel(channel: Channel, chain: Chain, our_id: bytes, frozen: str | No
             "spendable_msat": spendable(channel).msat if usable else 0,
             "receivable_msat": receivable(channel).msat if usable else 0,
             "minimum_htlc_in_msat": terms.ours.htlc_minimum.msat,
-            "minimum_htlc_out_msat": terms.theirs.htlc_minimum.msat,
-            "maximum_htlc_out_msat": _policy(channel)["htlc_maximum_msat"],
+            "minimum_htlc_out_msat": policy_of(channel).htlc_minimum.msat,
+            "maximum_htlc_out_msat": policy_of(channel).htlc_maximum.msat,
             # Likewise the delay on each side's own outputs: what the other side asked for.
             "their_to_self_delay": terms.ours.to_self_delay,
             "our_to_self_delay": terms.theirs.to_self_delay,
@@ -232,17 +240,24 @@ def _status(channel: Channel, frozen: str | None) -> list[str]:
     return lines
 
 
-def _policy(channel: Channel) -> Json:
-    capacity = channel.funding.amount.to_msat()
-    reserve = channel.terms.theirs.channel_reserve.to_msat()
+def _local_policy(channel: Channel) -> Json:
+    policy = policy_of(channel)
     return {
-        "htlc_minimum_msat": channel.terms.theirs.htlc_minimum.msat,
-        "htlc_maximum_msat": min(
-            (capacity - reserve).msat, channel.terms.theirs.max_htlc_value_in_flight.msat
-        ),
-        "cltv_expiry_delta": CLTV_EXPIRY_DELTA,
-        "fee_base_msat": FEE_BASE_MSAT,
-        "fee_proportional_millionths": FEE_PPM,
+        "htlc_minimum_msat": policy.htlc_minimum.msat,
+        "htlc_maximum_msat": policy.htlc_maximum.msat,
+        "cltv_expiry_delta": policy.cltv_expiry_delta.blocks,
+        "fee_base_msat": policy.fee_base.msat,
+        "fee_proportional_millionths": policy.fee_proportional_millionths,
+    }
+
+
+def _remote_policy(update: ChannelUpdate) -> Json:
+    return {
+        "htlc_minimum_msat": update.htlc_minimum_msat.msat,
+        "htlc_maximum_msat": update.htlc_maximum_msat.msat,
+        "cltv_expiry_delta": update.cltv_expiry_delta.blocks,
+        "fee_base_msat": update.fee_base_msat.msat,
+        "fee_proportional_millionths": update.fee_proportional_millionths,
     }
 
 

@@ -129,7 +129,14 @@ async def listpeerchannels(api: Api, args: Args) -> Answer:
     ]
     return {
         "channels": [
-            shapes.peer_channel(c, api.chain, api.node_id, memory.frozen.get(c.id)) for c in chosen
+            shapes.peer_channel(
+                c,
+                api.chain,
+                api.node_id,
+                memory.frozen.get(c.id),
+                memory.channel_updates.get((c.id, False)),
+            )
+            for c in chosen
         ]
     }
 
