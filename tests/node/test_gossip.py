@@ -1,5 +1,6 @@
 """Gossip through kernels: who learns of which channel, when, and what makes it go again."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -21,11 +22,12 @@ from wallet.base.wire.gossip import (
     ReplyChannelRange,
     ReplyShortChannelIdsEnd,
 )
-from wallet.base.wire.message import Message
+from wallet.base.wire.message import Message, encode
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.routing.gossip import Checked, Verdict
 from wallet.node import gossip_rows
-from wallet.node.events import GossipChecked, NodeEvent
+from wallet.node.events import GossipChecked, NodeEvent, PeerSaid
+from wallet.node.gossip_desk import LONGEST
 from wallet.node.memory import Memory
 
 EVERYTHING = GossipTimestampFilter(REGTEST.chain_hash, 0, 0xFFFFFFFF)
@@ -428,3 +430,51 @@ def test_verdicts__can_be_recorded_and_replayed() -> None:
         (Checked(ANN.id, message, Verdict.VALID), Checked(ANN.id, node(ANN), Verdict.UNKNOWN))
     )
     assert from_json(NodeEvent, to_json(event)) == event
+
+
+async def test_any_words__cost_a_stranger_at_most_its_link(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dice = random.Random(7)
+    async with GossipWorld() as world:
+        scid = await world.announced()
+        book = _memory(world).gossip
+        known = [book.announcement(scid.to_int()), book.update(scid.to_int(), 0)]
+        ids = b"\0" + scid.to_int().to_bytes(8, "big")
+        samples = [encode(m) for m in known if m is not None] + [
+            encode(node(ANN)),
+            encode(announcement(ANN, BEN, ShortChannelId(2, 1, 0))),
+            encode(QueryShortChannelIds(REGTEST.chain_hash, ids)),
+            encode(QueryChannelRange(REGTEST.chain_hash, 0, 0xFFFFFFFF, 3)),
+            encode(EVERYTHING),
+        ]
+        before = gossip_of(world.alice)
+        for number in range(40):
+            stranger = Stranger(Signatory(f"stranger {number}"))
+            stranger.link(world.alice)
+            for _ in range(10):
+                data = bytearray(dice.choice(samples))
+                for _ in range(dice.randrange(4)):
+                    data[dice.randrange(2, len(data))] = dice.randrange(256)
+                if dice.random() < 0.2:
+                    data = data[: dice.randrange(2, len(data))]
+                said = PeerSaid(stranger.id, bytes(data))
+                world.alice.kernel.inbox.put_peer(stranger.id, said)
+            await world.settle()
+            await world.tick()
+        assert gossip_of(world.alice) == before
+        traffic = _memory(world).traffic
+        assert (traffic.unchecked, traffic.under_check, traffic.waiting) == ({}, set(), 0)
+    assert [r.message for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []
+
+
+async def test_an_overlong_announcement__is_not_kept() -> None:
+    async with GossipWorld() as world:
+        at = await world.fund(ANN, BEN)
+        stranger = Stranger(DAN)
+        stranger.link(world.alice)
+        stranger.says(world.alice, announcement(ANN, BEN, at), node(ANN, NOW, b"\x77" * LONGEST))
+        stranger.says(world.alice, node(BEN, NOW, b"\x77" * 1_000))
+        await world.settle()
+        assert set(_memory(world).gossip.nodes) == {BEN.id}
+        assert stranger.dropped is None

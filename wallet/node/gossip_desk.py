@@ -56,6 +56,8 @@ GOSSIP: Final = (
 
 FORGET_AFTER: Final = 72
 PRUNE_SECONDS: Final = 3_600
+LONGEST: Final = 4_096
+"""Bytes of a message that we keep: hundreds of them must fit into a link's queue."""
 UPDATES_WAITING: Final = 4
 """For one channel whose announcement is under check: two directions, and a newer one of each."""
 _ALL_TIME: Final = 0xFFFFFFFF
@@ -160,9 +162,11 @@ def _consider(board: Board, peer: NodeId, message: GossipMessage) -> None:
 
 def _check(board: Board, candidate: Candidate) -> None:
     traffic, message = board.memory.traffic, candidate.message
+    data = encode(message)
     # With its signatures: somebody may have sent the same words with wrong ones first.
-    digest = sha256(encode(message))
-    if digest in traffic.under_check or not traffic.count(candidate.peer):
+    digest = sha256(data)
+    # BOLT 7: "MAY choose NOT to [pass on] messages longer than the minimum expected length".
+    if len(data) > LONGEST or digest in traffic.under_check or not traffic.count(candidate.peer):
         return
     traffic.under_check.add(digest)
     if isinstance(message, ChannelAnnouncement):

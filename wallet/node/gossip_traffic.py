@@ -12,6 +12,8 @@ from wallet.machines.routing.gossip_queries import TimeRange
 
 PER_PEER: Final = 1_000
 """Messages of one peer that may be under check or wait for something."""
+ALL_PEERS: Final = 20_000
+"""Messages of all peers together that may be under check."""
 WAITING: Final = 10_000
 """Messages of all peers together that may wait for a channel or a block."""
 ANSWERS: Final = 500
@@ -65,7 +67,7 @@ class Traffic:
     def count(self, peer: NodeId) -> bool:
         """Take one more message of a peer; False when it has its share."""
         number = self.unchecked.get(peer, 0)
-        if number >= PER_PEER:
+        if number >= PER_PEER or len(self.under_check) >= ALL_PEERS:
             if peer in self.peers:
                 self.peers[peer].missed = True
             return False
