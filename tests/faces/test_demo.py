@@ -1,18 +1,16 @@
 """`leyden demo`, as scripts see it: what it prints, its exit code, and what it leaves running."""
 
 import argparse
-import contextlib
 import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.towns import holders, nothing_is_left, programs, start
 from wallet.base.errors import ServiceFault
 from wallet.faces.demo import main
 from wallet.faces.demo.town import Town
@@ -32,38 +30,6 @@ STEPS = [
     "money check",
 ]
 FOOTPRINT = {"payments", "chain_transactions", "vbytes", "fees_sat"}
-
-
-def start(directory: Path, *words: str) -> subprocess.Popen[str]:
-    """The demo, as a process of a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "wallet", "demo", "--dir", str(directory), *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def programs(directory: Path) -> list[tuple[int, str]]:
-    """Number and command line of the programs that still run with `directory` in the latter."""
-    processes = Path("/proc")
-    found: list[tuple[int, str]] = []
-    if (processes / "self").exists():  # Linux, where `ps` may be missing.
-        for path in processes.glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                found.append((int(path.parent.name), path.read_text().replace("\0", " ")))
-    else:
-        done = subprocess.run(["ps", "-Aww", "-o", "pid=,args="], capture_output=True, text=True)
-        rows = [line.strip().partition(" ") for line in done.stdout.splitlines()]
-        found = [(int(pid), line) for pid, _, line in rows]
-    return [(pid, line) for pid, line in found if str(directory) in line]
-
-
-def holders(directory: Path) -> list[str]:
-    """Command lines of the programs that still run."""
-    return [line for _, line in programs(directory)]
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
@@ -116,10 +82,7 @@ def test_killed__everything_is_stopped(tmp_path: Path) -> None:
     wait_for_line(process, " 3  channels")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    deadline = time.monotonic() + 20
-    while (left := holders(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left == []
+    assert nothing_is_left(tmp_path)
 
 
 def test_one_demo_for_a_directory(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -60,8 +59,8 @@ class Child:
         self.gone.set()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it has not ended."""
-        if self.running:
+        """Send it a signal, if it lives."""
+        if self.running and self.born.done():
             send(self.pid, number)
 
     def wait(self) -> None:
@@ -69,23 +68,6 @@ class Child:
         if not self.gone.wait(_STOP_SECONDS):
             self.signal(signal.SIGKILL)
             self.gone.wait(_STOP_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """What a node's process is told: `leyden daemon`'s options, and where its words go."""
-
-    name: str
-    dir: Path
-    log: Path
-    chain: str
-    chain_cookie: Path
-    listen: str
-    alias: str
-
-    def line(self) -> str:
-        """As the nursery reads it."""
-        return json.dumps({key: str(getattr(self, key)) for key in self.__slots__})
 
 
 class Children:
@@ -112,13 +94,20 @@ class Children:
         """Whether the nursery has not ended."""
         return self._program.running
 
-    def bear(self, birth: Birth) -> Child:
-        """Start a node; returns at once. Raises `ServiceFault` when the nursery has ended."""
-        child = Child(birth.name, birth.log)
-        self._living[birth.name] = child
-        self._program.write(birth.line())
+    def bear(self, name: str, log: Path, options: list[str]) -> Child:
+        """Start a node; returns at once. `options`: as `leyden daemon` takes them.
+
+        Raises `ServiceFault` when the nursery has ended.
+        """
+        child = Child(name, log)
+        self._living[name] = child
+        try:
+            self._program.write(json.dumps({"name": name, "log": str(log), "options": options}))
+        except ServiceFault:
+            child.lost(self._log)
+            raise
         if self._silent.is_set():
-            raise ServiceFault(f"the nodes' nursery has ended: {last_words(self._log)}")
+            child.lost(self._log)
         return child
 
     def stop(self) -> None:

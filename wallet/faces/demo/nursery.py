@@ -3,10 +3,11 @@
 Loading costs most of a second, forking a few milliseconds: so the town is up quickly, a killed
 node is back at once, and every node still is a process of its own that SIGKILL can reach.
 
-Each line on standard input is a JSON object: what `leyden daemon` takes, and the node's name.  The
-lines on standard output tell the births (`name`, `pid`), each node's own ready line, and the ends
-(`name`, `pid`, `ended`: exit code, or minus the signal).  When standard input ends, by an orderly
-end of the town or because it was killed, every node is asked to stop.
+Each line on standard input is a JSON object: a node's `name`, its `log`, and the `options` that
+`leyden daemon` takes.  The lines on standard output tell the births (`name`, `pid`), each node's
+own ready line, and the ends (`name`, `pid`, `ended`: exit code, or minus the signal).  When
+standard input ends, by an orderly end of the town or because it was killed, every node is asked to
+stop.
 """
 
 import contextlib
@@ -19,12 +20,11 @@ import signal
 import sys
 import time
 import traceback
-from argparse import Namespace
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from wallet.faces.cli import daemon, init
-from wallet.faces.demo.layout import NETWORK, wallet_exists
+from wallet.faces.cli import daemon, init, local
+from wallet.faces.cli.arguments import Options
+from wallet.faces.demo.layout import wallet_exists
 
 _STOP_SECONDS: Final = 10.0
 _LOOK_AGAIN_SECONDS: Final = 0.01
@@ -118,7 +118,7 @@ def _become(order: dict[str, Any]) -> NoReturn:
         os.closerange(3, 64)
         # Buffered whatever PYTHONUNBUFFERED says: a line has to reach the shared pipe whole.
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        code = _run_node(order)
+        code = _run_node(order["options"])
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
@@ -127,34 +127,17 @@ def _become(order: dict[str, Any]) -> NoReturn:
         os._exit(code)
 
 
-def _run_node(order: dict[str, Any]) -> int:
+def _run_node(options: list[str]) -> int:
     """Make the wallet if there is none, and serve it; the exit code."""
-    directory = Path(order["dir"])
-    if not wallet_exists(directory):
-        made = Namespace(
-            dir=directory,
-            network=NETWORK,
-            no_encryption=True,
-            password_fd=None,
-            words=24,
-            restore=False,
-            json=True,
-        )
+    args = local.parse("daemon", options, Options())
+    if not wallet_exists(args.dir):
         # The phrase is printed for people; nobody needs that of a town's wallet.
         with contextlib.redirect_stdout(io.StringIO()):
-            code = init.run(made)
-        if code != 0:
-            return code
-    served = Namespace(
-        dir=directory,
-        network=NETWORK,
-        chain=order["chain"],
-        chain_cookie=Path(order["chain_cookie"]),
-        listen=order["listen"],
-        alias=order["alias"],
-        password_fd=None,
-    )
-    return daemon.run(served)
+            words = ["--dir", str(args.dir), "--no-encryption", "--json"]
+            made = init.run(local.parse("init", words, Options()))
+        if made != 0:
+            return made
+    return daemon.run(args)
 
 
 if __name__ == "__main__":

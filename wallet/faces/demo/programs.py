@@ -52,7 +52,9 @@ class Keeper:
             command(keeper.__name__, str(directory)),
             env=environment(),
             stdin=subprocess.PIPE,
+            # Not ours: who reads them to their end would wait for the town's end.
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 

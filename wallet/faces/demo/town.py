@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 from wallet.base.errors import Refused, ServiceFault
 from wallet.faces.demo import layout
 from wallet.faces.demo.chain import ChainClient
-from wallet.faces.demo.children import Birth, Child, Children
+from wallet.faces.demo.children import Child, Children
 from wallet.faces.demo.grounds import Grounds
 from wallet.faces.demo.programs import Keeper, Program, command
 from wallet.faces.rpc.client import call
@@ -151,17 +151,15 @@ class Town:
             raise ServiceFault("the chain does not run")
         url, cookie = self._birthplace
         listen = self._listens.get(node.key, "")
-        node.child = self._children.bear(
-            Birth(
-                name=node.key,
-                dir=node.directory,
-                log=self._log(node.key),
-                chain=url,
-                chain_cookie=cookie,
-                listen=listen if _is_free(listen) else "127.0.0.1:0",
-                alias=node.name,
-            )
-        )
+        options = {
+            "--dir": node.directory,
+            "--chain": url,
+            "--chain-cookie": cookie,
+            "--listen": listen if _is_free(listen) else "127.0.0.1:0",
+            "--alias": node.name,
+        }
+        words = [str(word) for option in options.items() for word in option]
+        node.child = self._children.bear(node.key, self._log(node.key), words)
 
     def _await(self, node: Node) -> None:
         if node.child is None:

@@ -1,0 +1,300 @@
+"""`leyden demo up` and what one can do with a town: its contract, its faults, its traffic."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.towns import (
+    NAMES,
+    a_town,
+    ask,
+    demo,
+    holders,
+    kill,
+    nothing_is_left,
+    programs,
+    refusal,
+    start,
+)
+
+Town = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("town")
+
+
+@pytest.fixture(scope="module")
+def town(home: Path) -> Iterator[Town]:
+    """One town for the whole file; each test leaves it whole."""
+    with a_town(home, "--json") as described:
+        yield described
+    assert holders(home) == [], "the town has left programs behind"
+
+
+def channels(town: Town) -> dict[str, tuple[str, int, int]]:
+    """State and shares of every channel, by its id."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name in NAMES:
+        for channel in ask(town, name, "listpeerchannels")["channels"]:
+            side = (channel["state"], channel["to_us_msat"])
+            found.setdefault(channel["channel_id"], []).append(side)
+    return {key: (a[0], min(a[1], b[1]), max(a[1], b[1])) for key, (a, b) in found.items()}
+
+
+def at_rest(town: Town) -> None:
+    """Until no payment is under way."""
+    deadline = time.monotonic() + 30
+    while any(
+        c["htlcs"] for name in NAMES for c in ask(town, name, "listpeerchannels")["channels"]
+    ):
+        assert time.monotonic() < deadline, "payments are still under way after 30 s"
+        time.sleep(0.05)
+
+
+def pay(town: Town, payer: str, payee: str, msat: int) -> Any:
+    label = f"{payer} {payee} {time.monotonic_ns()}"
+    invoice = ask(town, payee, "invoice", amount_msat=msat, label=label, description="a test")
+    return ask(town, payer, "pay", bolt11=invoice["bolt11"])
+
+
+# --- the contract --------------------------------------------------------------------------------
+
+
+def test_up__prints_the_contract(town: Town, home: Path) -> None:
+    assert list(town) == ["chain", "town-rpc", "nodes"]
+    assert list(town["chain"]) == ["url", "cookie"]
+    assert Path(town["chain"]["cookie"]).read_text().startswith("__cookie__:")
+    assert town["town-rpc"] == str(home / "town-rpc")
+    assert tuple(town["nodes"]) == NAMES
+    for name, node in town["nodes"].items():
+        assert list(node) == ["id", "dir", "rpc-file", "listen"]
+        assert node["dir"] == str(home / name)
+        info = ask(town, name, "getinfo")
+        assert info["id"] == node["id"]
+        assert info["alias"] == ("alice" if name == "you" else name)
+        assert node["listen"].startswith("127.0.0.1:")
+
+
+def test_the_channels_are_balanced(town: Town) -> None:
+    sizes = sorted(low + high for _, low, high in channels(town).values())
+    assert [size // 1_000_000_000 for size in sizes] == [2, 2, 3, 4, 5, 5, 6]
+    assert all(low > 0.4 * (low + high) for _, low, high in channels(town).values())
+    assert all(state == "CHANNELD_NORMAL" for state, _, _ in channels(town).values())
+
+
+def test_up_again__reports_the_same_town(town: Town, home: Path) -> None:
+    running = len(programs(home))
+    assert demo(home, "up", "--json") == town
+    assert len(programs(home)) == running
+
+
+def test_neighbours_pay_each_other(town: Town) -> None:
+    assert pay(town, "you", "bob", 5_000_000)["status"] == "complete"
+    assert pay(town, "bob", "you", 5_000_000)["status"] == "complete"
+
+
+# --- town-rpc ------------------------------------------------------------------------------------
+
+
+def test_status(town: Town, home: Path) -> None:
+    status = demo(home, "status")
+    assert status["whole"] is True
+    assert {node["blockheight"] for node in status["nodes"].values()} == {status["blockheight"]}
+    assert all(node["running"] and not node["frozen"] for node in status["nodes"].values())
+    pairs = {frozenset(channel["nodes"]): channel for channel in status["channels"]}
+    assert len(pairs) == 7
+    private = pairs[frozenset({"you", "lsp"})]
+    assert private["private"] is True
+    assert set(private["to_msat"]) == {"you", "lsp"}
+    assert sum(private["to_msat"].values()) == private["total_msat"] == 2_000_000_000
+
+
+def test_mine(town: Town, home: Path) -> None:
+    before = ask(town, "you", "getinfo")["blockheight"]
+    assert demo(home, "mine", "3") == {"blockheight": before + 3}
+    assert {ask(town, name, "getinfo")["blockheight"] for name in NAMES} == {before + 3}
+
+
+@pytest.mark.parametrize("kind", ["stop", "kill"])
+def test_fault__a_node_goes_and_comes_back(town: Town, home: Path, kind: str) -> None:
+    assert demo(home, "fault", "dave", kind) == {"node": "dave", "running": False, "frozen": False}
+    assert demo(home, "status")["nodes"]["dave"]["running"] is False
+    # The others get on without it, and hear of it when it is back.
+    assert pay(town, "you", "bob", 1_000)["status"] == "complete"
+    demo(home, "mine", "1")
+    demo(home, "fault", "dave", "start")
+    assert ask(town, "dave", "getinfo")["id"] == town["nodes"]["dave"]["id"]
+    code, sentence = refusal(home, "fault", "dave", "start")
+    assert (code, sentence) == (1, "leyden demo: dave is running already\n")
+
+
+def test_fault__frozen(town: Town, home: Path) -> None:
+    demo(home, "fault", "erin", "freeze")
+    frozen = demo(home, "status")["nodes"]["erin"]
+    assert (frozen["running"], frozen["frozen"]) == (True, True)
+    demo(home, "fault", "erin", "thaw")
+    assert demo(home, "status")["nodes"]["erin"]["blockheight"] > 0
+
+
+def test_up__starts_a_node_that_was_stopped(town: Town, home: Path) -> None:
+    demo(home, "fault", "bob", "stop")
+    assert demo(home, "up") == town
+    assert demo(home, "status")["nodes"]["bob"]["running"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("mine", "0"), 1, "blocks: 1 to 1000 can be mined at once"),
+        (("mine", "few"), 1, "blocks: should be an unsigned 32 bit integer"),
+        (("fault", "mallory", "kill"), 1, "nobody is called 'mallory' here: you, bob, carol"),
+        (("fault", "bob", "bribe"), 1, "kind: should be"),
+        (("fault", "bob"), 1, "missing required parameter: kind"),
+        (("traffic", "-3"), 1, "rate: should be payments per second, 0 to 1000"),
+        (("dance",), 3, "no action 'dance'; there is up, down, status"),
+        (("down", "bob"), 3, "down takes no 'bob'"),
+    ],
+)
+def test_what_cannot_be_done__says_why(
+    town: Town, home: Path, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    # Behind `--`, as scripts should write it: `-3` is no option.
+    found, said = refusal(home, "--", *words)
+    assert sentence in said
+    assert found == code
+
+
+def test_traffic__counts_and_ends(town: Town, home: Path) -> None:
+    before = demo(home, "traffic")["complete"]
+    assert demo(home, "traffic", "40")["rate"] == 40
+    deadline = time.monotonic() + 30
+    while (seen := demo(home, "traffic"))["complete"] < before + 5:
+        assert time.monotonic() < deadline, f"five payments have not completed in 30 s: {seen}"
+    assert demo(home, "traffic", "0")["rate"] == 0
+    while demo(home, "traffic")["pending"]:
+        assert time.monotonic() < deadline, "payments are still pending"
+    after = demo(home, "traffic")
+    time.sleep(0.2)
+    assert demo(home, "traffic") == after
+
+
+def test_the_story_holds_in_a_town_with_traffic(town: Town, home: Path) -> None:
+    demo(home, "traffic", "10")
+    try:
+        report = demo(home, "story")
+    finally:
+        demo(home, "traffic", "0")
+    assert [step["name"] for step in report["steps"] if not step["ok"]] == []
+    assert report["ok"] is True
+    money = report["money_check"]
+    assert money["ok"] is True
+    assert money["mined_sat"] == money["found_sat"] > 0
+    assert any("whose is every coin" in line for line in report["told"])
+    assert len([c for c in channels(town).values() if c[0] == "CHANNELD_NORMAL"]) == 7
+
+
+# --- killed --------------------------------------------------------------------------------------
+
+
+def status_pid(home: Path, *who: str) -> list[int]:
+    """The processes of the town by what they are: nodes by name, the rest by their file's."""
+    pids: dict[str, int] = json.loads((home / "town.pids").read_text())
+    return [pid for name, pid in pids.items() if name in who]
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [
+        ("carol",),
+        ("nursery",),
+        ("chain",),
+        ("town",),
+        ("town", "keeper", "nursery"),
+        ("town", "keeper", "nursery", "chain", *NAMES),
+    ],
+    ids="+".join,
+)
+def test_killed__up_brings_all_of_it_back(town: Town, home: Path, victims: tuple[str, ...]) -> None:
+    at_rest(town)
+    pay(town, "bob", "you", 1_234_000)
+    at_rest(town)
+    before = channels(town)
+    pids = status_pid(home, *victims)
+    assert len(pids) == len(victims)
+    kill(*pids)
+    again = demo(home, "up")
+    assert {name: node["id"] for name, node in again["nodes"].items()} == {
+        name: node["id"] for name, node in town["nodes"].items()
+    }
+    town["chain"].update(again["chain"])
+    town["nodes"].update(again["nodes"])
+    assert channels(town) == before
+    assert demo(home, "status")["whole"] is True
+    assert pay(town, "you", "bob", 1_234_000)["status"] == "complete"
+
+
+# --- several towns, and none ---------------------------------------------------------------------
+
+
+def test_two_towns__do_not_meet(town: Town, home: Path, tmp_path: Path) -> None:
+    with a_town(tmp_path) as other:
+        assert other["chain"]["url"] != town["chain"]["url"]
+        ours, theirs = (
+            {(node["id"], node["listen"]) for node in one["nodes"].values()}
+            for one in (town, other)
+        )
+        assert not {i for i, _ in ours} & {i for i, _ in theirs}
+        assert not {at for _, at in ours} & {at for _, at in theirs}
+        height = ask(town, "you", "getinfo")["blockheight"]
+        demo(tmp_path, "mine", "2")
+        assert ask(town, "you", "getinfo")["blockheight"] == height
+        known = {peer["id"] for peer in ask(town, "bob", "listpeers")["peers"]}
+        assert known <= {i for i, _ in ours}
+    assert holders(tmp_path) == []
+    assert demo(home, "status")["whole"] is True
+
+
+def test_fresh__is_another_town(tmp_path: Path) -> None:
+    first = demo(tmp_path, "up")
+    with a_town(tmp_path, "--fresh") as second:
+        ids = [{node["id"] for node in one["nodes"].values()} for one in (first, second)]
+        assert not ids[0] & ids[1]
+        assert all(len(channel[0]) for channel in channels(second).values())
+    assert holders(tmp_path) == []
+
+
+def test_down__without_a_town(tmp_path: Path) -> None:
+    assert demo(tmp_path, "down") == {"result": "nothing of the town is running"}
+    code, sentence = refusal(tmp_path, "status")
+    assert (code, sentence.split(" (")[0]) == (2, f"leyden demo: no town in {tmp_path}")
+
+
+def test_up__touches_nothing_that_no_demo_made(tmp_path: Path) -> None:
+    (tmp_path / "letters").write_text("dear")
+    code, sentence = refusal(tmp_path, "up")
+    assert code == 1
+    assert "holds 'letters', which no demo made; give another --dir" in sentence
+    assert [entry.name for entry in tmp_path.iterdir()] == ["letters"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_up__ended_while_it_waits(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, "up")
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "town.pids").exists():
+        assert time.monotonic() < deadline, "no town has begun to start in 30 s"
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    if number is signal.SIGKILL:
+        # Nobody could tell the town; it comes up, and is found and ended as any other.
+        demo(tmp_path, "up")
+        demo(tmp_path, "down")
+    assert nothing_is_left(tmp_path)
