@@ -167,8 +167,12 @@ def _beat(
             in_ours=_ranged(htlc.in_ours, before.in_ours, now.in_ours, ours),
             in_theirs=_ranged(htlc.in_theirs, before.in_theirs, now.in_theirs, theirs),
         )
-    fees = tuple(FeeUpdate(u.feerate, advance(u.stage, beat)) for u in channel.fees)
-    return replace(channel, htlcs=table, fees=fees)
+    # By stage: of two fee rates that are agreed equally far the later one counts.  A peer that says
+    # new ones and never revokes would pile them up otherwise.
+    fees = {stage: u.feerate for u in channel.fees for stage in (advance(u.stage, beat),)}
+    return replace(
+        channel, htlcs=table, fees=tuple(FeeUpdate(rate, stage) for stage, rate in fees.items())
+    )
 
 
 def _ranged(
