@@ -22,9 +22,10 @@ from wallet.base.wire.gossip import (
 )
 from wallet.base.wire.message import Message, decode, encode
 from wallet.machines.channel.state import ScidKind
+from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.signing import NodeKey, SignDigest
 from wallet.node.config import Config, address_descriptors, card_for
-from wallet.node.events import CloseChannel
+from wallet.node.events import CloseChannel, SetTerms
 from wallet.node.gossip_own import AWAY_SECONDS, LOOK_SECONDS, REFRESH_SECONDS
 
 EVERYTHING = GossipTimestampFilter(REGTEST.chain_hash, 0, 0xFFFFFFFF)
@@ -60,11 +61,10 @@ def _say(house: House, other: House, message: ChannelUpdate) -> None:
     house.transport.send(other.id, encode(message))
 
 
-def _change(house: House, fee_base: int) -> None:
-    """What a `setchannel` does to the state."""
-    memory, channel = house.kernel.board.memory, house.channel
-    relay = replace(channel.relay, fee_base=MilliSatoshi(fee_base))
-    memory.channels[channel.id] = replace(channel, relay=relay)
+async def _change(house: House, fee_base: int) -> None:
+    """What `setchannel` asks for."""
+    change, channel_id = TermsChange(fee_base=MilliSatoshi(fee_base)), house.channel.id
+    await house.kernel.command(lambda t: SetTerms(t, (channel_id,), change, 0))
 
 
 async def _listener(world: GossipWorld, house: House) -> Stranger:
@@ -206,9 +206,8 @@ async def test_new_settings__are_said_with_a_later_timestamp() -> None:
         listener = await _listener(world, world.alice)
         times = [_ours(world.alice).timestamp]
         for fee in (5, 6, 7):
-            _change(world.alice, fee)
-            world.alice.kernel.board.memory.traffic.own_looked_at = 0
-            await world.tick()
+            await _change(world.alice, fee)
+            await world.settle()
             assert _ours(world.alice).fee_base_msat == MilliSatoshi(fee)
             times.append(_ours(world.alice).timestamp)
         # The clock stands still in these tests.
