@@ -1,6 +1,7 @@
 """Money through by RPC: three daemons, of which the middle one is asked what it passed on."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -123,6 +124,34 @@ def test_listhtlcs__all_that_were(three: Three) -> None:
     assert (numbers, len(numbers)) == (sorted(set(numbers)), len(every))
     assert three.b.call("listhtlcs", index="created", start=2, limit=2)["htlcs"] == every[1:3]
     assert refusal(three.b, "listhtlcs", id="9x9x9").code == -32602
+
+
+def test_wait__for_what_passes_through(three: Three) -> None:
+    waiting: dict[str, Future[Any]] = {}
+    with ThreadPoolExecutor(4) as pool:
+        for subsystem, name in (
+            ("forwards", "created"),
+            ("forwards", "updated"),
+            ("htlcs", "created"),
+            ("htlcs", "updated"),
+        ):
+            given: dict[str, Any] = {"subsystem": subsystem, "indexname": name}
+            now = three.ask(three.b, "wait", **given, nextvalue=0)[name]
+            waiting[f"{subsystem} {name}"] = pool.submit(
+                three.ask, three.b, "wait", **given, nextvalue=now + 1
+            )
+        made = _pay(three, "waited for", 3_000_000)
+        told = {what: answer.result(15) for what, answer in waiting.items()}
+    first, _ = three.scids()
+    htlc = _newest(three.b, "listforwards", "forwards")["in_htlc_id"]
+    for what in ("forwards created", "forwards updated"):
+        found = told[what]["forwards"]
+        assert (found["in_channel"], found["in_htlc_id"]) == (first, htlc)
+        assert told[what]["details"] == found
+    assert told["forwards updated"]["forwards"]["status"] == "settled"
+    for what in ("htlcs created", "htlcs updated"):
+        assert told[what]["htlcs"]["payment_hash"] == made["payment_hash"]
+        assert "details" not in told[what]
 
 
 # --- terms --------------------------------------------------------------------------------------

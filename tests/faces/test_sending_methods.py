@@ -8,7 +8,7 @@ import pytest
 
 from tests.interop.ldk.daemon import wait_for
 from tests.support.cln_schemas import check_answer
-from tests.support.three import Three, three_daemons
+from tests.support.three import FINAL_DELAY, Three, three_daemons
 from tests.support.two import refusal, silent
 from wallet.base.crypto.hashes import sha256
 from wallet.faces.rpc.client import RpcError
@@ -93,6 +93,21 @@ def test_pay__says_when_an_invoice_expired(three: Three) -> None:
     assert error.code == 207
     assert _data(error)["expiry"] == made["expires_at"]
     assert _data(error)["now"] >= made["expires_at"]
+
+
+def test_pay__through_bob_by_the_invoices_hint(three: Three) -> None:
+    made = three.invoice("hinted", 2_000_000)
+    paid = three.ask(three.a, "pay", bolt11=made["bolt11"], maxfee=21, maxdelay=FINAL_DELAY + 34)
+    assert (paid["amount_msat"], paid["amount_sent_msat"]) == (2_000_000, 2_000_021)
+    other = three.invoice("hinted again", 2_000_000)["bolt11"]
+    dear = refusal(three.a, "pay", bolt11=other, maxfee=20)
+    assert (dear.code, "20 msat" in str(dear)) == (206, True), dear
+    slow = refusal(three.a, "pay", bolt11=other, maxdelay=FINAL_DELAY + 33)
+    assert slow.code == 206, slow
+    without_bob = refusal(three.a, "pay", bolt11=other, exclude=[three.b.node_id])
+    assert without_bob.code == 205, without_bob
+    xpaid = three.ask(three.a, "xpay", invstring=other, maxfee="21msat", maxdelay=500)
+    assert xpaid["amount_sent_msat"] == 2_000_021
 
 
 # --- to a node ----------------------------------------------------------------------------------

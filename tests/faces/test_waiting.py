@@ -87,7 +87,6 @@ def test_wait__what_was_reached_is_told_at_once(two: Two) -> None:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"subsystem": "htlcs"}, "no 'created' index of htlcs"),
         ({"subsystem": "channelmoves"}, "no 'created' index of channelmoves"),
         ({"subsystem": "weather"}, "subsystem: should be"),
         ({"indexname": "seen"}, "indexname: should be"),

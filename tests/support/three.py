@@ -17,8 +17,8 @@ CAPACITY = 1_000_000
 """Satoshi in each channel."""
 PUSH = 400_000_000
 """Millisatoshi that the opener gives away, so that both ends can pay."""
-FINAL_DELAY = 18 + 3
-"""Blocks that a payee of ours asks for at its end, and some to spare."""
+FINAL_DELAY = 24 + 3
+"""Blocks that an invoice of ours asks for, and some to spare."""
 
 
 @dataclass

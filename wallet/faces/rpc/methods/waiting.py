@@ -6,14 +6,17 @@ from typing import Final
 
 from wallet.base.errors import Refused
 from wallet.base.values.encode import from_json
+from wallet.faces.rpc import sending_shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.more_signatures import Events, Wait
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.shapes import without_none
 from wallet.faces.rpc.table import Answer
 from wallet.machines.payments.forwards import ForwardRecord
+from wallet.node import lists
 from wallet.node.api import Api
 from wallet.node.journal import Entry
+from wallet.node.lists import Page
 from wallet.node.memory import Memory
 
 MOST_EVENTS: Final = 1_000
@@ -28,17 +31,20 @@ _INDEXES: Final[Mapping[tuple[str, str], Callable[[Memory], int]]] = {
     ("sendpays", "updated"): lambda memory: memory.payment_updates,
     ("forwards", "created"): lambda memory: memory.forward_index,
     ("forwards", "updated"): lambda memory: memory.forward_updates,
-    # Neither payments nor forwards can be deleted here.
+    ("htlcs", "created"): lambda memory: memory.htlc_index,
+    ("htlcs", "updated"): lambda memory: memory.htlc_updates,
+    # Of these nothing can be deleted here.
     ("sendpays", "deleted"): lambda memory: 0,
     ("forwards", "deleted"): lambda memory: 0,
+    ("htlcs", "deleted"): lambda memory: 0,
 }
 
 
 async def wait(api: Api, args: Args) -> Answer:
     """Until an index reaches a value; if it had to wait, with what the value belongs to.
 
-    Indexes start at 0, so `nextvalue=0` tells where one stands.  HTLCs, movements and network
-    events have no index here.
+    Indexes start at 0, so `nextvalue=0` tells where one stands.  Movements and network events
+    have no index here.
     """
     subsystem, name = args[Wait.SUBSYSTEM], args[Wait.INDEXNAME]
     wanted = args[Wait.NEXTVALUE]
@@ -51,7 +57,9 @@ async def wait(api: Api, args: Args) -> Answer:
     while read(await api.memory()) < wanted:
         await api.core.kernel.changed()
     found = await _DETAILS[subsystem](api, name, wanted)
-    told = {subsystem: found, "details": found} if found else {}
+    # `details` is the older word, and HTLCs are younger.
+    names = (subsystem,) if subsystem == "htlcs" else (subsystem, "details")
+    told = dict.fromkeys(names, found) if found else {}
     return {"subsystem": subsystem, name: wanted, **told}
 
 
@@ -103,10 +111,29 @@ async def _forward(api: Api, name: str, number: int) -> Answer:
     return {}
 
 
+async def _htlc(api: Api, name: str, number: int) -> Answer:
+    page = Page(by_update=name == "updated", start=number, limit=1)
+    memory = await api.memory()
+    for item in await lists.htlcs(api.core.store, page):
+        shown = sending_shapes.htlc(item, memory.channels[item.channel_id])
+        if number == shown.get(f"{name}_index"):
+            return {
+                "state": shown["state"],
+                "htlc_id": shown["id"],
+                "short_channel_id": shown["short_channel_id"],
+                "cltv_expiry": shown["expiry"],
+                "amount_msat": shown["amount_msat"],
+                "direction": shown["direction"],
+                "payment_hash": shown["payment_hash"],
+            }
+    return {}
+
+
 _DETAILS: Final[Mapping[str, Callable[[Api, str, int], Awaitable[Answer]]]] = {
     "invoices": _invoice,
     "sendpays": _payment,
     "forwards": _forward,
+    "htlcs": _htlc,
 }
 
 
