@@ -11,7 +11,8 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.wire.message import encode
 from wallet.base.wire.setup import Error
-from wallet.machines.channel.state import Phase, ScidKind, SpendKind
+from wallet.machines.channel.ending import SpendKind
+from wallet.machines.channel.state import Phase, ScidKind
 from wallet.machines.coins.wallet import balance
 from wallet.node import coin_desk
 from wallet.node.build import make_board

@@ -28,9 +28,10 @@ from wallet.base.values.ids import Txid
 from wallet.base.wire.channel import UpdateFee
 from wallet.base.wire.setup import Error
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.ending import Claim, OnChain, SpendKind
 from wallet.machines.channel.onchain import FORGET_DEPTH, broadcast_commitment
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Claim, OnChain, Phase, SpendKind
+from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.channel.step import step
 from wallet.node.persist import durable
 

@@ -5,8 +5,9 @@ import pytest
 from tests.support.pair import Pair, ready_pair
 from wallet.base.errors import Refused
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.resume import promised
-from wallet.machines.channel.state import Phase, SpendKind
+from wallet.machines.channel.state import Phase
 
 
 def _phase(pair: Pair) -> Phase:

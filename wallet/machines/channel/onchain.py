@@ -20,17 +20,8 @@ from wallet.base.wire.setup import error_for
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, Broadcast, HtlcGone, PhaseChanged, Send, Watch
 from wallet.machines.channel.commitments import our_commitment, spend_funding, their_commitment
-from wallet.machines.channel.state import (
-    LIVING,
-    Channel,
-    Claim,
-    Failed,
-    OnChain,
-    Phase,
-    SpendKind,
-    Sweep,
-    is_unsent,
-)
+from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
+from wallet.machines.channel.state import LIVING, Channel, Failed, Phase, is_unsent
 from wallet.machines.signing import (
     DelayedKey,
     InputToSign,

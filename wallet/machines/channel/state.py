@@ -27,8 +27,8 @@ from wallet.base.values.ids import (
     Preimage,
     ShortChannelId,
     Signature,
-    Txid,
 )
+from wallet.machines.channel.ending import OnChain
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.signing import UnsignedTx
 
@@ -276,52 +276,6 @@ class Negotiation:
     their_fee: Satoshi | None = None
     since: int = 0
     """When we first named a fee (Unix time)."""
-
-
-class SpendKind(StrEnum):
-    """Which transaction spent the funding output."""
-
-    MUTUAL = "mutual"
-    OURS = "ours"
-    THEIRS = "theirs"
-    THEIR_NEXT = "their next"
-    REVOKED = "revoked"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """The transaction that we last sent to take an output: enough to build it again."""
-
-    script_pubkey: bytes
-    feerate: FeeratePerKw
-    txid: Txid
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An output of a commitment on chain that is ours to take."""
-
-    outpoint: OutPoint
-    amount: Satoshi
-    kind: str
-    """`to_local` or `to_remote`."""
-    mature_at: int
-    """First height at which a block may contain the claim."""
-    sweep: Sweep | None = None
-    resolved_by: Txid | None = None
-    resolved_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OnChain:
-    """The end of a channel as the chain shows it."""
-
-    kind: SpendKind
-    txid: Txid
-    height: int
-    commitment_number: int | None
-    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
