@@ -10,12 +10,11 @@ from typing import Final
 
 from wallet.base.crypto.hashes import sha256d
 from wallet.base.errors import InvariantBroken
-from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.ids import ChannelId, NodeId, Signature
 from wallet.base.wire.gossip import ChannelUpdate, NodeAnnouncement, signed_bytes
 from wallet.machines.channel import announce
 from wallet.machines.channel.state import Channel, Link, Phase, ScidKind
-from wallet.machines.payments.forwarding import policy_of
+from wallet.machines.payments.forwarding import most_of, policy_of
 from wallet.machines.routing.gossip import (
     DONT_FORWARD,
     FAR_FUTURE,
@@ -173,12 +172,8 @@ def _terms(board: Board, channel: Channel, last: ChannelUpdate | None) -> Channe
         return None
     if channel.phase is not Phase.READY and not public:
         return None
-    policy, peer = policy_of(channel), channel.terms.theirs
-    most = min(
-        policy.htlc_maximum.msat,
-        peer.max_htlc_value_in_flight.msat,
-        (channel.funding.amount - peer.channel_reserve).to_msat().msat,
-    )
+    policy = policy_of(channel)
+    most = min(policy.htlc_maximum, most_of(channel))
     disabled = DISABLE_BIT if _is_disabled(board, channel, last) else 0
     return ChannelUpdate(
         signature=_UNSIGNED,
@@ -188,10 +183,10 @@ def _terms(board: Board, channel: Channel, last: ChannelUpdate | None) -> Channe
         message_flags=MUST_BE_ONE if public else MUST_BE_ONE | DONT_FORWARD,
         channel_flags=_our_direction(board, channel) | disabled,
         cltv_expiry_delta=policy.cltv_expiry_delta,
-        htlc_minimum_msat=min(policy.htlc_minimum, MilliSatoshi(most)),
+        htlc_minimum_msat=min(policy.htlc_minimum, most),
         fee_base_msat=policy.fee_base,
         fee_proportional_millionths=policy.fee_proportional_millionths,
-        htlc_maximum_msat=MilliSatoshi(most),
+        htlc_maximum_msat=most,
     )
 
 
