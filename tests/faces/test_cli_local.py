@@ -29,6 +29,8 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
 
 
 HOME: dict[str, Any] = {"dir": Path("/data/leyden"), "network": "regtest"}
+ONE = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+OTHER = "03" + ONE[2:]
 CASES: list[tuple[str, dict[str, Any]]] = [
     (
         "init",
@@ -55,6 +57,18 @@ CASES: list[tuple[str, dict[str, Any]]] = [
             "listen": "[::1]:0",
             "alias": "al",
             "password_fd": None,
+            "trust_zeroconf": [],
+        },
+    ),
+    (
+        f"daemon --trust-zeroconf {ONE} --trust-zeroconf {OTHER}",
+        {
+            "chain": None,
+            "chain_cookie": None,
+            "listen": None,
+            "alias": None,
+            "password_fd": None,
+            "trust_zeroconf": [bytes.fromhex(ONE), bytes.fromhex(OTHER)],
         },
     ),
     ("regtest --rpc-port 18443", {"rpc_port": 18443}),
@@ -108,6 +122,8 @@ def test_options__reach_the_body(
         "init --words 13",
         "init --no-encryption --password-fd 3",
         "daemon --nonsense",
+        f"daemon --trust-zeroconf {ONE[:-2]}",
+        f"daemon --trust-zeroconf 02{'ff' * 32}",
         "regtest --rpc-port 65536",
         "daemon --lis 127.0.0.1:0",
     ],
