@@ -140,21 +140,21 @@ class Three:
 def three_daemons(home: Path, push_msat: int = PUSH) -> Iterator[Three]:
     """All of it, ended whatever happens; a traceback in a log is a failure."""
     with ChainServer(home / "chain") as chain:
-        nodes = [Daemon(home / name, chain.url, chain.cookie) for name in ("a", "b", "c")]
-        three = Three(chain, *nodes)
+        a, b, c = (Daemon(home / name, chain.url, chain.cookie) for name in "abc")
+        three = Three(chain, a, b, c)
         try:
-            for node in nodes:
+            for node in three.nodes:
                 node.create()
                 node.start()
-            for node in (three.a, three.b):
+            for node in (a, b):
                 three.mine(1, node.call("newaddr")["bech32"])
             three.mine(100)
-            for one, other in ((three.a, three.b), (three.b, three.c)):
+            for one, other in ((a, b), (b, c)):
                 three.connect(one, other)
                 three.channel_ids.append(three.open(one, other, push_msat=push_msat))
             yield three
-            for node in nodes:
+            for node in three.nodes:
                 assert "Traceback" not in node.log_tail(10_000)
         finally:
-            for node in nodes:
+            for node in three.nodes:
                 node.stop()
