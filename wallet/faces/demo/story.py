@@ -61,7 +61,9 @@ class Story:
             ("fund", "money on the chain", self._fund),
             ("open", "a channel", self._open),
             ("pay", "a payment that no block has to see", self._pay),
+            ("hops", "a payment through somebody else", self._hops),
             ("receive", "money flows back", self._receive),
+            ("keysend", "a payment that nobody asked for", self._keysend),
             ("refuse", "what cannot be paid, and why", self._refuse),
             ("crash", "a machine dies in the middle of a payment", self._crash),
             ("close", "alice and carol part", self._close),
@@ -175,8 +177,33 @@ class Story:
         _expect(self._town.chain.height == before, "a block was mined meanwhile")
         self._say("No block was mined for it. What changed hands are signatures.")
 
+    def _hops(self) -> None:
+        alice, dave = self._node("you"), self._node("dave")
+        peers = {channel["peer_id"] for channel in alice.call("listpeerchannels")["channels"]}
+        _expect(dave.id not in peers, "alice has a channel with dave, so nobody would forward")
+        answer = self._settle("you", "dave", BOOK_SAT, "a book")
+        fee = answer["amount_sent_msat"] - answer["amount_msat"]
+        _expect(fee > 0, "nobody was paid for forwarding")
+        self._say(
+            "alice has no channel with dave. Somebody in between took hers and passed on as much"
+            f" for {fee:,} msat; nobody could keep it: one secret unlocks both, or neither."
+        )
+
     def _receive(self) -> None:
         self._settle("carol", "you", BACK_SAT, "the lamp was too dear")
+
+    def _keysend(self) -> None:
+        alice, bob = self._node("you"), self._node("bob")
+        answer = alice.call("keysend", destination=bob.id, amount_msat=TIP_SAT * 1000)
+        _expect(answer["status"] == "complete", f"the keysend is {answer['status']}")
+        wanted = answer["payment_hash"]
+        found = bob.call("listinvoices", payment_hash=wanted)["invoices"]
+        _expect([i["status"] for i in found] == ["paid"], "bob does not know of the money")
+        self._payments += 1
+        self._say(
+            f"alice sends bob {TIP_SAT:,} sat without an invoice: the secret travels in the onion"
+            " that only he can open."
+        )
 
     def _invoice(self, payee: Node, sat: int, what: str, **more: object) -> str:
         made = payee.call(
@@ -230,22 +257,37 @@ class Story:
         self._say("Nothing moved.")
 
     def _crash(self) -> None:
-        """The payee stands still until the payment is between her and the one before; he dies."""
-        alice, carol = self._node("you"), self._node("carol")
-        bolt11 = self._invoice(carol, PLANT_SAT, "a plant")
+        """The payee stands still until her money is promised to her; then the promiser dies."""
+        alice, dave = self._node("you"), self._node("dave")
+        bolt11 = self._invoice(dave, PLANT_SAT, "a plant")
         wanted = alice.call("decode", string=bolt11)["payment_hash"]
-        carol.freeze()
+        dave.freeze()
         paying = _InBackground(lambda: alice.call("pay", bolt11=bolt11))
-        self._town.wait_until("the payment is on its way", lambda: _offers(alice, wanted))
-        carol.kill()
-        self._say("alice's money is on its way when carol's machine dies: kill -9.")
-        self._town.start(carol)
-        self._say("She is back in a moment: what she had promised was on her disk before she said.")
-        answer = paying.result()
-        self._look_at_ends(alice, carol, bolt11, answer)
+        others = [node for node in self._town.nodes.values() if node not in (alice, dave)]
+        forwarders: list[Node] = []
+
+        def promised() -> bool:
+            forwarders[:] = [n for n in others if _offers(n, wanted, dave)]
+            return bool(forwarders) or paying.ended
+
+        self._town.wait_until("the payment has reached dave's door", promised)
+        if not forwarders:
+            paying.result()
+            raise ServiceFault("dave was paid while he stood still")
+        forwarder = forwarders[0]
+        forwarder.kill()
+        dave.thaw()
         self._say(
-            f"They compare notes and go on. The payment of {PLANT_SAT:,} sat completes; the"
-            f" receipt is {answer['payment_preimage'][:16]}…"
+            f"{forwarder.name} has taken alice's promise and given dave another when the machine"
+            " dies: kill -9."
+        )
+        self._town.start(forwarder)
+        self._say("It is back in a moment: each promise was on its disk before it was made.")
+        answer = paying.result()
+        self._look_at_ends(alice, dave, bolt11, answer)
+        self._say(
+            f"All compare notes and go on. The payment of {PLANT_SAT:,} sat completes; the receipt"
+            f" is {answer['payment_preimage'][:16]}…"
         )
 
     # --- the end -------------------------------------------------------------------------------
@@ -301,6 +343,11 @@ class _InBackground:
         except Exception as error:
             self._fault = error
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, well or not."""
+        return not self._thread.is_alive()
+
     def result(self) -> dict[str, Any]:
         """Its answer; raises what it raised."""
         self._thread.join()
@@ -329,9 +376,9 @@ def _status(node: Node, bolt11: str) -> str:
     return str(node.call("listinvoices", invstring=bolt11)["invoices"][0]["status"])
 
 
-def _offers(node: Node, payment_hash: str) -> bool:
-    """Whether a node has promised this payment to a peer."""
-    channels = node.call("listpeerchannels")["channels"]
+def _offers(node: Node, payment_hash: str, peer: Node) -> bool:
+    """Whether a node has promised this payment to its peer."""
+    channels = node.call("listpeerchannels", id=peer.id)["channels"]
     return any(
         htlc["payment_hash"] == payment_hash and htlc["direction"] == "out"
         for channel in channels
