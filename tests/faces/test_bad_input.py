@@ -304,7 +304,7 @@ def test_a_chain_that_answers_nonsense(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(chain: ChainServer, tmp_path: Path) -> None:
-    """No file may grow beyond 400 kB: invoices are refused then, and none is half made."""
+    """No file may grow beyond 800 kB: invoices are refused then, and none is half made."""
     node = Daemon(tmp_path, chain.url, chain.cookie)
     node.create()
 
@@ -323,7 +323,7 @@ def test_a_full_disk(chain: ChainServer, tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         node.socket = Path(json.loads(process.stdout.readline())["rpc-file"])
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (400_000, 400_000))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (800_000, 800_000))
         with pytest.raises(RpcError) as full:
             for made in range(2_000):
                 node.call("invoice", amount_msat=1, label=f"n{made}", description="d" * 600)

@@ -51,6 +51,42 @@ USAGE: dict[str, tuple[tuple[AnyParam, ...], str]] = {
         sending_signatures.ListPays.PARAMS,
         "[bolt11] [payment_hash] [status] [index] [start] [limit]",
     ),
+    "xpay": (
+        sending_signatures.XPay.PARAMS,
+        "invstring [amount_msat] [maxfee] [layers] [retry_for] [partial_msat] [maxdelay]"
+        " [payer_note] [label] [localinvreqid]",
+    ),
+    "keysend": (
+        sending_signatures.KeySend.PARAMS,
+        "destination amount_msat [label] [maxfeepercent] [retry_for] [maxdelay] [exemptfee]"
+        " [routehints] [extratlvs] [maxfee]",
+    ),
+    "xkeysend": (
+        sending_signatures.XKeySend.PARAMS,
+        "destination amount_msat [label] [maxfee] [layers] [retry_for] [maxdelay] [extratlvs]",
+    ),
+    "sendpay": (
+        sending_signatures.SendPay.PARAMS,
+        "route payment_hash [label] [amount_msat] [bolt11] [payment_secret] [partid]"
+        " [localinvreqid] [groupid] [payment_metadata] [description]",
+    ),
+    "waitsendpay": (
+        sending_signatures.WaitSendPay.PARAMS,
+        "payment_hash [timeout] [partid] [groupid]",
+    ),
+    "listsendpays": (
+        sending_signatures.ListSendPays.PARAMS,
+        "[bolt11] [payment_hash] [status] [index] [start] [limit]",
+    ),
+    "listforwards": (
+        sending_signatures.ListForwards.PARAMS,
+        "[status] [in_channel] [out_channel] [index] [start] [limit]",
+    ),
+    "listhtlcs": (sending_signatures.ListHtlcs.PARAMS, "[id] [index] [start] [limit]"),
+    "setchannel": (
+        sending_signatures.SetChannel.PARAMS,
+        "id [feebase] [feeppm] [htlcmin] [htlcmax] [enforcedelay] [ignorefeelimits]",
+    ),
     "close": (
         signatures.Close.PARAMS,
         "id [unilateraltimeout] [destination] [fee_negotiation_step] [wrong_funding]"
