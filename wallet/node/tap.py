@@ -97,6 +97,7 @@ def state_hash(memory: Memory) -> str:
     parts += [to_json(p) for _, p in sorted(memory.payments.items())]
     parts += [to_json(c) for _, c in sorted(memory.wallet.coins.items())]
     parts += [to_json(b) for b in memory.wallet.branches]
+    parts += [to_json(t) for _, t in sorted(memory.transactions.items())]
     parts += [raw.hex() for raw in memory.gossip.everything()]
     parts += [f"{scid} spent at {height}" for scid, height in sorted(memory.gossip.spent.items())]
     parts += [to_json(update) for _, update in sorted(memory.channel_updates.items())]
