@@ -23,7 +23,7 @@ def announced(node_id: NodeId) -> GraphNode:
 def arriving(graph: Graph, node_id: NodeId) -> list[int]:
     """The channels by which something can arrive at a node."""
     index = graph.index(node_id)
-    return [] if index is None else [edge[6] >> 1 for edge in graph.incoming[index]]
+    return [] if index is None else [edge[4][5] >> 1 for edge in graph.incoming[index]]
 
 
 def test_a_channel_comes_back_as_it_was_put_in() -> None:
@@ -70,7 +70,7 @@ def test_more_than_the_capacity_is_not_carried_but_still_shown() -> None:
     graph.add_channel(GraphChannel(SCID, ALICE, BOB, 1, b"", (POLICY, None)))
     index = graph.index(BOB)
     assert index is not None
-    assert graph.incoming[index][0][2] == 1_000
+    assert graph.incoming[index][0][4][1] == 1_000
     channel = graph.channel(SCID)
     assert channel is not None
     assert channel.policies == (POLICY, None)

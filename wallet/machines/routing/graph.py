@@ -15,12 +15,16 @@ from wallet.base.values.ids import NodeId, ShortChannelId
 MILLIONTH: Final = 1_000_000
 _UNUSABLE: Final = -1
 _SMALL: Final = tuple(range(5001))
-"""Fees, deltas and minimums are mostly small and alike: one number object serves them all."""
+_SMALL_FLOAT: Final = tuple(map(float, _SMALL))
+"""Fees, deltas and minimums are mostly small and alike: one number object serves them all.  That
+saves memory, and what many edges share is in the processor's cache when a search comes by."""
 
-Edge = tuple[int, int, int, int, int, int, int, int, int]
-"""One direction as a search reads it: index of the node it leaves, least and most msat it carries
-(-1 when disabled), base fee (msat), proportional fee (millionths), CLTV delta, its key; then, for
-others, timestamp and `htlc_maximum_msat` as it was stated."""
+Terms = tuple[int, int, int, int, int, int, int, int]
+"""Least and most msat that a direction carries (-1 when disabled), base fee (msat), proportional
+fee (millionths), CLTV delta, its key; then timestamp and `htlc_maximum_msat` as it was stated."""
+Edge = tuple[int, float, float, float, Terms]
+"""One direction as a search reads it: index of the node it leaves; base fee, proportional fee and
+CLTV delta, which tell most edges' cost without another look; and all its terms."""
 _Record = tuple[int, int, int, bytes, Edge | None, Edge | None]
 """One channel: indexes of both nodes, capacity (sat), features, terms of both directions."""
 
@@ -116,9 +120,9 @@ class Graph:
             _edge(edge_key(number, direction), leaves, capacity_sat, policy),
         )
         into = self.incoming[arrives]
-        if old is None or old[2] < 0:
-            into.extend([new] if new[2] >= 0 else ())
-        elif new[2] >= 0:
+        if old is None or old[4][1] < 0:
+            into.extend([new] if new[4][1] >= 0 else ())
+        elif new[4][1] >= 0:
             into[into.index(old)] = new
         else:
             into.remove(old)
@@ -133,7 +137,7 @@ class Graph:
             return
         first, second, _, _, *edges = record
         for edge, arrives in zip(edges, (second, first), strict=True):
-            if edge is not None and edge[2] >= 0:
+            if edge is not None and edge[4][1] >= 0:
                 self.incoming[arrives].remove(edge)
         for index in (first, second):
             self._of_node[index].remove(number)
@@ -218,13 +222,16 @@ def _small(number: int) -> int:
     return _SMALL[number] if number < len(_SMALL) else number
 
 
+def _float(number: int) -> float:
+    return _SMALL_FLOAT[number] if number < len(_SMALL) else float(number)
+
+
 def _edge(key: int, leaves: int, capacity_sat: int, policy: DirectedPolicy) -> Edge:
     # BOLT 7: "if `htlc_maximum_msat` is greater than channel capacity: [...] SHOULD ignore this
     # channel during route considerations."  Its capacity is the limit instead: the channel is
     # no worse for it, and a payee may have no other.
     most = min(policy.htlc_maximum_msat, capacity_sat * 1000)
-    return (
-        leaves,
+    terms = (
         _small(policy.htlc_minimum_msat),
         _UNUSABLE if policy.disabled else most,
         _small(policy.fee_base_msat),
@@ -234,10 +241,12 @@ def _edge(key: int, leaves: int, capacity_sat: int, policy: DirectedPolicy) -> E
         policy.timestamp,
         policy.htlc_maximum_msat,
     )
+    _, _, base, ppm, delta, *_ = terms
+    return (leaves, _float(base), _float(ppm), _float(delta), terms)
 
 
 def _policy(edge: Edge | None) -> DirectedPolicy | None:
     if edge is None:
         return None
-    _, least, most, base, ppm, delta, _, timestamp, stated = edge
+    least, most, base, ppm, delta, _, timestamp, stated = edge[4]
     return DirectedPolicy(timestamp, delta, least, stated, base, ppm, most < 0)

@@ -89,17 +89,11 @@ class Field:
         hops = tuple(hops)
         ends = [hop.node_id for hop in hops[1:]] + [self.target]
         for hop, end in zip(hops, ends, strict=True):
-            edge = (
-                self.index(hop.node_id),
-                0,
-                _ANY_AMOUNT,
-                hop.fee_base.msat,
-                hop.fee_proportional_millionths,
-                hop.cltv_expiry_delta.blocks,
-                edge_key(hop.short_channel_id.to_int(), direction(hop.node_id, end)),
-                0,
-                _ANY_AMOUNT,
-            )
+            base, delta = hop.fee_base.msat, hop.cltv_expiry_delta.blocks
+            ppm = hop.fee_proportional_millionths
+            key = edge_key(hop.short_channel_id.to_int(), direction(hop.node_id, end))
+            terms = (0, _ANY_AMOUNT, base, ppm, delta, key, 0, _ANY_AMOUNT)
+            edge = (self.index(hop.node_id), float(base), float(ppm), float(delta), terms)
             self._hinted.setdefault(self.index(end), []).append(edge)
 
     def incoming(self, index: int) -> list[Edge]:
@@ -108,7 +102,7 @@ class Field:
         hinted = self._hinted.get(index)
         edges = own if hinted is None else own + hinted
         if self.closed_edges:
-            edges = [edge for edge in edges if edge[6] not in self.closed_edges]
+            edges = [edge for edge in edges if edge[4][5] not in self.closed_edges]
         return edges
 
     def closed(self) -> set[int]:
@@ -153,21 +147,31 @@ def cheapest(
             continue
         near = cost + prices.per_hop
         block_price = amount * prices.per_msat_block + prices.per_block
-        for edge in ground.incoming(here):
-            there, least, most, base, ppm, delta, key, _, _ = edge
-            if near < best[there] and least <= amount <= most:
-                fee = base + amount * ppm // MILLIONTH
-                total = near + fee + delta * block_price
-                if total >= best[there] or amount + fee > most_amount or delay + delta > most_delay:
-                    continue
-                if key in avoided:
-                    least_failed, penalty = avoided[key]
-                    if amount >= least_failed:
-                        total += penalty
-                        if total >= best[there]:
-                            continue
-                best[there] = total
-                heappush(heap, (total, there, amount + fee, delay + delta, hops, key, here))
+        # Of a busy node's edges most lead nowhere better, and this tells at a glance: a fee is
+        # rounded down, so it is less by up to 1 msat than what is compared here.
+        glance, millionths = near - 1, amount / MILLIONTH
+        for there, base_fee, ppm_fee, blocks, terms in ground.incoming(here):
+            far = best[there]
+            if glance + base_fee + ppm_fee * millionths + blocks * block_price >= far:
+                continue
+            least, most, base, ppm, delta, key, _, _ = terms
+            fee = base + amount * ppm // MILLIONTH
+            total = near + fee + delta * block_price
+            if (
+                total >= far
+                or not least <= amount <= most
+                or amount + fee > most_amount
+                or delay + delta > most_delay
+            ):
+                continue
+            if key in avoided:
+                least_failed, penalty = avoided[key]
+                if amount >= least_failed:
+                    total += penalty
+                    if total >= far:
+                        continue
+            best[there] = total
+            heappush(heap, (total, there, amount + fee, delay + delta, hops, key, here))
     return None
 
 
@@ -193,7 +197,7 @@ def widest(ground: Field) -> int:
             most = min(channel.spendable_msat, channel.htlc_maximum_msat)
             answer = max(answer, min(most, width[here]))
         for edge in ground.incoming(here):
-            through = min(width[here], edge[2])
+            through = min(width[here], edge[4][1])
             if through > width[edge[0]] and edge[0] not in closed:
                 width[edge[0]] = through
                 heappush(heap, (-through, edge[0]))
