@@ -1,5 +1,6 @@
 """The money check: it finds coins without an owner, with two, and owners without coins."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,21 @@ def output(txid: str, vout: int, msat: int, status: str = "confirmed") -> dict[s
 
 
 def channel(txid: str, vout: int, to_us_msat: int, state: str = "CHANNELD_NORMAL") -> Any:
-    return {"funding_txid": txid, "funding_outnum": vout, "to_us_msat": to_us_msat, "state": state}
+    return {
+        "channel_id": txid,
+        "funding_txid": txid,
+        "funding_outnum": vout,
+        "to_us_msat": to_us_msat,
+        "state": state,
+    }
+
+
+def built(txid: str, ours: str, theirs: str) -> Any:
+    return {
+        "channel_id": txid,
+        "ours": {"number": 3, "txid": ours},
+        "theirs": {"number": 3, "txid": theirs},
+    }
 
 
 def check(utxos: Rows, *books: Books, mined: int = 6_000) -> MoneyCheck:
@@ -34,8 +49,13 @@ COINS = [
     coin("aa", 1, 2_000),
     coin("bb", 0, 3_000, FUNDING),
 ]
-ALICE = Books("alice", [output("aa", 1, 2_000_000)], [channel("bb", 0, 1_999_999)])
-BOB = Books("bob", [], [channel("bb", 0, 1_000_001)])
+ALICE = Books(
+    "alice",
+    [output("aa", 1, 2_000_000)],
+    [channel("bb", 0, 1_999_999)],
+    [built("bb", "a1", "b1")],
+)
+BOB = Books("bob", [], [channel("bb", 0, 1_000_001)], [built("bb", "b1", "a1")])
 
 
 def test_every_coin_has_one_owner() -> None:
@@ -55,13 +75,17 @@ def test_spent_outputs_and_ended_channels_claim_nothing() -> None:
         channel("99", 0, 5, state)
         for state in ("CLOSINGD_COMPLETE", "ONCHAIN", "AWAITING_UNILATERAL")
     ]
-    alice = Books("alice", [*ALICE.outputs, output("88", 0, 7, "spent")], [*ALICE.channels, *ended])
+    alice = replace(
+        ALICE,
+        outputs=[*ALICE.outputs, output("88", 0, 7, "spent")],
+        channels=[*ALICE.channels, *ended],
+    )
     assert check(COINS, alice, BOB).ok
 
 
 def test_a_closing_channel_owns_its_coin_until_it_is_spent() -> None:
     sides = [
-        Books(b.name, b.outputs, [{**b.channels[0], "state": "CLOSINGD_COMPLETE"}])
+        replace(b, channels=[{**b.channels[0], "state": "CLOSINGD_COMPLETE"}], commitments=[])
         for b in (ALICE, BOB)
     ]
     assert check(COINS, *sides).ok
@@ -73,7 +97,7 @@ def test_a_closing_channel_owns_its_coin_until_it_is_spent() -> None:
         ([*COINS, coin("cc", 0, 0)], (ALICE, BOB), "cc…:0 with 0 sat belongs to nobody"),
         (
             COINS,
-            (ALICE, Books("bob", ALICE.outputs, BOB.channels)),
+            (ALICE, replace(BOB, outputs=ALICE.outputs)),
             "aa…:1 with 2,000 sat belongs to alice's wallet and bob's wallet",
         ),
         (
@@ -83,19 +107,29 @@ def test_a_closing_channel_owns_its_coin_until_it_is_spent() -> None:
         ),
         (
             COINS,
-            (Books("alice", [output("aa", 1, 2_500_000)], ALICE.channels), BOB),
+            (replace(ALICE, outputs=[output("aa", 1, 2_500_000)]), BOB),
             "alice's wallet: 2,500,000 msat by their books, 2,000 sat on the chain",
         ),
         (
             COINS,
-            (ALICE, Books("bob", [], [channel("bb", 0, 1_000_002)])),
+            (ALICE, replace(BOB, channels=[channel("bb", 0, 1_000_002)])),
             "the channel of alice and bob: 3,000,001 msat by their books, 3,000 sat on the chain",
         ),
         (COINS, (ALICE,), "the channel of alice: 0 msat by their books, 3,000 sat on the chain"),
         (
             COINS,
-            (ALICE, Books("bob", [output("dd", 4, 1)], BOB.channels)),
+            (ALICE, replace(BOB, outputs=[output("dd", 4, 1)])),
             "bob's wallet counts dd…:4, which the chain lacks",
+        ),
+        (
+            COINS,
+            (ALICE, replace(BOB, commitments=[built("bb", "b1", "a2")])),
+            "alice and bob build two different commitments of alice",
+        ),
+        (
+            COINS,
+            (replace(ALICE, commitments=[built("bb", "a1", "b0")]), BOB),
+            "bob and alice build two different commitments of bob",
         ),
         (
             COINS[:2],
@@ -108,6 +142,14 @@ def test_faults(coins: Rows, books: tuple[Books, ...], fault: str) -> None:
     found = check(coins, *books)
     assert not found.ok
     assert found.faults == (fault,)
+
+
+def test_a_living_channel_that_one_side_cannot_build() -> None:
+    found = check(COINS, ALICE, replace(BOB, commitments=[]))
+    assert found.faults == (
+        "alice and bob build two different commitments of alice",
+        "bob and alice build two different commitments of bob",
+    )
 
 
 def test_coins_fewer_than_mined() -> None:

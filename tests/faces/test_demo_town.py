@@ -171,6 +171,21 @@ def test_what_cannot_be_done__says_why(
     assert found == code
 
 
+def test_both_sides_build_the_same_commitments(town: Town) -> None:
+    at_rest(town)
+    built: dict[str, list[dict[str, Any]]] = {}
+    for name in NAMES:
+        for row in ask(town, name, "commitments")["commitments"]:
+            built.setdefault(row["channel_id"], []).append(row)
+    assert len(built) == 7
+    for one, other in built.values():
+        assert (one["ours"], one["theirs"]) == (other["theirs"], other["ours"])
+        assert one["ours"]["txid"] != one["theirs"]["txid"]
+        assert one["ours"]["outputs_msat"] + one["ours"]["fee_msat"] == one["total_msat"]
+        only = ask(town, "you", "commitments", channel_id=one["channel_id"])["commitments"]
+        assert len(only) == (town["nodes"]["you"]["id"] in (one["peer_id"], other["peer_id"]))
+
+
 def test_traffic__counts_and_ends(town: Town, home: Path) -> None:
     before = demo(home, "traffic")["complete"]
     assert demo(home, "traffic", "40")["rate"] == 40

@@ -1,9 +1,10 @@
 """The money check: whose is every coin that the chain knows?
 
 It starts from the chain's set of unspent outputs, never from the nodes' word.  Each output must
-belong to exactly one wallet or one channel, a channel only if both of its sides know it and agree
-on how it is split; nobody may claim a coin that the chain does not have; and all coins together are
-the subsidies of all blocks, since the fees went to the miner.
+belong to exactly one wallet or one channel, a channel only if both of its sides know it, agree on
+how it is split, and build, each from its own records alone, the same two commitments; nobody may
+claim a coin that the chain does not have; and all coins together are the subsidies of all blocks,
+since the fees went to the miner.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,11 +28,12 @@ _LIVING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One node's answers: `listfunds`' outputs and `listpeerchannels`' channels."""
+    """One node's answers to `listfunds`, `listpeerchannels` and `commitments`."""
 
     name: str
     outputs: list[dict[str, Any]]
     channels: list[dict[str, Any]]
+    commitments: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,23 @@ def check_money(chain: Mapping[str, Any], faucet_script: str, books: Iterable[Bo
         if said != amount * 1000:
             faults.append(f"{owner}: {said:,} msat by their books, {amount:,} sat on the chain")
         owners[owner] = owners.get(owner, 0) + amount
-    faults += claims.left_over()
+    faults += claims.faults + claims.left_over()
     owners = dict(sorted(owners.items()))
     return MoneyCheck(chain["subsidies_sat"], sum(owners.values()), owners, tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What one node says of a channel."""
+
+    name: str
+    channel: dict[str, Any]
+    commitments: dict[str, Any] | None
+
+    @property
+    def living(self) -> bool:
+        """Whether the funding output is still the channel's."""
+        return self.channel["state"] in _LIVING
 
 
 class _Claims:
@@ -83,7 +99,8 @@ class _Claims:
 
     def __init__(self) -> None:
         self._by_coin: dict[Coin, list[tuple[str, int]]] = {}
-        self._channels: dict[Coin, list[tuple[str, dict[str, Any]]]] = {}
+        self._channels: dict[Coin, list[_Side]] = {}
+        self.faults: list[str] = []
 
     def add_wallet(self, book: Books) -> None:
         for output in book.outputs:
@@ -93,9 +110,11 @@ class _Claims:
                 self._by_coin.setdefault(coin, []).append(claim)
 
     def add_channels(self, book: Books) -> None:
+        built = {row["channel_id"]: row for row in book.commitments}
         for channel in book.channels:
             coin = (channel["funding_txid"], channel["funding_outnum"])
-            self._channels.setdefault(coin, []).append((book.name, channel))
+            side = _Side(book.name, channel, built.get(channel["channel_id"]))
+            self._channels.setdefault(coin, []).append(side)
 
     def take(self, coin: Coin) -> list[tuple[str, int]]:
         """The claims on a coin, which then count as answered."""
@@ -103,6 +122,7 @@ class _Claims:
         sides = self._channels.pop(coin, None)
         if sides is not None:
             claims.append((_channel_name(sides), _agreed_msat(sides)))
+            self.faults += _disagreements(sides)
         return claims
 
     def left_over(self) -> list[str]:
@@ -111,20 +131,35 @@ class _Claims:
         claimed += [
             (coin, _channel_name(sides))
             for coin, sides in self._channels.items()
-            if any(channel["state"] in _LIVING for _, channel in sides)
+            if any(side.living for side in sides)
         ]
         return [f"{owner} counts {_shown(c)}, which the chain lacks" for c, owner in claimed]
 
 
-def _channel_name(sides: list[tuple[str, dict[str, Any]]]) -> str:
-    return f"the channel of {' and '.join(name for name, _ in sides)}"
+def _channel_name(sides: list[_Side]) -> str:
+    return f"the channel of {' and '.join(side.name for side in sides)}"
 
 
-def _agreed_msat(sides: list[tuple[str, dict[str, Any]]]) -> int:
+def _agreed_msat(sides: list[_Side]) -> int:
     """What the shares of a channel at rest add up to: nothing if only one side knows it."""
     if len(sides) != 2:
         return 0
-    return sum(int(channel["to_us_msat"]) for _, channel in sides)
+    return sum(int(side.channel["to_us_msat"]) for side in sides)
+
+
+def _disagreements(sides: list[_Side]) -> list[str]:
+    """A sentence for each commitment that the two sides of a living channel build differently."""
+    if len(sides) != 2 or not all(side.living for side in sides):
+        return []
+    found = []
+    for one, other in (sides, sides[::-1]):
+        mine = one.commitments["ours"] if one.commitments else None
+        theirs = other.commitments["theirs"] if other.commitments else None
+        if mine is None or mine != theirs:
+            found.append(
+                f"{one.name} and {other.name} build two different commitments of {one.name}"
+            )
+    return found
 
 
 def _shown(coin: Coin) -> str:

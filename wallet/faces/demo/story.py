@@ -315,6 +315,7 @@ class Story:
                     node.name,
                     node.call("listfunds")["outputs"],
                     node.call("listpeerchannels")["channels"],
+                    node.call("commitments")["commitments"],
                 )
                 for node in nodes
             ]

@@ -17,6 +17,7 @@ from wallet.faces.rpc.methods.channels import (
     trustpeer,
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
+from wallet.faces.rpc.methods.commitments import commitments
 from wallet.faces.rpc.methods.forwards import FORWARDING
 from wallet.faces.rpc.methods.history import history
 from wallet.faces.rpc.methods.invoices import (
@@ -118,6 +119,12 @@ METHODS: Final[tuple[Method[Api], ...]] = (
         ListClosedChannels.PARAMS,
         listclosedchannels,
         "lists settled channels",
+    ),
+    Method(
+        "commitments",
+        (ListPeerChannels.CHANNEL_ID,),
+        commitments,
+        "builds both commitments of each channel",
     ),
     Method("history", History.PARAMS, history, "lists all that moved money, newest first"),
     Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
