@@ -120,6 +120,10 @@ def test_events__tell_the_story_in_order(two: Two) -> None:
         -1:
     ]
     assert (sent["status"], sent["amount_sent_msat"]) == ("complete", 7_000)
+    parts = [e for e in two.alice.call("events", since=0)["events"] if "partid" in e]
+    assert parts[-1]["topic"] == "sendpay_success"
+    assert parts[-1]["payment_hash"] == sent["payment_hash"]
+    assert parts[-1]["seq"] == sent["seq"] - 1
 
 
 def test_events__of_a_channel_from_its_first_day(two: Two) -> None:

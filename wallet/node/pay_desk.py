@@ -290,8 +290,26 @@ def _changed(board: Board, payment: Payment, partid: int | None = None) -> Payme
     memory = board.memory
     memory.payment_updates += 1
     part = max(payment.parts, key=_created) if partid is None else _part(payment, partid)
+    if partid is not None:
+        board.work.act(_part_notice(payment, part))
     payment = payment.with_part(replace(part, updated_index=memory.payment_updates))
     return replace(payment, updated_index=memory.payment_updates)
+
+
+def _part_notice(payment: Payment, part: Part) -> Notice:
+    """Core Lightning's notifications: a part has its outcome, whatever becomes of the payment."""
+    payload: dict[str, str | int] = {
+        "payment_hash": payment.payment_hash.hex(),
+        "groupid": payment.groupid,
+        "partid": part.partid,
+        "status": part.status.value,
+        "amount_msat": part.amount.msat,
+        "amount_sent_msat": part.amount_sent.msat,
+    }
+    if part.failure is not None:
+        payload["failure"] = part.failure.sentence
+    topic = "sendpay_success" if part.status is PaymentStatus.COMPLETE else "sendpay_failure"
+    return Notice(topic, payment.payment_hash.hex(), payload)
 
 
 def _created(part: Part) -> int:

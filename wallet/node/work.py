@@ -79,9 +79,7 @@ class CheckGossip:
     candidate: Candidate
 
 
-NodeAction: TypeAlias = (
-    SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes | CheckGossip
-)
+NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes | CheckGossip
 
 
 @dataclass(slots=True)
