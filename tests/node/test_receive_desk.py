@@ -15,13 +15,16 @@ from wallet.base.errors import Refused, ServiceFault
 from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta
-from wallet.base.values.ids import PaymentHash
+from wallet.base.values.ids import ChannelId, PaymentHash
+from wallet.machines.channel.actions import Action
+from wallet.machines.channel.events import Event, FulfillHtlc
 from wallet.machines.channel.state import Channel, Failed, Fulfilled
 from wallet.machines.payments.incoming import MIN_FINAL_CLTV
 from wallet.machines.payments.records import Hop, InvoiceRecord, InvoiceStatus, PaymentStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
-from wallet.node.answers import PartSent, PaymentDone
-from wallet.node.events import Keysend, SendPart, Tick
+from wallet.node.answers import InvoiceDeleted, PartSent, PaymentDone
+from wallet.node.board import Board
+from wallet.node.events import DeleteInvoice, Keysend, SendPart, Tick
 from wallet.node.forward_desk import name_of
 from wallet.node.htlc_rows import read as read_htlc
 from wallet.services.store import tables
@@ -221,9 +224,24 @@ async def test_a_part_whose_channel_went_to_the_chain_is_not_counted(world: Worl
     asked = await world.bob.invoice("lost", TOTAL)
     await send(world, asked, (0, 1))
     world.bob.kernel.board.memory.frozen[channels(world.bob)[1].id] = "broken for this test"
+    world.journal.clear()
     await send(world, asked, (2,))
     assert invoice_of(world.bob, asked).status is InvoiceStatus.UNPAID
     assert waiting(world.bob) == 2
+    assert "drop" not in {entry.what for entry in world.journal}, "a batch of bob's has failed"
+
+
+async def test_parts_for_an_invoice_that_is_deleted_go_back_at_once(world: World) -> None:
+    asked = await world.bob.invoice("regretted", TOTAL)
+    await send(world, asked, (0, 1))
+    gone = await world.bob.kernel.command(
+        lambda t: DeleteInvoice(t, "regretted", InvoiceStatus.UNPAID, False)
+    )
+    assert isinstance(gone, InvoiceDeleted)
+    await world.settle()
+    found = await removals(world.alice, asked.invoice.payment_hash)
+    assert [type(r) for r in found] == [Failed, Failed]
+    assert waiting(world.bob) == 0
 
 
 # --- a payee that dies --------------------------------------------------------------------------
@@ -306,16 +324,37 @@ async def test_dead_after_the_whole__each_of_its_parts_is_fulfilled_again(world:
     assert [type(r) for r in found] == [Fulfilled] * 3
 
 
+async def test_a_part_that_was_paid_but_not_fulfilled_is_fulfilled_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when one of the channels freezes in the very batch: the invoice is paid only once."""
+    asked = await world.bob.invoice("stuck", TOTAL)
+    await send(world, asked, (0, 1))
+    stuck, run = channels(world.bob)[1].id, Board.run
+
+    def freezing(board: Board, channel_id: ChannelId, event: Event) -> tuple[Action, ...]:
+        if channel_id == stuck and isinstance(event, FulfillHtlc):
+            return ()
+        return run(board, channel_id, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "run", freezing)
+        await send(world, asked, (2,))
+    paid = invoice_of(world.bob, asked)
+    assert paid.status is InvoiceStatus.PAID
+    found = await removals(world.alice, asked.invoice.payment_hash)
+    assert {type(r) for r in found} == {Fulfilled, type(None)}
+    await die(world)
+    found = await removals(world.alice, asked.invoice.payment_hash)
+    assert [type(r) for r in found] == [Fulfilled] * 3
+    assert invoice_of(world.bob, asked) == paid
+
+
 async def die(world: World) -> None:
     """Bob forgets all that is not on his disk, and comes back."""
-
-    async def fail(writes: Sequence[Write]) -> None:
-        raise ServiceFault("killed")
-
-    real, world.bob.store.commit = world.bob.store.commit, fail  # type: ignore[method-assign]
-    with pytest.raises(Refused, match="killed"):
+    world.bob.store.fail_at = 0
+    with pytest.raises(Refused, match="disk is full"):
         await world.bob.invoice("never stored")
-    world.bob.store.commit = real  # type: ignore[method-assign]
     cut(world.alice, world.bob)
     await world.settle()
     link(world.alice, world.bob)
