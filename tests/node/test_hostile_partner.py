@@ -24,6 +24,7 @@ from tests.support.bad_partner import Mallory
 from tests.support.channel_kernel import judge
 from tests.support.kernels import House, World, cut, link
 from wallet.base.crypto.curve import point_of
+from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.blocks import CltvDelta
@@ -248,21 +249,22 @@ async def check_money(here: Street) -> None:
     earned = sum(
         i.amount_received.msat for i in memory.invoices.values() if i.status is InvoiceStatus.PAID
     )
+    for payment in memory.payments.values():
+        if payment.status is PaymentStatus.COMPLETE:
+            assert payment.preimage is not None
+            assert sha256(payment.preimage) == payment.payment_hash, "money for no receipt"
     # What is in flight is still counted as its offerer's.
-    coming = sum(
-        h.amount.msat
-        for c in memory.channels.values()
-        for h in c.htlcs.values()
-        if not h.key.offered_by_us
-    )
+    flying = [h for c in memory.channels.values() for h in c.htlcs.values()]
+    coming = sum(h.amount.msat for h in flying if not h.key.offered_by_us)
+    going = sum(h.amount.msat for h in flying if h.key.offered_by_us)
     assert here.before - paid + earned - coming <= here.savings()
     forwards = [
         from_json(ForwardRecord, str(row[-1]))
         for row in await here.honest.store.load(tables.FORWARDS)
     ]
-    settled = [f for f in forwards if f.status is ForwardStatus.SETTLED]
-    fees = sum(f.in_amount.msat - f.amount.msat for f in settled)
-    assert here.savings() <= here.before + earned + fees
+    due = [f for f in forwards if f.status in (ForwardStatus.SETTLED, ForwardStatus.OFFERED)]
+    fees = sum(f.in_amount.msat - f.amount.msat for f in due)
+    assert here.savings() <= here.before + earned + fees + going
 
 
 def check_phase(here: Street) -> None:
