@@ -19,13 +19,24 @@ from hypothesis.stateful import (
 from tests.support import kernel_engine
 from tests.support.channel_kernel import PREIMAGES
 from tests.support.channel_ledger import Ledger
-from tests.support.pair import FUNDING, Pair, Side, offer, policy, ready_pair, replace
+from tests.support.pair import (
+    CLOSE_SCRIPT,
+    FUNDING,
+    START_HEIGHT,
+    Pair,
+    Side,
+    offer,
+    policy,
+    ready_pair,
+    replace,
+)
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import Txid
 from wallet.machines.channel import events
+from wallet.machines.channel.announce import is_announced
 from wallet.machines.channel.dance import has_news
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.limits import spendable
@@ -34,6 +45,7 @@ from wallet.machines.channel.state import Channel, Htlc, Link, Phase
 from wallet.node.persist import durable
 
 LONG = "LEYDEN_LONG" in os.environ
+MOST_BLOCKS = START_HEIGHT + 40
 NAMES = st.sampled_from(["alice", "bob"])
 LIMITS = st.sampled_from([354, 546])
 AMOUNTS = st.one_of(
@@ -51,11 +63,15 @@ class TwoChannels(RuleBasedStateMachine):
     ledger: Ledger
 
     @initialize(
-        alices=LIMITS, bobs=LIMITS, push=st.sampled_from([400_000_000, 0, 353_999, 546_000])
+        alices=LIMITS,
+        bobs=LIMITS,
+        push=st.sampled_from([400_000_000, 0, 353_999, 546_000]),
+        announce=st.booleans(),
     )
-    def open(self, alices: int, bobs: int, push: int) -> None:
+    def open(self, alices: int, bobs: int, push: int, announce: bool) -> None:
         limited = [replace(policy(), dust_limit=Satoshi(limit)) for limit in (alices, bobs)]
-        self.pair = ready_pair(MilliSatoshi(push), *limited)
+        self.pair = ready_pair(MilliSatoshi(push), *limited, announce=announce)
+        self.announce = announce
         self.ledger = Ledger(self.pair)
         self.offered = 0
         self.connected = True
@@ -96,6 +112,16 @@ class TwoChannels(RuleBasedStateMachine):
     @rule(feerate=st.sampled_from([253, 254, 1_000, 2_500, 9_000, 30_000]))
     def change_feerate(self, feerate: int) -> None:
         self.wish(self.pair.alice, events.ChangeFeerate(FeeratePerKw(feerate)))
+
+    # --- the chain --------------------------------------------------------------------------------
+
+    @rule(name=NAMES, count=st.integers(1, 4))
+    def blocks(self, name: str, count: int) -> None:
+        """One side may see them long before the other."""
+        side = self.side(name)
+        if side.height < MOST_BLOCKS:
+            side.height += count
+            side.step(events.NewTip(CLOSE_SCRIPT[name]))
 
     # --- the wire ---------------------------------------------------------------------------------
 
@@ -162,10 +188,15 @@ class TwoChannels(RuleBasedStateMachine):
             for htlc in answerable(side):
                 assert self.wish(side, answer_to(htlc, "pay" if htlc.key.id % 2 else "fail"))
         pair.settle()
+        for side in (pair.alice, pair.bob):
+            side.height = MOST_BLOCKS
+            side.step(events.NewTip(CLOSE_SCRIPT[side.name]))
+        pair.settle()
         self.ledger.look()
         self.ledger.both_ends()
         alice, bob = pair.alice.state, pair.bob.state
         for channel in (alice, bob):
+            assert is_announced(channel) is self.announce
             assert not channel.htlcs
             assert not has_news(channel)
             assert len(channel.fees) == 1
