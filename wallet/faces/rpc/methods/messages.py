@@ -57,7 +57,7 @@ async def checkmessage(api: Api, args: Args) -> Answer:
     except DecodeError as error:
         raise Refused(f"zbase: {error}", Code.INVALID_PARAMS) from None
     wanted = args.get(CheckMessage.PUBKEY)
-    if wanted is None and signer not in _known(api, await api.memory()):
+    if wanted is None and not _is_known(api, await api.memory(), NodeId(signer)):
         raise Refused(
             f"pubkey not found in the graph: the signature claims to be {signer.hex()}'s. Name the"
             " key that you expect with pubkey=",
@@ -66,9 +66,14 @@ async def checkmessage(api: Api, args: Args) -> Answer:
     return {"verified": wanted in (None, signer), "pubkey": signer.hex()}
 
 
-def _known(api: Api, memory: Memory) -> set[NodeId]:
-    of_channels = (c.terms.peer for c in memory.channels.values())
-    return {api.node_id, *memory.peers, *memory.known_peers, *of_channels}
+def _is_known(api: Api, memory: Memory, node_id: NodeId) -> bool:
+    return (
+        node_id == api.node_id
+        or node_id in memory.peers
+        or node_id in memory.known_peers
+        or bool(memory.channels_with(node_id))
+        or memory.gossip.knows_node(node_id)
+    )
 
 
 async def listconfigs(api: Api, args: Args) -> Answer:
