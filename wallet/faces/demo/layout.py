@@ -25,6 +25,8 @@ class Edge:
     peer: str
     sat: int
     announced: bool = True
+    trusted: bool = False
+    """The other side takes it before it is confirmed: zero-conf, from a peer trusted by name."""
 
 
 EDGES: Final = (
@@ -34,8 +36,11 @@ EDGES: Final = (
     Edge("dave", "erin", 4_000_000),
     Edge("bob", "erin", 3_000_000),
     Edge("lsp", "carol", 6_000_000),
-    Edge("lsp", "you", 2_000_000, announced=False),
+    Edge("lsp", "you", 2_000_000, announced=False, trusted=True),
 )
+
+ZERO_CONF_TYPE: Final = (12, 22, 46, 50)
+"""BOLT 9: static_remotekey, anchors, scid_alias, zeroconf."""
 
 SPARE_SAT: Final = 3_000_000
 """What every wallet has on the chain beside its channels."""

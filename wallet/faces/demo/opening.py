@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wallet.faces.demo.chain import MATURITY
-from wallet.faces.demo.layout import EDGES, SPARE_SAT, Edge
+from wallet.faces.demo.layout import EDGES, SPARE_SAT, ZERO_CONF_TYPE, Edge
 from wallet.faces.demo.town import Node, Town, at_once
 
 DEPTH: Final = 6
@@ -67,16 +67,17 @@ def _fund(town: Town) -> None:
 
 def _open(town: Town, opener: str) -> None:
     """One node's channels, one after the other: they are paid from one wallet."""
+    node = town.nodes[opener]
     for edge in EDGES:
         if edge.opener == opener:
-            _connect(town, edge)
-            town.nodes[opener].call(
-                "fundchannel",
-                id=town.nodes[edge.peer].id,
-                amount=edge.sat,
-                push_msat=edge.sat * 1000 // 2,
-                announce=edge.announced and _has_maps(town),
-            )
+            peer = town.nodes[edge.peer]
+            node.connect(peer)
+            wishes: dict[str, object] = {"announce": edge.announced and _has_maps(town)}
+            if edge.trusted:
+                peer.call("trustpeer", id=node.id)
+                wishes["channel_type"] = list(ZERO_CONF_TYPE)
+            half_msat = edge.sat * 1000 // 2
+            node.call("fundchannel", id=peer.id, amount=edge.sat, push_msat=half_msat, **wishes)
 
 
 def _connect(town: Town, edge: Edge) -> None:
