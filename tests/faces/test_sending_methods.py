@@ -244,6 +244,22 @@ def test_sendpay__in_two_parts(three: Three) -> None:
     assert listed["updated_index"] == max(p["updated_index"] for p in parts)
 
 
+def test_groups__are_never_mixed_up(three: Three) -> None:
+    made = three.invoice("groups", 1_000)
+    for groupid in (2, 0, (1 << 63) - 1):
+        sent = three.send(
+            {**made, "payment_secret": "00" * 32}, three.route(1_000), groupid=groupid
+        )
+        assert sent["groupid"] == groupid
+        assert _failed(three, made["payment_hash"], groupid=groupid).code == 203
+    three.ask(three.a, "pay", bolt11=made["bolt11"])
+    shown = three.ask(three.a, "listpays", payment_hash=made["payment_hash"])["pays"]
+    assert sorted(item["status"] for item in shown) == ["complete", *["failed"] * 3]
+    assert three.wait_part(made["payment_hash"], partid=1)["groupid"] == 1
+    parts = three.ask(three.a, "listsendpays", payment_hash=made["payment_hash"])["payments"]
+    assert [part["groupid"] for part in parts] == [2, 0, (1 << 63) - 1, 1]
+
+
 def test_waitsendpay__names_who_failed_and_where(three: Three) -> None:
     _, second = three.scids()
     cheap = three.invoice("cheap")

@@ -14,18 +14,12 @@ from wallet.base.bitcoin.chains import Chain
 from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvDelta
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, Preimage
 from wallet.machines.chain_events import ChainStatus
 from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.payments.hints import BY_DEFAULT, Exposure
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.records import (
-    InvoiceRecord,
-    InvoiceStatus,
-    Part,
-    Payment,
-    PaymentStatus,
-)
+from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
 from wallet.node.answers import (
     ChannelClosed,
@@ -322,29 +316,6 @@ class Api:
         Raises `Refused`; then none has changed.
         """
         return await self._ask(lambda t: SetTerms(t, channel_ids, change, enforce_after), TermsSet)
-
-    async def wait_part(
-        self, payment_hash: PaymentHash, partid: int, groupid: int | None, seconds: int | None
-    ) -> tuple[Payment, Part]:
-        """A part once its outcome is known; of the newest group unless one is named.
-
-        Raises `Refused` 208 when it was never sent, `TimeoutError`.
-        """
-        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        memory = await self.memory()
-        groups = [group for known, group in memory.payments if known == payment_hash]
-        key = (payment_hash, max(groups, default=0) if groupid is None else groupid)
-        while True:
-            payment = memory.payments.get(key)
-            parts = () if payment is None else payment.parts
-            part = next((p for p in parts if p.partid == partid), None)
-            if payment is None or part is None:
-                raise Refused(f"part {partid} of a payment with this hash was never sent", 208)
-            if part.status is not PaymentStatus.PENDING:
-                return payment, part
-            async with asyncio.timeout_at(deadline):
-                await self.core.kernel.changed()
-            memory = await self.memory()
 
     async def wait_invoice(self, label: str) -> InvoiceRecord:
         """Until an invoice is paid or expired. Raises `Refused` 905 when there is none (more)."""

@@ -9,8 +9,9 @@ from typing import Final
 from wallet.base.crypto.signed_message import encode_signed, signed_digest
 from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
-from wallet.base.values.ids import NodeId, OutPoint, Signature
+from wallet.base.values.ids import NodeId, OutPoint, PaymentHash, Signature
 from wallet.machines.channel.state import LIVING
+from wallet.machines.payments.records import Part, Payment, PaymentStatus
 from wallet.machines.signing import RecoverableSignature, SignInvoice
 from wallet.node.answers import Withdrawn
 from wallet.node.api import Api
@@ -75,3 +76,30 @@ def sign_message(api: Api, message: str) -> tuple[Signature, int, str]:
         raise InvariantBroken("the signer gave no signature for a message")
     text = encode_signed(signed.signature, signed.recovery_id)
     return signed.signature, signed.recovery_id, text
+
+
+async def wait_part(
+    api: Api, payment_hash: PaymentHash, partid: int, groupid: int | None, seconds: int | None
+) -> tuple[Payment, Part]:
+    """A part of a payment once its outcome is known; of the newest group unless one is named.
+
+    Raises `Refused` 208 when it was never sent, `TimeoutError`.
+    """
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    memory = await api.memory()
+    if groupid is None:
+        known = memory.payments_of(payment_hash)
+        newest = max(known, key=lambda payment: payment.created_index, default=None)
+        groupid = 0 if newest is None else newest.groupid
+    key = (payment_hash, groupid)
+    while True:
+        payment = memory.payments.get(key)
+        parts = () if payment is None else payment.parts
+        part = next((p for p in parts if p.partid == partid), None)
+        if payment is None or part is None:
+            raise Refused(f"part {partid} of a payment with this hash was never sent", 208)
+        if part.status is not PaymentStatus.PENDING:
+            return payment, part
+        async with asyncio.timeout_at(deadline):
+            await api.core.kernel.changed()
+        memory = await api.memory()

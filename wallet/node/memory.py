@@ -160,6 +160,8 @@ class Memory:
 
     # Derived: where to look something up.
     watched: dict[OutPoint, ChannelId] = field(default_factory=dict)
+    payment_groups: dict[PaymentHash, tuple[int, ...]] = field(default_factory=dict)
+    """The groups of `payments` by their hash."""
     htlc_payments: dict[HtlcName, tuple[PaymentKey, int]] = field(default_factory=dict)
     forwarded: dict[HtlcName, HtlcName] = field(default_factory=dict)
     """From the HTLC that went on to the one that came in."""
@@ -198,6 +200,19 @@ class Memory:
             {key: list(tickets) for key, tickets in self.awaiting_payment.items()},
             dict(self.awaiting_withdraw),
         )
+
+    def keep_payment(self, payment: Payment) -> None:
+        """Remember a payment, in place of what it was."""
+        key = (payment.payment_hash, payment.groupid)
+        if key not in self.payments:
+            groups = self.payment_groups.get(payment.payment_hash, ())
+            self.payment_groups[payment.payment_hash] = (*groups, payment.groupid)
+        self.payments[key] = payment
+
+    def payments_of(self, payment_hash: PaymentHash) -> list[Payment]:
+        """Every payment with that hash."""
+        groups = self.payment_groups.get(payment_hash, ())
+        return [self.payments[payment_hash, group] for group in groups]
 
     def push_block(self, block: BlockRef) -> None:
         """A new tip."""

@@ -6,6 +6,7 @@ without a trace.
 """
 
 from dataclasses import replace
+from itertools import count
 
 from wallet.base.errors import Refused
 from wallet.base.invoices.bolt11 import decode_invoice
@@ -42,7 +43,7 @@ def pay(board: Board, command: PayInvoice) -> None:
         ctx=board.ctx,
         our_id=board.signer.node_id,
         created_index=board.memory.payment_index + 1,
-        groupid=1 + len(prior),
+        groupid=_next_group(prior),
     )
     if (earlier := requests.standing(payment, prior)) is not None:
         if earlier.status is PaymentStatus.COMPLETE:
@@ -69,8 +70,18 @@ def keysend(board: Board, command: Keysend) -> None:
 def _prior(board: Board, payment_hash: PaymentHash) -> list[Payment]:
     """Payments with this hash, also those for which the first route is being looked for."""
     memory = board.memory
-    found = {**memory.searching, **memory.payments}
-    return [payment for key, payment in found.items() if key[0] == payment_hash]
+    searching = [
+        payment
+        for key, payment in memory.searching.items()
+        if key[0] == payment_hash and key not in memory.payments
+    ]
+    return [*memory.payments_of(payment_hash), *searching]
+
+
+def _next_group(prior: list[Payment]) -> int:
+    """The first number that no payment of this hash has: a caller may have chosen any."""
+    used = {payment.groupid for payment in prior}
+    return next(number for number in count(1) if number not in used)
 
 
 def _begin(board: Board, payment: Payment, ticket: int) -> None:
@@ -230,7 +241,7 @@ def send_part(board: Board, command: SendPart) -> None:
     """Core Lightning's `sendpay`: the caller waits for the outcome elsewhere. Raises `Refused`."""
     memory, request = board.memory, command.request
     prior = _prior(board, request.payment_hash)
-    groupid = request.groupid or 1 + max((p.groupid for p in prior), default=0)
+    groupid = _next_group(prior) if request.groupid is None else request.groupid
     for earlier in prior:
         if earlier.status is PaymentStatus.COMPLETE:
             paid = (earlier.amount, earlier.destination)
@@ -272,7 +283,7 @@ def send_part(board: Board, command: SendPart) -> None:
 
 
 def _store(board: Board, key: PaymentKey, payment: Payment) -> None:
-    board.memory.payments[key] = payment
+    board.memory.keep_payment(payment)
     board.work.payments.add(key)
 
 

@@ -344,7 +344,7 @@ async def _load_payments(store: Store, memory: Memory) -> None:
         found = sorted(parts.get((row[0], row[1]), []), key=lambda part: part.partid)
         payment = replace(head, parts=tuple(found))
         key = (payment.payment_hash, payment.groupid)
-        memory.payments[key] = payment
+        memory.keep_payment(payment)
         memory.payment_index = max(memory.payment_index, payment.created_index)
         memory.payment_updates = max(memory.payment_updates, payment.updated_index or 0)
         for part in payment.parts:

@@ -1,5 +1,6 @@
 """Money out: payments to invoices and to nodes, and parts along routes of the caller."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -8,6 +9,7 @@ from wallet.base.invoices.bolt11 import Invoice as Bolt11
 from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import ZERO_MSAT, MilliSatoshi
 from wallet.base.values.blocks import CltvDelta
+from wallet.base.values.ids import PaymentHash
 from wallet.faces.rpc import payment_shapes as shapes
 from wallet.faces.rpc import sending_shapes
 from wallet.faces.rpc.errors import Code
@@ -33,7 +35,9 @@ from wallet.machines.payments.records import (
     PaymentStatus,
 )
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest
+from wallet.node import errands
 from wallet.node.api import Api
+from wallet.node.memory import Memory
 
 DEFAULT_RETRY_SECONDS: Final = 60
 DEFAULT_FEE_PERCENT: Final = 1.0
@@ -177,13 +181,15 @@ async def listpays(api: Api, args: Args) -> Answer:
     by_update = args.get(ListPays.INDEX) == "updated"
     chosen = [
         ((p.updated_index or 0) if by_update else p.created_index, p)
-        for p in memory.payments.values()
-        if text in (None, p.bolt11)
-        and payment_hash in (None, p.payment_hash)
-        and wanted in (None, p.status.value)
+        for p in _payments(memory, payment_hash)
+        if text in (None, p.bolt11) and wanted in (None, p.status.value)
     ]
     shown = page(chosen, args.get(ListPays.START), args.get(ListPays.LIMIT))
     return {"pays": [shapes.payment(p) for p in shown]}
+
+
+def _payments(memory: Memory, payment_hash: PaymentHash | None) -> Iterable[Payment]:
+    return memory.payments.values() if payment_hash is None else memory.payments_of(payment_hash)
 
 
 # --- to a node ----------------------------------------------------------------------------------
@@ -296,7 +302,8 @@ async def sendpay(api: Api, args: Args) -> Answer:
 async def waitsendpay(api: Api, args: Args) -> Answer:
     """Until the outcome of a part is known; 200 after `timeout` seconds (0: look, do not wait)."""
     try:
-        payment, part = await api.wait_part(
+        payment, part = await errands.wait_part(
+            api,
             args[WaitSendPay.PAYMENT_HASH],
             args.get_or(WaitSendPay.PARTID, 0),
             args.get(WaitSendPay.GROUPID),
@@ -331,8 +338,8 @@ async def listsendpays(api: Api, args: Args) -> Answer:
     by_update = args.get(ListSendPays.INDEX) == "updated"
     chosen = [
         ((part.updated_index or 0) if by_update else part.created_index, (payment, part))
-        for payment in memory.payments.values()
-        if text in (None, payment.bolt11) and payment_hash in (None, payment.payment_hash)
+        for payment in _payments(memory, payment_hash)
+        if text in (None, payment.bolt11)
         for part in payment.parts
         if part.created_index and wanted in (None, part.status.value)
     ]
