@@ -1,9 +1,11 @@
 """Ours: one list of everything that moved money, newest first."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from heapq import nlargest
-from typing import Final
+from functools import partial
+from operator import itemgetter
+from typing import Final, TypeAlias
 
 from wallet.base.values.encode import from_json
 from wallet.faces.rpc.history_filter import KINDS, Cursor, HistoryFilter
@@ -11,16 +13,16 @@ from wallet.faces.rpc.more_signatures import History
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.shapes import BEFORE_THE_END, without_none
 from wallet.faces.rpc.table import Answer
-from wallet.machines.channel.state import LIVING, Channel, Phase, ScidKind
+from wallet.machines.channel.state import LIVING, Change, Channel, Phase, ScidKind
 from wallet.machines.coins.records import TxKind, TxRecord
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
-from wallet.machines.payments.records import InvoiceRecord, InvoiceStatus, Payment, PaymentStatus
+from wallet.machines.payments.records import InvoiceRecord, Payment, PaymentStatus
 from wallet.node.api import Api
 from wallet.node.memory import Memory
 
 DEFAULT_LIMIT: Final = 100
 MOST_ITEMS: Final = 1_000
-_FORWARDS_AT_ONCE: Final = 500
+_AT_ONCE: Final = 500
 
 _RANK: Final = {kind: rank for rank, kind in enumerate(KINDS)}
 _FORWARD_STATUS: Final = {
@@ -31,7 +33,10 @@ _FORWARD_STATUS: Final = {
 }
 _END: Final = Cursor((1 << 62) - 1, len(KINDS), 0)
 
-_Placed = tuple[Cursor, Answer]
+_Place: TypeAlias = tuple[int, int, int]
+"""A `Cursor` that is quick to compare."""
+_Placed: TypeAlias = tuple[_Place, Answer]
+_Unmade: TypeAlias = tuple[_Place, Callable[[], Answer]]
 
 
 async def history(api: Api, args: Args) -> Answer:
@@ -54,53 +59,78 @@ async def history(api: Api, args: Args) -> Answer:
     wanted = args.get_or(History.FILTER, HistoryFilter())
     limit = max(1, min(args.get_or(History.LIMIT, DEFAULT_LIMIT), MOST_ITEMS))
     before = args.get_or(History.START, _END)
-    memory = await api.memory()
-    found = [
-        placed
-        for placed in _in_memory(memory, wanted)
-        if placed[0] < before and wanted.since <= placed[0].at <= wanted.until
-    ]
-    kept = nlargest(limit + 1, (p for p in found if wanted.fits(p[1])), key=lambda p: p[0])
+    found = await _of_memory(await api.memory(), wanted, before, limit + 1)
     if "forward" in wanted.kinds and "through" in wanted.directions:
-        kept += await _forwards(api, wanted, before, limit + 1)
-    page = nlargest(limit + 1, kept, key=lambda placed: placed[0])
+        found += await _forwards(api, wanted, before, limit + 1)
+    page = sorted(found, key=itemgetter(0), reverse=True)
     answer: Answer = {"history": [item for _, item in page[:limit]]}
     if len(page) > limit:
-        answer["next"] = str(page[limit - 1][0])
+        answer["next"] = str(Cursor(*page[limit - 1][0]))
     return answer
 
 
-def _in_memory(memory: Memory, wanted: HistoryFilter) -> Iterator[_Placed]:
+async def _of_memory(
+    memory: Memory, wanted: HistoryFilter, before: Cursor, enough: int
+) -> list[_Placed]:
+    """The newest items that fit. Only as many are made as are looked at."""
+    end = (before.at, before.rank, before.number)
+    places = [
+        (place, make)
+        for place, make in _in_memory(memory, wanted)
+        if place < end and wanted.since <= place[0] <= wanted.until
+    ]
+    places.sort(key=itemgetter(0), reverse=True)
+    found: list[_Placed] = []
+    for number, (place, make) in enumerate(places, start=1):
+        item = _whole(place, make())
+        if wanted.fits(item):
+            found.append((place, item))
+            if len(found) == enough:
+                break
+        if number % _AT_ONCE == 0:
+            # A search through years of payments must not hold up a payment of today.
+            await asyncio.sleep(0)
+    return found
+
+
+def _in_memory(memory: Memory, wanted: HistoryFilter) -> Iterator[_Unmade]:
     if "payment" in wanted.kinds:
+        rank = _RANK["payment"]
         for payment in memory.payments.values():
-            yield _placed(payment.created_at, payment.created_index, _payment(payment))
+            place = (payment.created_at, rank, payment.created_index)
+            yield place, partial(_payment, payment)
     if "invoice" in wanted.kinds:
+        rank = _RANK["invoice"]
         for invoice in memory.invoices.values():
-            if invoice.status is InvoiceStatus.PAID and invoice.paid_at is not None:
-                yield _placed(invoice.paid_at, invoice.pay_index or 0, _invoice(invoice))
+            if invoice.paid_at is not None:
+                yield (invoice.paid_at, rank, invoice.pay_index or 0), partial(_invoice, invoice)
     of_channels: dict[tuple[bytes, TxKind], TxRecord] = {}
     for record in memory.transactions.values():
         if record.channel_id is not None and record.channel_id in memory.channels:
             of_channels.setdefault((record.channel_id, record.kind), record)
         else:
-            yield _placed(record.at, record.number, _transaction(record))
+            rank = _RANK["deposit" if record.delta_sat >= 0 else "withdrawal"]
+            yield (record.at, rank, record.number), partial(_transaction, record)
     for channel in memory.channels.values():
         number = int.from_bytes(channel.id[:6], "big")
         opening = of_channels.get((channel.id, TxKind.OPENING))
-        yield _placed(channel.terms.opened_at, number, _opened(channel, opening))
-        closing = of_channels.get((channel.id, TxKind.CLOSING))
-        yield from _closed(channel, number, closing)
+        place = (channel.terms.opened_at, _RANK["channel_open"], number)
+        yield place, partial(_opened, channel, opening)
+        ended = next((c for c in channel.changes if c.new not in BEFORE_THE_END), None)
+        if ended is not None:
+            closing = of_channels.get((channel.id, TxKind.CLOSING))
+            place = (ended.at, _RANK["channel_close"], number)
+            yield place, partial(_closed, channel, ended, closing)
 
 
-def _placed(at: int, number: int, item: Answer) -> _Placed:
-    kind = str(item["kind"])
-    return Cursor(at, _RANK[kind], number), without_none({"kind": kind, "at": at, **item})
+def _whole(place: _Place, item: Answer) -> Answer:
+    at, rank, _ = place
+    return without_none({"kind": KINDS[rank], "at": at, **item})
 
 
 def _payment(payment: Payment) -> Answer:
     complete = payment.status is PaymentStatus.COMPLETE
     return {
-        "kind": "payment",
         "amount_msat": payment.amount.msat,
         "fee_msat": payment.amount_sent.msat - payment.amount.msat if complete else None,
         "direction": "out",
@@ -117,7 +147,6 @@ def _payment(payment: Payment) -> Answer:
 
 def _invoice(invoice: InvoiceRecord) -> Answer:
     return {
-        "kind": "invoice",
         "amount_msat": invoice.amount_received.msat,
         "direction": "in",
         "status": "complete",
@@ -131,7 +160,6 @@ def _invoice(invoice: InvoiceRecord) -> Answer:
 def _transaction(record: TxRecord) -> Answer:
     incoming = record.delta_sat >= 0
     return {
-        "kind": "deposit" if incoming else "withdrawal",
         "amount_msat": (abs(record.delta_sat) - (0 if incoming else record.fee_sat or 0)) * 1000,
         "fee_msat": None if record.fee_sat is None else record.fee_sat * 1000,
         "direction": "in" if incoming else "out",
@@ -157,7 +185,6 @@ def _opened(channel: Channel, record: TxRecord | None) -> Answer:
     never = confirmed is None and channel.phase not in LIVING
     waiting = channel.phase is Phase.AWAITING_CONFIRMATION
     return {
-        "kind": "channel_open",
         "amount_msat": funding.amount.to_msat().msat,
         "fee_msat": None if record is None or record.fee_sat is None else record.fee_sat * 1000,
         "status": "failed" if never else "pending" if waiting else "complete",
@@ -168,24 +195,19 @@ def _opened(channel: Channel, record: TxRecord | None) -> Answer:
     }
 
 
-def _closed(channel: Channel, number: int, record: TxRecord | None) -> Iterator[_Placed]:
-    ended = [c for c in channel.changes if c.new not in BEFORE_THE_END]
-    if not ended:
-        return
+def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
     txid = channel.onchain.txid if channel.onchain is not None else None
     if txid is None and record is not None:
         txid = record.tx.txid
-    item: Answer = {
-        "kind": "channel_close",
+    return {
         "amount_msat": channel.funding.to_us.msat,
         "status": "complete" if channel.phase is Phase.CLOSED else "pending",
-        "description": ended[0].message,
-        "closer": "remote" if ended[0].cause == "remote" else "local",
+        "description": ended.message,
+        "closer": "remote" if ended.cause == "remote" else "local",
         "txid": str(txid) if txid is not None else None,
         "blockheight": channel.onchain.height if channel.onchain is not None else None,
         **_channel(channel),
     }
-    yield _placed(ended[0].at, number, item)
 
 
 # --- forwards, which only the store has ---------------------------------------------------------
@@ -200,11 +222,12 @@ async def _forwards(api: Api, wanted: HistoryFilter, before: Cursor, enough: int
         rows = await api.core.store.query(_FORWARDS, bounds)
         for (state,) in rows:
             record = from_json(ForwardRecord, str(state))
-            placed = _placed(record.received_at, record.created_index, _forward(record))
-            place = placed[0]
-            if wanted.fits(placed[1]):
-                found.append(placed)
-        if len(rows) < _FORWARDS_AT_ONCE:
+            place = Cursor(record.received_at, _RANK["forward"], record.created_index)
+            at = (place.at, place.rank, place.number)
+            item = _whole(at, _forward(record))
+            if wanted.fits(item):
+                found.append((at, item))
+        if len(rows) < _AT_ONCE:
             break
     return found[:enough]
 
@@ -213,14 +236,13 @@ _RECEIVED: Final = "json_extract(state, '$.received_at')"
 _FORWARDS: Final = (
     f"SELECT state FROM forwards WHERE {_RECEIVED} >= ?"  # noqa: S608 (a constant)
     f" AND ({_RECEIVED}, ?, created_index) < (?, ?, ?)"
-    f" ORDER BY {_RECEIVED} DESC, created_index DESC LIMIT {_FORWARDS_AT_ONCE}"
+    f" ORDER BY {_RECEIVED} DESC, created_index DESC LIMIT {_AT_ONCE}"
 )
 
 
 def _forward(record: ForwardRecord) -> Answer:
     settled = record.status is ForwardStatus.SETTLED
     return {
-        "kind": "forward",
         "amount_msat": record.amount.msat,
         "fee_msat": max(record.fee.msat, 0) if settled else None,
         "direction": "through",
