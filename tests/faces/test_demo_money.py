@@ -91,6 +91,24 @@ def test_a_closing_channel_owns_its_coin_until_it_is_spent() -> None:
     assert check(COINS, *sides).ok
 
 
+def test_what_a_commitment_has_not_paid_out_yet_is_a_claim() -> None:
+    def on_chain(book: Books, txid: str) -> Books:
+        ended = {**book.channels[0], "state": "ONCHAIN", "scratch_txid": txid}
+        return replace(book, channels=[ended], commitments=[])
+
+    # Bob's commitment is on the chain: alice has her share already, bob's is delayed.
+    bob = on_chain(BOB, "b1")
+    alice = on_chain(replace(ALICE, outputs=[*ALICE.outputs, output("b1", 0, 1_800_000)]), "a1")
+    coins = [*COINS[:2], coin("b1", 0, 1_800), coin("b1", 1, 1_000), coin("b1", 2, 200)]
+    found = check(coins, alice, bob)
+    assert found.ok
+    assert found.owners == {
+        "a claim that waits, of the channel of alice and bob": 1_200,
+        "alice's wallet": 3_800,
+        "the faucet": 1_000,
+    }
+
+
 @pytest.mark.parametrize(
     ("coins", "books", "fault"),
     [

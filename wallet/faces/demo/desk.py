@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
-from wallet.base.errors import Refused
+from wallet.base.errors import Refused, WalletError
 from wallet.faces.demo.story import Story
 from wallet.faces.demo.telling import tell
 from wallet.faces.demo.town import Node, Town, at_once
@@ -60,6 +60,7 @@ class Desk:
         self.town = town
         self.traffic = Traffic(town)
         self._telling = threading.Lock()
+        self._changing = threading.Lock()
 
     def close(self) -> None:
         """End the traffic."""
@@ -90,7 +91,9 @@ class Desk:
     def fault(self, key: str, kind: str) -> Answer:
         """Break a node, or mend it."""
         node = self.town.node(key)
-        FAULTS[kind](self.town, node)
+        # Two that start one node at once would get two.
+        with self._changing:
+            FAULTS[kind](self.town, node)
         return {"node": key, "running": node.running, "frozen": node.frozen}
 
     def tell_story(self) -> Answer:
@@ -121,8 +124,11 @@ def _look(node: Node) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     }
     if not node.answers:
         return known, []
-    known["blockheight"] = node.call("getinfo")["blockheight"]
-    return known, node.call("listpeerchannels")["channels"]
+    try:
+        height = node.call("getinfo")["blockheight"]
+        return {**known, "blockheight": height}, node.call("listpeerchannels")["channels"]
+    except WalletError:  # It ended just now.
+        return {**known, "running": node.running}, []
 
 
 def _channels(seen: dict[str, list[dict[str, Any]]], town: Town) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ It starts from the chain's set of unspent outputs, never from the nodes' word.  
 belong to exactly one wallet or one channel, a channel only if both of its sides know it, agree on
 how it is split, and build, each from its own records alone, the same two commitments; nobody may
 claim a coin that the chain does not have; and all coins together are the subsidies of all blocks,
-since the fees went to the miner.
+since the fees went to the miner.  What a commitment on the chain has not paid out yet is a claim
+that waits: its channel's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ def check_money(chain: Mapping[str, Any], faucet_script: str, books: Iterable[Bo
     owners: dict[str, int] = {}
     for utxo in chain["utxos"]:
         coin, amount = (utxo["txid"], utxo["vout"]), utxo["amount_sat"]
-        claimed = claims.take(coin)
+        claimed = claims.take(coin, amount * 1000)
         if utxo["scriptPubKey"] == faucet_script:
             claimed.append(("the faucet", amount * 1000))
         if len(claimed) != 1:
@@ -100,6 +101,7 @@ class _Claims:
     def __init__(self) -> None:
         self._by_coin: dict[Coin, list[tuple[str, int]]] = {}
         self._channels: dict[Coin, list[_Side]] = {}
+        self._commitments: dict[str, Coin] = {}
         self.faults: list[str] = []
 
     def add_wallet(self, book: Books) -> None:
@@ -115,14 +117,19 @@ class _Claims:
             coin = (channel["funding_txid"], channel["funding_outnum"])
             side = _Side(book.name, channel, built.get(channel["channel_id"]))
             self._channels.setdefault(coin, []).append(side)
+            if not side.living and "scratch_txid" in channel:
+                # Should it be on the chain, what is left of it awaits a delay or a deadline.
+                self._commitments[channel["scratch_txid"]] = coin
 
-    def take(self, coin: Coin) -> list[tuple[str, int]]:
+    def take(self, coin: Coin, amount_msat: int) -> list[tuple[str, int]]:
         """The claims on a coin, which then count as answered."""
         claims = self._by_coin.pop(coin, [])
-        sides = self._channels.pop(coin, None)
-        if sides is not None:
-            claims.append((_channel_name(sides), _agreed_msat(sides)))
-            self.faults += _disagreements(sides)
+        if not claims and coin[0] in self._commitments:
+            sides = self._channels[self._commitments[coin[0]]]
+            return [(f"a claim that waits, of {_channel_name(sides)}", amount_msat)]
+        if (both := self._channels.pop(coin, None)) is not None:
+            claims.append((_channel_name(both), _agreed_msat(both)))
+            self.faults += _disagreements(both)
         return claims
 
     def left_over(self) -> list[str]:

@@ -6,7 +6,6 @@ opens one of its own, closes that, and leaves the rest as it was but for some sm
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,11 +14,11 @@ from typing import Any, Final
 from wallet.base.errors import ServiceFault
 from wallet.faces.demo.chain import FAUCET_SCRIPT, MATURITY
 from wallet.faces.demo.layout import EDGES
+from wallet.faces.demo.looks import InBackground, at_rest, expect, offers, refusal, short, status
 from wallet.faces.demo.money import Books, MoneyCheck, check_money
 from wallet.faces.demo.opening import DEPTH, open_channels, rejoin
 from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import Traffic
-from wallet.faces.rpc.client import RpcError
 
 Say = Callable[[str], None]
 
@@ -109,7 +108,7 @@ class Story:
         self._town.start_nodes()
         for node in self._town.nodes.values():
             you = " (you)" if node.key == "you" else ""
-            self._say(f"{node.name}{you} is {_short(node.id)} at {node.listen}")
+            self._say(f"{node.name}{you} is {short(node.id)} at {node.listen}")
         self._say("Each is a program of its own, with its own keys, database and TCP port.")
 
     def _open_town(self) -> None:
@@ -136,7 +135,7 @@ class Story:
         self._first_height = self._town.mine(1)
         coins = alice.call("listfunds")["outputs"]
         found = [c for c in coins if c["txid"] == txid and c["status"] == "confirmed"]
-        _expect(len(found) == 1, f"alice does not see her coin in block {self._first_height}")
+        expect(len(found) == 1, f"alice does not see her coin in block {self._first_height}")
         self._say(f"The faucet gives alice {GIFT_SAT:,} sat: {txid[:16]}…")
         self._say(f"Block {self._first_height} confirms it, and she finds it in that block.")
 
@@ -164,7 +163,7 @@ class Story:
     def _channel(self, node: Node) -> dict[str, Any]:
         """The story's channel as one side sees it."""
         channels = node.call("listpeerchannels", channel_id=self._channel_id)["channels"]
-        _expect(len(channels) == 1, f"{node.name} does not know the channel")
+        expect(len(channels) == 1, f"{node.name} does not know the channel")
         found: dict[str, Any] = channels[0]
         return found
 
@@ -174,16 +173,16 @@ class Story:
         self._soon_expired = self._invoice(self._node("bob"), 1, "one second only", expiry=1)
         before = self._town.chain.height
         self._settle("you", "carol", LAMP_SAT, "a desk lamp")
-        _expect(self._town.chain.height == before, "a block was mined meanwhile")
+        expect(self._town.chain.height == before, "a block was mined meanwhile")
         self._say("No block was mined for it. What changed hands are signatures.")
 
     def _hops(self) -> None:
         alice, dave = self._node("you"), self._node("dave")
         peers = {channel["peer_id"] for channel in alice.call("listpeerchannels")["channels"]}
-        _expect(dave.id not in peers, "alice has a channel with dave, so nobody would forward")
+        expect(dave.id not in peers, "alice has a channel with dave, so nobody would forward")
         answer = self._settle("you", "dave", BOOK_SAT, "a book")
         fee = answer["amount_sent_msat"] - answer["amount_msat"]
-        _expect(fee > 0, "nobody was paid for forwarding")
+        expect(fee > 0, "nobody was paid for forwarding")
         self._say(
             "alice has no channel with dave. Somebody in between took hers and passed on as much"
             f" for {fee:,} msat; nobody could keep it: one secret unlocks both, or neither."
@@ -195,10 +194,10 @@ class Story:
     def _keysend(self) -> None:
         alice, bob = self._node("you"), self._node("bob")
         answer = alice.call("keysend", destination=bob.id, amount_msat=TIP_SAT * 1000)
-        _expect(answer["status"] == "complete", f"the keysend is {answer['status']}")
+        expect(answer["status"] == "complete", f"the keysend is {answer['status']}")
         wanted = answer["payment_hash"]
         found = bob.call("listinvoices", payment_hash=wanted)["invoices"]
-        _expect([i["status"] for i in found] == ["paid"], "bob does not know of the money")
+        expect([i["status"] for i in found] == ["paid"], "bob does not know of the money")
         self._payments += 1
         self._say(
             f"alice sends bob {TIP_SAT:,} sat without an invoice: the secret travels in the onion"
@@ -232,10 +231,10 @@ class Story:
 
     def _look_at_ends(self, one: Node, other: Node, bolt11: str, answer: dict[str, Any]) -> None:
         listed = other.call("listinvoices", invstring=bolt11)["invoices"][0]
-        _expect(answer["status"] == "complete", f"{one.name}'s payment is {answer['status']}")
-        _expect(listed["status"] == "paid", f"{other.name}'s invoice is {listed['status']}")
+        expect(answer["status"] == "complete", f"{one.name}'s payment is {answer['status']}")
+        expect(listed["status"] == "paid", f"{other.name}'s invoice is {listed['status']}")
         proof = answer["payment_preimage"]
-        _expect(listed["payment_preimage"] == proof, "payer and payee hold different proofs")
+        expect(listed["payment_preimage"] == proof, "payer and payee hold different proofs")
         self._payments += 1
 
     def _refuse(self) -> None:
@@ -243,7 +242,7 @@ class Story:
         large = self._invoice(bob, TOO_MUCH_SAT, "a house")
         late = self._soon_expired
         self._town.wait_until(
-            "the late invoice has expired", lambda: _status(bob, late) == "expired"
+            "the late invoice has expired", lambda: status(bob, late) == "expired"
         )
         damaged = large[:-1] + ("q" if large[-1] != "q" else "p")
         tries = (
@@ -252,8 +251,8 @@ class Story:
             ("an invoice that lived for one second", late),
         )
         for what, bolt11 in tries:
-            self._say(f"alice tries {what}: {_refusal(alice, bolt11)}")
-        _expect(_status(bob, large) == "unpaid", "bob was paid for the house")
+            self._say(f"alice tries {what}: {refusal(alice, bolt11)}")
+        expect(status(bob, large) == "unpaid", "bob was paid for the house")
         self._say("Nothing moved.")
 
     def _crash(self) -> None:
@@ -262,12 +261,12 @@ class Story:
         bolt11 = self._invoice(dave, PLANT_SAT, "a plant")
         wanted = alice.call("decode", string=bolt11)["payment_hash"]
         dave.freeze()
-        paying = _InBackground(lambda: alice.call("pay", bolt11=bolt11))
+        paying = InBackground(lambda: alice.call("pay", bolt11=bolt11))
         others = [node for node in self._town.nodes.values() if node not in (alice, dave)]
         forwarders: list[Node] = []
 
         def promised() -> bool:
-            forwarders[:] = [n for n in others if _offers(n, wanted, dave)]
+            forwarders[:] = [n for n in others if offers(n, wanted, dave)]
             return bool(forwarders) or paying.ended
 
         self._town.wait_until("the payment has reached dave's door", promised)
@@ -301,7 +300,7 @@ class Story:
         )
         share = self._channel(alice)["to_us_msat"] // 1000
         answer = alice.call("close", id=self._channel_id)
-        _expect(answer["type"] == "mutual", f"the close was {answer['type']}")
+        expect(answer["type"] == "mutual", f"the close was {answer['type']}")
         height = self._town.mine(DEPTH)
         self._say(f"alice and carol sign one last transaction: {answer['txids'][-1][:16]}…")
         self._say(f"Block {height - DEPTH + 1} pays alice her {share:,} sat less the fee.")
@@ -309,7 +308,7 @@ class Story:
     def _check(self) -> None:
         nodes = self._town.nodes.values()
         with nullcontext() if self._traffic is None else self._traffic.paused():
-            self._town.wait_until("every channel is at rest", lambda: all(map(_at_rest, nodes)))
+            self._town.wait_until("every channel is at rest", lambda: all(map(at_rest, nodes)))
             books = [
                 Books(
                     node.name,
@@ -325,71 +324,4 @@ class Story:
             self._say(f"{sat:>17,} sat  {owner}")
         self._say(f"{self.money.found_sat:>17,} sat  found in {len(found['utxos'])} coins")
         self._say(f"{self.money.mined_sat:>17,} sat  mined")
-        _expect(self.money.ok, "; ".join(self.money.faults) or "found and mined differ")
-
-
-class _InBackground:
-    """A call that goes on while the story does."""
-
-    def __init__(self, act: Callable[[], dict[str, Any]]) -> None:
-        self._act = act
-        self._answer: dict[str, Any] | None = None
-        self._fault: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._answer = self._act()
-        except Exception as error:
-            self._fault = error
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has ended, well or not."""
-        return not self._thread.is_alive()
-
-    def result(self) -> dict[str, Any]:
-        """Its answer; raises what it raised."""
-        self._thread.join()
-        if self._fault is not None:
-            raise self._fault
-        if self._answer is None:
-            raise ServiceFault("a call ended without an answer")
-        return self._answer
-
-
-def _expect(held: bool, otherwise: str) -> None:
-    if not held:
-        raise ServiceFault(otherwise)
-
-
-def _refusal(node: Node, bolt11: str) -> str:
-    """Why `node` will not pay; raises `ServiceFault` if it did."""
-    try:
-        node.call("pay", bolt11=bolt11)
-    except RpcError as refused:
-        return f"“{refused}” ({refused.code})"
-    raise ServiceFault(f"{node.name} paid what cannot be paid")
-
-
-def _status(node: Node, bolt11: str) -> str:
-    return str(node.call("listinvoices", invstring=bolt11)["invoices"][0]["status"])
-
-
-def _offers(node: Node, payment_hash: str, peer: Node) -> bool:
-    """Whether a node has promised this payment to its peer."""
-    channels = node.call("listpeerchannels", id=peer.id)["channels"]
-    return any(
-        htlc["payment_hash"] == payment_hash and htlc["direction"] == "out"
-        for channel in channels
-        for htlc in channel["htlcs"]
-    )
-
-
-def _at_rest(node: Node) -> bool:
-    return not any(channel["htlcs"] for channel in node.call("listpeerchannels")["channels"])
-
-
-def _short(identity: str) -> str:
-    return f"{identity[:8]}…{identity[-4:]}"
+        expect(self.money.ok, "; ".join(self.money.faults) or "found and mined differ")

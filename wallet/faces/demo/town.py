@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from wallet.base.errors import Refused, ServiceFault
+from wallet.base.errors import Refused, ServiceFault, WalletError
 from wallet.faces.demo import layout
 from wallet.faces.demo.chain import ChainClient
 from wallet.faces.demo.children import Child, Children
@@ -55,6 +55,13 @@ class Node:
     def call(self, method: str, **params: object) -> Any:
         """A method of the daemon; raises what `faces.rpc.client.call` raises."""
         return call(self.rpc_file, method, params, timeout=_CALL_SECONDS)
+
+    def has_read(self, height: int) -> bool:
+        """Whether it knows that block; one that is down or frozen is not waited for."""
+        try:
+            return not self.answers or self.call("getinfo")["blockheight"] >= height
+        except WalletError:
+            return not self.answers
 
     def connect(self, other: "Node") -> None:
         """A link to another node of the town."""
@@ -254,11 +261,7 @@ class Town:
         height = self.chain.mine(blocks)
         self.wait_until(
             f"every node has read block {height}",
-            lambda: all(
-                node.call("getinfo")["blockheight"] >= height
-                for node in self.nodes.values()
-                if node.answers
-            ),
+            lambda: all(node.has_read(height) for node in self.nodes.values()),
         )
         return height
 
