@@ -24,7 +24,7 @@ from wallet.base.wire.gossip import (
 )
 from wallet.base.wire.message import Message, encode
 from wallet.base.wire.setup import Warning as PeerWarning
-from wallet.machines.routing.gossip import Checked, Verdict
+from wallet.machines.routing.gossip import ANNOUNCE_DEPTH, Checked, Verdict
 from wallet.node import gossip_rows
 from wallet.node.events import GossipChecked, NodeEvent, PeerSaid
 from wallet.node.gossip_desk import LONGEST
@@ -82,7 +82,16 @@ async def test_nothing_of_others__before_a_filter() -> None:
         await world.settle()
         assert _gossip(asker.heard) == [*told[:2], told[2]]
         assert _gossip(silent.heard) == []
+        source.says(world.alice, EVERYTHING)
+        await world.settle()
+        source.heard.clear()
+        newer = update(ANN, BEN, at, NOW + 1)
+        source.says(world.alice, newer)
+        await world.settle()
+        # Not to whom we have it from.
         assert _gossip(source.heard) == []
+        assert _gossip(asker.heard)[-1] == newer
+        told[1] = newer
         silent.says(world.alice, EVERYTHING)
         await world.settle()
         assert _gossip(silent.heard) == told
@@ -199,6 +208,41 @@ async def test_words_that_come_before_their_channel__wait_for_it() -> None:
         traffic = _memory(world).traffic
         assert (traffic.waiting, traffic.unchecked, traffic.under_check) == (0, {}, set())
         assert (traffic.updates, traffic.nodes, traffic.channels_under_check) == ({}, {}, {})
+
+
+async def test_a_node__waits_for_its_own_channel_only() -> None:
+    async with GossipWorld() as world:
+        at, elsewhere = await world.fund(ANN, BEN), await world.fund(BEN, CAT)
+        checker = world.checkers["alice"]
+        checker.held = True
+        stranger = Stranger(DAN)
+        stranger.link(world.alice)
+        stranger.says(world.alice, announcement(ANN, BEN, at), announcement(BEN, CAT, elsewhere))
+        stranger.says(world.alice, node(ANN))
+        await world.settle()
+        checker.go_on(1)
+        await world.settle()
+        assert [type(c.message) for c in checker.waiting] == [ChannelAnnouncement, NodeAnnouncement]
+
+
+async def test_a_wrong_signature__of_a_channel_that_went_away_is_nobodys_fault() -> None:
+    async with GossipWorld() as world:
+        at = await world.fund(ANN, BEN)
+        stranger = Stranger(DAN)
+        stranger.link(world.alice)
+        stranger.says(world.alice, announcement(ANN, BEN, at))
+        await world.settle()
+        checker = world.checkers["alice"]
+        checker.held = True
+        fine = update(ANN, BEN, at)
+        stranger.says(world.alice, replace(fine, timestamp=fine.timestamp + 1))
+        await world.settle()
+        assert len(checker.waiting) == 1
+        for _ in range(ANNOUNCE_DEPTH):
+            await world.unmine()
+        checker.go_on()
+        await world.settle()
+        assert (stranger.heard, stranger.dropped) == ([], None)
 
 
 async def test_a_young_channel__waits_for_its_blocks() -> None:

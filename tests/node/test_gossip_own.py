@@ -1,5 +1,6 @@
 """What a node says of itself: its channels, its terms for each, and its own name."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -25,8 +26,9 @@ from wallet.machines.channel.state import ScidKind
 from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.signing import NodeKey, SignDigest
 from wallet.node.config import Config, address_descriptors, card_for
-from wallet.node.events import CloseChannel, SetTerms
+from wallet.node.events import CloseChannel, NewAddress, SetTerms
 from wallet.node.gossip_own import AWAY_SECONDS, LOOK_SECONDS, REFRESH_SECONDS
+from wallet.node.gossip_traffic import Traffic
 
 EVERYTHING = GossipTimestampFilter(REGTEST.chain_hash, 0, 0xFFFFFFFF)
 DISABLED, PRIVATE = 2, 2
@@ -189,6 +191,28 @@ async def test_announced__one_announcement_each_even_after_reconnects() -> None:
         assert _kinds(listener.heard) == []
 
 
+async def test_announced__all_in_one_batch() -> None:
+    async with GossipWorld() as world:
+        await world.funded()
+        await world.tick()
+        await world.open(world.alice, world.bob, announce=True)
+        await world.bury(4)
+        # Bob's half waits for his disk, then everything he says for Alice's.
+        world.bob.store.gate.clear()
+        await world.mine()
+        world.alice.store.gate.clear()
+        busy = asyncio.create_task(world.alice.kernel.command(lambda t: NewAddress(t, 84)))
+        await world.settle()
+        world.bob.store.gate.set()
+        await world.settle()
+        assert world.alice.kernel.board.memory.gossip.channels == {}
+        world.alice.store.gate.set()
+        await world.settle()
+        await busy
+        book = world.alice.kernel.board.memory.gossip
+        assert (len(book.channels), len(book.updates), len(book.nodes)) == (1, 2, 2)
+
+
 async def test_terms__within_what_the_channel_can_carry() -> None:
     async with GossipWorld() as world:
         await world.announced()
@@ -218,6 +242,9 @@ async def test_new_settings__are_said_with_a_later_timestamp() -> None:
             7,
         ]
         assert _theirs(world.bob) == _ours(world.alice)
+        # Once to the listener, once to Bob.
+        said = [m.fee_base_msat.msat for m in _updates(world.alice)]
+        assert [said.count(fee) for fee in (5, 6, 7)] == [2, 2, 2]
 
 
 async def test_a_close__disables_first() -> None:
@@ -236,6 +263,22 @@ async def test_a_close__disables_first() -> None:
         assert world.bob.kernel.board.memory.gossip.nodes == {}
 
 
+async def test_a_close__disables_although_the_peer_is_away() -> None:
+    async with GossipWorld() as world:
+        await world.announced()
+        cut(world.alice, world.bob)
+        await world.settle()
+        channel_id = world.alice.channel.id
+        command = asyncio.create_task(
+            world.alice.kernel.command(lambda t: CloseChannel(t, channel_id, None, None, False))
+        )
+        await world.settle()
+        assert _ours(world.alice).channel_flags & DISABLED
+        link(world.alice, world.bob)
+        await world.settle()
+        await command
+
+
 async def test_a_peer_that_stays_away__disables_until_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -248,6 +291,10 @@ async def test_a_peer_that_stays_away__disables_until_it_is_back(
         await world.tick()
         assert not _ours(world.alice).channel_flags & DISABLED
         monkeypatch.setattr(kernels, "NOW", kernels.NOW + LOOK_SECONDS + 1)
+        await world.tick()
+        assert _ours(world.alice).channel_flags & DISABLED
+        # A restart of ours does not bring the peer back.
+        world.alice.kernel.board.memory.traffic = Traffic()
         await world.tick()
         assert _ours(world.alice).channel_flags & DISABLED
         link(world.alice, world.bob)
@@ -265,6 +312,18 @@ async def test_terms_that_grow_old__are_said_again(monkeypatch: pytest.MonkeyPat
         after = _ours(world.alice)
         assert after.timestamp == before.timestamp + REFRESH_SECONDS
         assert replace(after, timestamp=before.timestamp, signature=before.signature) == before
+
+
+async def test_our_own_channel__is_not_forgotten_because_the_peer_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with GossipWorld() as world:
+        scid = await world.announced()
+        cut(world.alice, world.bob)
+        await world.settle()
+        monkeypatch.setattr(kernels, "NOW", kernels.NOW + 15 * 86_400)
+        await world.mine()
+        assert list(world.alice.kernel.board.memory.gossip.channels) == [scid.to_int()]
 
 
 async def test_a_reorganisation__gives_the_channel_another_name() -> None:

@@ -65,9 +65,9 @@ class Checker:
         if not self.held:
             self.go_on()
 
-    def go_on(self) -> None:
-        """Check what waits."""
-        batch, self.waiting = self.waiting, []
+    def go_on(self, number: int | None = None) -> None:
+        """Check what waits, or so many of them."""
+        batch, self.waiting = self.waiting[:number], self.waiting[number or len(self.waiting) :]
         task = asyncio.ensure_future(self._check(batch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

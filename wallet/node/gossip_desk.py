@@ -147,6 +147,10 @@ def _consider(board: Board, peer: NodeId, message: GossipMessage) -> None:
         looked = gossip_own.candidate(board, peer, message)
     if looked is None:
         looked = gossip.look(board.memory.gossip, peer, message, view(board))
+    if looked is NotYet.CHANNEL_FIRST:
+        # Behind the peer's half of a proof, in one batch with it, comes what needs the channel.
+        gossip_own.batch_ended(board)
+        looked = gossip.look(board.memory.gossip, peer, message, view(board))
     match looked:
         case Candidate():
             _check(board, looked)

@@ -99,19 +99,11 @@ def _announce(board: Board, channel: Channel) -> bool:
     gossip, real = board.memory.gossip, channel.scid(ScidKind.REAL)
     if real is None or real.to_int() in gossip.channels:
         return False
-    before = gossip.channel_on(channel.funding.outpoint)
-    if before is not None:
-        # A reorganisation has given the funding another place.
-        board.work.gossip += gossip_rows.removal(before, gossip.remove_channel(before))
     answers = board.signer.answer(announce.our_requests(channel, real))
     node, bitcoin = (Signature(a) for a in answers if isinstance(a, bytes))
     message = announce.assemble(channel, node, bitcoin)
     gossip.add_channel(message, FundingFound(channel.funding.outpoint, channel.funding.amount))
     board.work.gossip.append(gossip_rows.message_row(gossip, message))
-    theirs = board.memory.channel_updates.get((channel.id, False))
-    if theirs is not None and theirs.short_channel_id == real and not _is_private(theirs):
-        # It was meant for the network all along.
-        _enter(board, theirs)
     return True
 
 

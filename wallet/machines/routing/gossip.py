@@ -131,7 +131,6 @@ def _channel(gossip: Gossip, peer: NodeId, message: ChannelAnnouncement, view: V
         message.chain_hash != view.chain_hash
         # BOLT 7: `node_id_1` is the lesser.  Equal ones would be a channel of a node with itself.
         or message.node_id_1 >= message.node_id_2
-        or message.bitcoin_key_1 == message.bitcoin_key_2
         or scid.to_int() in gossip.channels
         # We announce our own channels ourselves.
         or view.our_id in (message.node_id_1, message.node_id_2)
