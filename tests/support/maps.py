@@ -2,11 +2,12 @@
 
 from typing import Self, TypedDict, Unpack
 
-from wallet.base.values.ids import NodeId, Point, ShortChannelId
+from wallet.base.crypto.curve import point_of
+from wallet.base.values.ids import NodeId, Secret, ShortChannelId
 from wallet.machines.routing.graph import DirectedPolicy, Graph, GraphChannel
 from wallet.machines.routing.pathfinding import LocalChannel
 
-ALICE, BOB, CAROL, DAVE, ERIN, US = (NodeId(Point(b"\x02" + bytes([n]) * 32)) for n in range(1, 7))
+ALICE, BOB, CAROL, DAVE, ERIN, US = (NodeId(point_of(Secret(bytes([n]) * 32))) for n in range(1, 7))
 
 
 def scid(number: int) -> ShortChannelId:

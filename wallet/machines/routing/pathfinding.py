@@ -29,6 +29,7 @@ __all__ = [
     "Route",
     "RouteHop",
     "RouteQuery",
+    "channels_from",
     "find_route",
     "find_route_between",
     "price_of_delay",
@@ -72,7 +73,7 @@ def find_route_between(
         final_delay=cltv,
         max_fee_msat=NO_LIMIT,
         max_delay=NO_LIMIT,
-        local=tuple(c for known in graph.channels_of(source) for c in _sending(known, source)),
+        local=channels_from(graph, source),
         max_hops=maxhops,
         excluded=exclude,
         riskfactor=riskfactor,
@@ -83,6 +84,11 @@ def find_route_between(
         if way is not None:
             return _route(ground, query, way)
     raise why_not.no_way_between(graph, query)
+
+
+def channels_from(graph: Graph, source: NodeId) -> tuple[LocalChannel, ...]:
+    """The channels with which a node could begin a route, by the map: any may be full."""
+    return tuple(c for known in graph.channels_of(source) for c in _sending(known, source))
 
 
 def _sending(channel: GraphChannel, source: NodeId) -> Iterator[LocalChannel]:

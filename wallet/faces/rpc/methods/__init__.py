@@ -19,6 +19,7 @@ from wallet.faces.rpc.methods.channels import (
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
 from wallet.faces.rpc.methods.commitments import commitments
 from wallet.faces.rpc.methods.forwards import FORWARDING
+from wallet.faces.rpc.methods.graph import MAP
 from wallet.faces.rpc.methods.history import history
 from wallet.faces.rpc.methods.invoices import (
     decode,
@@ -106,6 +107,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("decode", Decode.PARAMS, decode, "explains an invoice"),
     *SENDING,
     *FORWARDING,
+    *MAP,
     Method("disconnect", Disconnect.PARAMS, disconnect, "ends a link"),
     Method("ping", Ping.PARAMS, ping, "asks whether a peer is there", waits=True),
     Method("signmessage", SignMessage.PARAMS, signmessage, "signs text with the node's key"),
