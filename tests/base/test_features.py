@@ -12,6 +12,7 @@ from wallet.base.values.features import (
     CHANNEL_TYPE_ANCHORS,
     DEPENDENCIES,
     OUR_INIT,
+    OUR_NODE,
     OUR_INVOICE,
     Feature,
     Features,
@@ -72,7 +73,8 @@ def test_there_and_back(bits: frozenset[int]) -> None:
 
 
 def test_ours_are_what_works() -> None:
-    assert sorted(OUR_INIT.bits) == [0, 5, 7, 8, 12, 14, 17, 19, 23, 27, 44, 47, 51, 55]
+    assert sorted(OUR_INIT.bits) == [0, 5, 7, 8, 12, 14, 17, 19, 23, 27, 44, 47, 51]
+    assert OUR_NODE.bits - OUR_INIT.bits == {55}
     assert sorted(OUR_INVOICE.bits) == [8, 14, 17]
     assert CHANNEL_TYPE_ANCHORS.to_bytes().hex() == "401000"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from wallet.base.bitcoin.chains import REGTEST, Chain
-from wallet.base.values.features import OUR_INIT, OUR_INVOICE
+from wallet.base.values.features import OUR_NODE
 from wallet.base.values.ids import NodeId
 from wallet.machines.channel.opening_rules import Policy
 
@@ -51,7 +51,7 @@ def card_for(config: Config, node_id: NodeId) -> NodeCard:
     # BOLT 7: a valid UTF-8 string; cutting it may have split a character.
     alias = alias.decode(errors="ignore").encode().ljust(_ALIAS_BYTES, b"\0")
     # Core Lightning's colour of a node that chose none, which `getinfo` shows.
-    return NodeCard(alias, node_id[:3], (OUR_INIT | OUR_INVOICE).to_bytes())
+    return NodeCard(alias, node_id[:3], OUR_NODE.to_bytes())
 
 
 def address_descriptors(chain: Chain, host: str, port: int) -> bytes:

@@ -174,11 +174,8 @@ def negotiate(ours: Features, theirs: Features) -> Features:
 
 # --- what we advertise --------------------------------------------------------------------------
 
-KEYSEND: Final = Features(frozenset({55}))
-"""bLIP 3, not in BOLT 9: we take payments that nobody asked for. Some payers look for the bit."""
-
 # The assumed ones are set although BOLT 9 lets us leave them out: LDK drops a peer without them.
-OUR_INIT: Final = KEYSEND | Features.of(
+OUR_INIT: Final = Features.of(
     required=ASSUMED,
     optional=(
         Feature.OPTION_UPFRONT_SHUTDOWN_SCRIPT,
@@ -197,6 +194,12 @@ OUR_INVOICE: Final = Features.of(
     required=(Feature.VAR_ONION_OPTIN, Feature.PAYMENT_SECRET), optional=(Feature.BASIC_MPP,)
 )
 """BOLT 11 field `9`: a payer must use the TLV onion and the payment secret, and may send parts."""
+
+KEYSEND: Final = Features(frozenset({55}))
+"""bLIP 3, not in BOLT 9: we take payments that nobody asked for."""
+
+OUR_NODE: Final = OUR_INIT | OUR_INVOICE | KEYSEND
+"""`node_announcement`: what a payer of ours may look for."""
 
 CHANNEL_TYPE_ANCHORS: Final = Features.of(
     required=(Feature.OPTION_STATIC_REMOTEKEY, Feature.OPTION_ANCHORS)

@@ -9,7 +9,7 @@ from wallet.base.channel_tx.format import ANCHORS
 from wallet.base.errors import ServiceFault
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
 from wallet.base.values.blocks import CltvDelta
-from wallet.base.values.features import OUR_INIT, OUR_INVOICE
+from wallet.base.values.features import OUR_INIT, OUR_INVOICE, OUR_NODE
 from wallet.faces.rpc import shapes
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.signatures import Feerates, Unlock
@@ -56,7 +56,7 @@ async def getinfo(api: Api, _args: Args) -> Answer:
         "fees_collected_msat": memory.fees_collected_msat,
         "our_features": {
             "init": OUR_INIT.to_bytes().hex(),
-            "node": OUR_INIT.to_bytes().hex(),
+            "node": OUR_NODE.to_bytes().hex(),
             "channel": "",
             "invoice": OUR_INVOICE.to_bytes().hex(),
         },
