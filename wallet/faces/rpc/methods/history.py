@@ -74,44 +74,55 @@ async def _of_memory(
 ) -> list[_Placed]:
     """The newest items that fit. Only as many are made as are looked at."""
     end = (before.at, before.rank, before.number)
-    places = [
-        (place, make)
-        for place, make in _in_memory(memory, wanted)
-        if place < end and wanted.since <= place[0] <= wanted.until
-    ]
+    places: list[_Unmade] = []
+    for number, (place, make) in enumerate(_in_memory(_Snapshot(memory), wanted)):
+        if place < end and wanted.since <= place[0] <= wanted.until:
+            places.append((place, make))
+        if number % _AT_ONCE == 0:
+            # Years of payments must not hold up a payment of today.
+            await asyncio.sleep(0)
     places.sort(key=itemgetter(0), reverse=True)
     found: list[_Placed] = []
-    for number, (place, make) in enumerate(places, start=1):
+    for number, (place, make) in enumerate(places):
         item = _whole(place, make())
         if wanted.fits(item):
             found.append((place, item))
             if len(found) == enough:
                 break
         if number % _AT_ONCE == 0:
-            # A search through years of payments must not hold up a payment of today.
             await asyncio.sleep(0)
     return found
 
 
-def _in_memory(memory: Memory, wanted: HistoryFilter) -> Iterator[_Unmade]:
+class _Snapshot:
+    """What memory held at one moment between two batches; the records themselves never change."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.payments = list(memory.payments.values())
+        self.invoices = list(memory.invoices.values())
+        self.transactions = list(memory.transactions.values())
+        self.channels = dict(memory.channels)
+
+
+def _in_memory(then: _Snapshot, wanted: HistoryFilter) -> Iterator[_Unmade]:
     if "payment" in wanted.kinds:
         rank = _RANK["payment"]
-        for payment in memory.payments.values():
+        for payment in then.payments:
             place = (payment.created_at, rank, payment.created_index)
             yield place, partial(_payment, payment)
     if "invoice" in wanted.kinds:
         rank = _RANK["invoice"]
-        for invoice in memory.invoices.values():
+        for invoice in then.invoices:
             if invoice.paid_at is not None:
                 yield (invoice.paid_at, rank, invoice.pay_index or 0), partial(_invoice, invoice)
     of_channels: dict[tuple[bytes, TxKind], TxRecord] = {}
-    for record in memory.transactions.values():
-        if record.channel_id is not None and record.channel_id in memory.channels:
+    for record in then.transactions:
+        if record.channel_id is not None and record.channel_id in then.channels:
             of_channels.setdefault((record.channel_id, record.kind), record)
         else:
             rank = _RANK["deposit" if record.delta_sat >= 0 else "withdrawal"]
             yield (record.at, rank, record.number), partial(_transaction, record)
-    for channel in memory.channels.values():
+    for channel in then.channels.values():
         number = int.from_bytes(channel.id[:6], "big")
         opening = of_channels.get((channel.id, TxKind.OPENING))
         place = (channel.terms.opened_at, _RANK["channel_open"], number)
