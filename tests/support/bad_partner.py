@@ -39,9 +39,10 @@ class Mallory:
 
     def take(self, house: House) -> None:
         """From now on what `house` says comes through here."""
-        house.transport.tamper = self._tamper
+        house.transport.tamper = self.tamper
 
-    def _tamper(self, data: bytes) -> Sequence[bytes]:
+    def tamper(self, data: bytes) -> Sequence[bytes]:
+        """What arrives in place of `data`."""
         arriving = [data]
         if self.chance.random() < self.rate:
             number = self.chance.randrange(len(BLOWS))
