@@ -38,17 +38,9 @@ def await_usable(town: Town) -> None:
     """Until every channel works on both sides and every node knows every announced channel."""
     for node in town.nodes.values():
         town.wait_until(f"{node.key}'s channels work", _usable(node))
-    if not _has_maps(town):
-        return
     wanted = 2 * sum(edge.announced for edge in EDGES)
     for node in town.nodes.values():
         town.wait_until(f"{node.key} has a map of the town", _knows(node, wanted))
-
-
-def _has_maps(town: Town) -> bool:
-    """Whether this core knows announcements."""
-    methods = town.nodes["you"].call("help")["help"]
-    return any(line["command"].startswith("listchannels") for line in methods)
 
 
 def _fund(town: Town) -> None:
@@ -72,7 +64,7 @@ def _open(town: Town, opener: str) -> None:
         if edge.opener == opener:
             peer = town.nodes[edge.peer]
             node.connect(peer)
-            wishes: dict[str, object] = {"announce": edge.announced and _has_maps(town)}
+            wishes: dict[str, object] = {"announce": edge.announced}
             if edge.trusted:
                 peer.call("trustpeer", id=node.id)
                 wishes["channel_type"] = list(ZERO_CONF_TYPE)

@@ -143,7 +143,7 @@ class Story:
         alice, carol = self._node("you"), self._node("carol")
         alice.connect(carol)
         self._say("alice dials carol; each proves that it has its node key.")
-        answer = alice.call("fundchannel", id=carol.id, amount=CHANNEL_SAT, announce=False)
+        answer = alice.call("fundchannel", id=carol.id, amount=CHANNEL_SAT, announce=True)
         self._channel_id = answer["channel_id"]
         self._say(
             f"alice locks {CHANNEL_SAT:,} sat in an output that only she and carol together can"
@@ -189,19 +189,19 @@ class Story:
         )
 
     def _receive(self) -> None:
-        self._settle("carol", "you", BACK_SAT, "the lamp was too dear")
+        self._settle("dave", "you", BACK_SAT, "the book was too dear")
 
     def _keysend(self) -> None:
-        alice, bob = self._node("you"), self._node("bob")
-        answer = alice.call("keysend", destination=bob.id, amount_msat=TIP_SAT * 1000)
+        alice, erin = self._node("you"), self._node("erin")
+        answer = alice.call("keysend", destination=erin.id, amount_msat=TIP_SAT * 1000)
         expect(answer["status"] == "complete", f"the keysend is {answer['status']}")
         wanted = answer["payment_hash"]
-        found = bob.call("listinvoices", payment_hash=wanted)["invoices"]
-        expect([i["status"] for i in found] == ["paid"], "bob does not know of the money")
+        found = erin.call("listinvoices", payment_hash=wanted)["invoices"]
+        expect([i["status"] for i in found] == ["paid"], "erin does not know of the money")
         self._payments += 1
         self._say(
-            f"alice sends bob {TIP_SAT:,} sat without an invoice: the secret travels in the onion"
-            " that only he can open."
+            f"alice sends erin {TIP_SAT:,} sat without an invoice: the secret travels in the"
+            " innermost layer of the onion, which only she can open."
         )
 
     def _invoice(self, payee: Node, sat: int, what: str, **more: object) -> str:
