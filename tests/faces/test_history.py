@@ -183,6 +183,10 @@ def test_history__of_a_node_that_forwards(two: Two) -> None:
                 page = two.bob.call("history", limit=size, start=page["next"])
                 gathered += page["history"]
             assert gathered == everything, f"pages of {size}"
+        settled = {"kind": "forward", "status": "complete"}
+        assert _history(two.bob, filter=settled) == forwards
+        assert _history(two.bob, filter={"kind": "forward", "status": "failed"}) == []
+        assert _history(two.bob, filter={"direction": "through"}, limit=2) == forwards[:2]
         hash_of_one = forwards[2]["payment_hash"]
         assert _history(two.bob, filter={"text": hash_of_one}) == [forwards[2]]
     finally:

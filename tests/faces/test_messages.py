@@ -1,14 +1,13 @@
 """Links and words by RPC between two daemons: ping, disconnect, signed messages, configuration."""
 
-import threading
 from collections.abc import Iterator
-from typing import Any
+from contextlib import closing
 
 import pytest
 
 from tests.interop.ldk.daemon import wait_for
+from tests.support.daemons import Pipe
 from tests.support.two import Two, refusal, silent, two_daemons
-from wallet.faces.rpc.client import RpcError
 
 STRANGER = "02de60d194e1ca5947b59fe8e2efd6aadeabfb67f2e89e13ae1a799c1e08e4a43b"
 THEIR_HI = (
@@ -56,22 +55,22 @@ def test_ping__refuses(two: Two, params: dict[str, object], code: int, words: st
 
 
 def test_ping__one_at_a_time(two: Two) -> None:
-    with silent(two.bob):
-        answers: list[Any] = []
-        first = threading.Thread(
-            target=lambda: answers.append(two.alice.call("ping", id=two.bob.node_id))
-        )
-        first.start()
-        wait_for(lambda: _refused_ping(two) == -32602, "the first ping to wait")
-    first.join(10)
-    assert answers == [{"totlen": 132}]
+    with closing(Pipe(two.alice)) as pipe:
+        with silent(two.bob):
+            first = pipe.ask("ping", id=two.bob.node_id)
+            second = pipe.ask("ping", id=two.bob.node_id)
+            error = pipe.answers(1)[second]["error"]
+            assert error["code"] == -32602
+            assert "already waiting" in error["message"]
+        assert pipe.answers(1)[first]["result"] == {"totlen": 132}
 
 
-def _refused_ping(two: Two) -> int:
-    # A length that is refused even when none waits, so that asking changes nothing.
-    with pytest.raises(RpcError) as error:
-        two.alice.call("ping", id=two.bob.node_id, len=65_530)
-    return error.value.code
+def test_ping__ends_with_the_link(two: Two) -> None:
+    with closing(Pipe(two.alice)) as pipe, silent(two.bob):
+        asked = pipe.ask("ping", id=two.bob.node_id)
+        two.alice.call("disconnect", id=two.bob.node_id, force=True)
+        assert "no pong came" in pipe.answers(1)[asked]["error"]["message"]
+    wait_for(lambda: _connected(two), "the link that a channel needs")
 
 
 # --- links --------------------------------------------------------------------------------------
