@@ -98,7 +98,7 @@ def kill_while_paying(
             while waiting and in_flight(payer, since) < crowd:
                 start_some()
         # The crowd is with the payer: let it come as far as chance will have it.
-        moment = time.monotonic() + chance.random() * 0.3
+        moment = time.monotonic() + chance.random() * 0.1
         while time.monotonic() < moment:
             start_some()
         victim.kill()

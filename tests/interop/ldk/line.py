@@ -161,7 +161,8 @@ class Line:
         wait_for(idle, "the end of what is in flight")
 
     def worth(self, daemon: Daemon) -> int:
-        """The millisatoshis that a daemon owns in all of its channels."""
+        """The millisatoshis that a daemon owns in all of its channels, once nothing moves."""
+        self.wait_idle()
         return sum(c["to_us_msat"] for c in daemon.call("listpeerchannels")["channels"])
 
 

@@ -27,7 +27,6 @@ def test_ldk_forwards_for_us(line: Line) -> None:
     paid = line.alice.call("pay", bolt11=invoice["bolt11"], maxfee=10_000)
     assert paid["status"] == "complete"
     assert paid["amount_sent_msat"] - AMOUNT_MSAT == 1_000, "LDK's base fee"
-    line.wait_idle()
     assert line.worth(line.bob) == before + AMOUNT_MSAT
 
 
@@ -39,7 +38,6 @@ def test_we_forward_for_ldk__by_the_hint_of_an_ldk_invoice(line: Line) -> None:
     before = line.worth(line.bob)
     done = line.ldk_pays(line.l1, invoice["invoice"])
     assert done["state"] == "sent", done
-    line.wait_idle()
     assert line.worth(line.bob) - before == OUR_FEE_MSAT
     forward = line.bob.call("listforwards", status="settled")["forwards"][-1]
     assert (forward["fee_msat"], forward["out_msat"]) == (OUR_FEE_MSAT, AMOUNT_MSAT)
@@ -73,7 +71,6 @@ def test_parts_from_ldk(line: Line) -> None:
     invoice = line.our_invoice(line.bob, amount)
     done = line.ldk_pays(line.l2, invoice["bolt11"])
     assert done["state"] == "sent", done
-    line.wait_idle()
     paid = line.invoice_of(line.bob, invoice)
     assert (paid["status"], paid["amount_received_msat"]) == ("paid", amount)
     assert line.worth(line.bob) == before + amount
@@ -101,11 +98,9 @@ def test_a_failure_behind_us_is_read_by_ldk(line: Line) -> None:
     done = line.l1.call("wait_payment", payment_hash=begun["payment_hash"])
     line.l2.call("set", autoclaim=True)
     assert (done["state"], done["reason"]) == ("failed", "RecipientRejected")
-    line.wait_idle()
 
 
 def test_keysend_through_ldk(line: Line) -> None:
     before = line.worth(line.bob)
     line.alice.call("keysend", destination=line.bob.node_id, amount_msat=5_000_000)
-    line.wait_idle()
     assert line.worth(line.bob) == before + 5_000_000
