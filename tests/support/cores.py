@@ -14,8 +14,8 @@ from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
 from wallet.machines.channel.state import Channel, Link, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
-from wallet.machines.payments.outgoing import PayRequest
 from wallet.machines.payments.records import Payment
+from wallet.machines.payments.requests import PayRequest
 from wallet.node.api import Api
 from wallet.node.config import Config
 from wallet.node.setup import create_wallet
