@@ -23,7 +23,9 @@ STEPS = [
     "fund",
     "open",
     "pay",
+    "hops",
     "receive",
+    "keysend",
     "refuse",
     "crash",
     "close",
@@ -55,13 +57,25 @@ def test_the_story_holds(tmp_path: Path) -> None:
     # A funding and a close, however many payments.
     footprint = report["footprint"]
     assert footprint.keys() == FOOTPRINT
-    assert (footprint["payments"], footprint["chain_transactions"]) == (3, 2)
+    assert (footprint["payments"], footprint["chain_transactions"]) == (5, 2)
     assert 300 < footprint["vbytes"] < 400
     assert footprint["fees_sat"] >= footprint["vbytes"]
+    assert "5 payments took 2 transactions" in " ".join(told.split())
     assert "Every step held and every satoshi is accounted for" in told
     assert "Traceback" not in told
     assert "\033" not in told
     assert holders(tmp_path) == []
+
+
+def test_told_again__in_the_same_town(tmp_path: Path) -> None:
+    ids = []
+    for _ in range(2):
+        process = start(tmp_path, "--headless", "--json")
+        out, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+        assert json.loads(out)["ok"] is True
+        ids.append(next(line for line in told.splitlines() if "alice (you) is" in line).split()[3])
+    assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

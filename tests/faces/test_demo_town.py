@@ -95,9 +95,33 @@ def test_up_again__reports_the_same_town(town: Town, home: Path) -> None:
     assert len(programs(home)) == running
 
 
-def test_neighbours_pay_each_other(town: Town) -> None:
-    assert pay(town, "you", "bob", 5_000_000)["status"] == "complete"
-    assert pay(town, "bob", "you", 5_000_000)["status"] == "complete"
+def test_the_channel_with_the_lsp(town: Town) -> None:
+    peers = {c["peer_id"]: c for c in ask(town, "you", "listpeerchannels")["channels"]}
+    lsp = peers[town["nodes"]["lsp"]["id"]]
+    assert lsp["private"] is True
+    assert "zeroconf/even" in lsp["channel_type"]["names"]
+    assert peers[town["nodes"]["bob"]["id"]]["private"] is False
+
+
+def test_everybody_has_the_same_map(town: Town) -> None:
+    maps = []
+    for name in NAMES:
+        known = ask(town, name, "listchannels")["channels"]
+        maps.append({(c["short_channel_id"], c["direction"]) for c in known if c["public"]})
+        nodes = ask(town, name, "listnodes")["nodes"]
+        assert {n.get("alias") for n in nodes} == {"alice", *NAMES} - {"you"}
+    assert all(len(known) == 12 and known == maps[0] for known in maps)
+
+
+def test_everybody_pays_everybody(town: Town) -> None:
+    pairs = [(one, other) for one in NAMES for other in NAMES if one != other]
+    hops = 0
+    for payer, payee in pairs:
+        paid = pay(town, payer, payee, 1_000_000)
+        assert paid["status"] == "complete"
+        hops += paid["amount_sent_msat"] > paid["amount_msat"]
+    # All but the two ends of each of the seven channels, at least.
+    assert hops >= len(pairs) - 14
 
 
 # --- town-rpc ------------------------------------------------------------------------------------
@@ -258,7 +282,9 @@ def test_killed__up_brings_all_of_it_back(town: Town, home: Path, victims: tuple
 # --- several towns, and none ---------------------------------------------------------------------
 
 
-def test_two_towns__do_not_meet(town: Town, home: Path, tmp_path: Path) -> None:
+def test_two_towns__do_not_meet__nor_is_a_forced_close_a_loss(
+    town: Town, home: Path, tmp_path: Path
+) -> None:
     with a_town(tmp_path) as other:
         assert other["chain"]["url"] != town["chain"]["url"]
         ours, theirs = (
@@ -272,6 +298,14 @@ def test_two_towns__do_not_meet(town: Town, home: Path, tmp_path: Path) -> None:
         assert ask(town, "you", "getinfo")["blockheight"] == height
         known = {peer["id"] for peer in ask(town, "bob", "listpeers")["peers"]}
         assert known <= {i for i, _ in ours}
+        # Channels are closed by force here, where no other test needs them.
+        bob = other["nodes"]["bob"]["id"]
+        assert ask(other, "you", "close", id=bob, unilateraltimeout=1)["type"] == "unilateral"
+        demo(tmp_path, "mine", "1")
+        report = demo(tmp_path, "story")
+        assert report["money_check"]["ok"] is True
+        waits = [line for line in report["told"] if "a claim that waits, of the channel of" in line]
+        assert len(waits) == 1
     assert holders(tmp_path) == []
     assert demo(home, "status")["whole"] is True
 
