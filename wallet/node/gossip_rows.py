@@ -7,6 +7,7 @@ from wallet.base.values.ids import ChannelId, NodeId, OutPoint, Txid
 from wallet.base.wire.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from wallet.base.wire.message import decode, encode
 from wallet.machines.routing.gossip_book import Announced, Gossip, direction_of, place_of
+from wallet.machines.routing.graph import edge_key
 from wallet.node.memory import Memory
 from wallet.services.ports import Store
 from wallet.services.store import tables
@@ -32,10 +33,11 @@ def message_row(
         case ChannelAnnouncement():
             return channel_row(gossip, message.short_channel_id.to_int())
         case ChannelUpdate():
-            scid = message.short_channel_id.to_int()
-            return Put(tables.GOSSIP_UPDATES, (scid, direction_of(message), encode(message)))
+            scid, direction = message.short_channel_id.to_int(), direction_of(message)
+            raw = gossip.updates[edge_key(scid, direction)]
+            return Put(tables.GOSSIP_UPDATES, (scid, direction, raw))
         case NodeAnnouncement():
-            return Put(tables.GOSSIP_NODES, (bytes(message.node_id), encode(message)))
+            return Put(tables.GOSSIP_NODES, (bytes(message.node_id), gossip.nodes[message.node_id]))
 
 
 def removal(scid: int, nodes: tuple[NodeId, ...]) -> list[Write]:

@@ -112,20 +112,40 @@ class NotYet(Enum):
 
 
 Look: TypeAlias = Candidate | AtHeight | NotYet | None
+_News: TypeAlias = AtHeight | NotYet | bool
 
 
 def look(gossip: Gossip, peer: NodeId, message: GossipMessage, view: View) -> Look:
     """What to do about a message: check it, wait, or (None) nothing. Raises `PeerFault`."""
+    news = _news(gossip, message, view)
+    if isinstance(news, AtHeight | NotYet):
+        return news
+    return _candidate(gossip, peer, message) if news else None
+
+
+def _news(gossip: Gossip, message: GossipMessage, view: View) -> _News:
     match message:
         case ChannelAnnouncement():
-            return _channel(gossip, peer, message, view)
+            return _channel(gossip, message, view)
         case ChannelUpdate():
-            return _update(gossip, peer, message, view)
+            return _update(gossip, message, view)
         case NodeAnnouncement():
-            return _node(gossip, peer, message, view)
+            return _node(gossip, message, view)
 
 
-def _channel(gossip: Gossip, peer: NodeId, message: ChannelAnnouncement, view: View) -> Look:
+def _candidate(gossip: Gossip, peer: NodeId, message: GossipMessage) -> Candidate | None:
+    match message:
+        case ChannelAnnouncement():
+            return channel_candidate(peer, message)
+        case ChannelUpdate():
+            owner = gossip.owner(message.short_channel_id.to_int(), direction_of(message))
+            return None if owner is None else update_candidate(peer, message, owner)
+        case NodeAnnouncement():
+            digest = sha256d(signed_bytes(message))
+            return Candidate(peer, message, (SignedBy(message.node_id, digest, message.signature),))
+
+
+def _channel(gossip: Gossip, message: ChannelAnnouncement, view: View) -> _News:
     scid = message.short_channel_id
     if (
         message.chain_hash != view.chain_hash
@@ -135,13 +155,13 @@ def _channel(gossip: Gossip, peer: NodeId, message: ChannelAnnouncement, view: V
         # We announce our own channels ourselves.
         or view.our_id in (message.node_id_1, message.node_id_2)
     ):
-        return None
+        return False
     deep_at = scid.block + ANNOUNCE_DEPTH - 1
     if view.height < deep_at:
         # BOLT 7: "MAY accept the message if the output is close to 6 confirmations, in case the
         # receiving node hasn't received the latest block(s) yet."
-        return AtHeight(deep_at) if deep_at - view.height <= NEARLY else None
-    return channel_candidate(peer, message)
+        return AtHeight(deep_at) if deep_at - view.height <= NEARLY else False
+    return True
 
 
 def channel_candidate(peer: NodeId, message: ChannelAnnouncement) -> Candidate:
@@ -158,7 +178,7 @@ def channel_candidate(peer: NodeId, message: ChannelAnnouncement) -> Candidate:
     return Candidate(peer, message, signatures, query)
 
 
-def _update(gossip: Gossip, peer: NodeId, message: ChannelUpdate, view: View) -> Look:
+def _update(gossip: Gossip, message: ChannelUpdate, view: View) -> _News:
     if (
         message.chain_hash != view.chain_hash
         # BOLT 7: such an update is for the channel's peer alone.
@@ -166,18 +186,16 @@ def _update(gossip: Gossip, peer: NodeId, message: ChannelUpdate, view: View) ->
         or message.timestamp > view.now + FAR_FUTURE
         or message.timestamp < view.now - TWO_WEEKS
     ):
-        return None
+        return False
     scid, direction = message.short_channel_id.to_int(), direction_of(message)
     owner = gossip.owner(scid, direction)
     if owner is None:
         return NotYet.CHANNEL_FIRST
     if owner == view.our_id or message.timestamp <= gossip.update_time(scid, direction):
-        return None
+        return False
     # BOLT 7: "if the channel output has been spent: MUST ignore `channel_update`s, unless they
     # have the `disable` bit set to 1."
-    if scid in gossip.spent and not message.channel_flags & DISABLE_BIT:
-        return None
-    return update_candidate(peer, message, owner)
+    return scid not in gossip.spent or bool(message.channel_flags & DISABLE_BIT)
 
 
 def update_candidate(peer: NodeId, message: ChannelUpdate, owner: NodeId) -> Candidate:
@@ -186,7 +204,7 @@ def update_candidate(peer: NodeId, message: ChannelUpdate, owner: NodeId) -> Can
     return Candidate(peer, message, (SignedBy(owner, digest, message.signature),))
 
 
-def _node(gossip: Gossip, peer: NodeId, message: NodeAnnouncement, view: View) -> Look:
+def _node(gossip: Gossip, message: NodeAnnouncement, view: View) -> _News:
     names = _hostnames(message.addresses)
     if (
         message.node_id == view.our_id
@@ -196,11 +214,8 @@ def _node(gossip: Gossip, peer: NodeId, message: NodeAnnouncement, view: View) -
         # data. MUST not forward the `node_announcement`."
         or names > 1
     ):
-        return None
-    if not gossip.knows_node(message.node_id):
-        return NotYet.CHANNEL_FIRST
-    digest = sha256d(signed_bytes(message))
-    return Candidate(peer, message, (SignedBy(message.node_id, digest, message.signature),))
+        return False
+    return gossip.knows_node(message.node_id) or NotYet.CHANNEL_FIRST
 
 
 _ADDRESS_SIZES: Final = {1: 6, 2: 18, 3: 12, 4: 37}
@@ -237,7 +252,7 @@ def accept(gossip: Gossip, checked: Checked, view: View) -> bool:
     message, funding = checked.message, checked.funding
     if not isinstance(message, ChannelAnnouncement | ChannelUpdate | NodeAnnouncement):
         return False
-    if not isinstance(look(gossip, checked.peer, message, view), Candidate):
+    if _news(gossip, message, view) is not True:
         return False
     match message:
         case ChannelAnnouncement():
