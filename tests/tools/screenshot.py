@@ -14,7 +14,7 @@ from typing import Final
 import pyte
 
 COLUMNS: Final = 96
-ROWS: Final = 76
+ROWS: Final = 120
 PICTURES: Final = Path(__file__).resolve().parents[2] / "screenshots"
 
 _CELL: Final = (8.4, 18)

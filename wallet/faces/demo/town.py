@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -152,6 +153,13 @@ class Town:
         self._bear(node)
         self._await(node)
         self._remember()
+        # Its peers would find it by themselves, but the longer it was away the later they look.
+        for edge in layout.EDGES:
+            if node.key in (edge.opener, edge.peer):
+                other = self.nodes[edge.peer if node.key == edge.opener else edge.opener]
+                if other.answers:
+                    with suppress(WalletError):
+                        node.connect(other)
 
     def _bear(self, node: Node) -> None:
         if self._children is None or self._birthplace is None:
