@@ -204,9 +204,13 @@ class Trio(Duo):
     NAMES = ("payer", "forwarder", "payee")
     ANNOUNCED = True
 
-    def __init__(self, home: Path, capacity: int, push_msat: int = 0) -> None:
-        super().__init__(home, capacity, push_msat)
-        self.forwarder = self.nodes[1]
+    @property
+    def forwarder(self) -> Daemon:
+        """The one in the middle."""
+        return self.nodes[1]
+
+    def _open(self, capacity: int, push_msat: int) -> None:
+        super()._open(capacity, push_msat)
         self.wait_routes()
 
     def wait_routes(self) -> None:
