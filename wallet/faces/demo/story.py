@@ -88,9 +88,9 @@ class Story:
         fees = instead * found["fees_sat"] // max(found["vbytes"], 1)
         return (
             f"{found['payments']} payments took {found['chain_transactions']} transactions with"
-            f" {found['vbytes']} vbytes and {found['fees_sat']:,} sat of fees on the chain. Paid"
-            f" there each by each they would have taken {found['payments']} with {instead} vbytes"
-            f" and {fees:,} sat; and here more payments cost no more."
+            f" {found['vbytes']} vbytes and {found['fees_sat']:,} sat of fees on the chain. Each"
+            f" paid there by itself, they would have taken {found['payments']} with {instead}"
+            f" vbytes and {fees:,} sat; and more of them here would have cost the chain nothing."
         )
 
     def _node(self, name: str) -> Node:
@@ -238,22 +238,24 @@ class Story:
         self._payments += 1
 
     def _refuse(self) -> None:
-        alice, bob = self._node("you"), self._node("bob")
+        alice, bob, dave = (self._node(name) for name in ("you", "bob", "dave"))
         large = self._invoice(bob, TOO_MUCH_SAT, "a house")
         late = self._soon_expired
         self._town.wait_until(
             "the late invoice has expired", lambda: status(bob, late) == "expired"
         )
-        damaged = large[:-1] + ("q" if large[-1] != "q" else "p")
+        torn = self._invoice(dave, BOOK_SAT, "sold to somebody else")
+        dave.call("delinvoice", label=f"{self._label} sold to somebody else", status="unpaid")
         tries = (
             (f"{TOO_MUCH_SAT:,} sat", large),
-            ("a mistyped invoice", damaged),
+            ("a mistyped invoice", large[:-1] + ("q" if large[-1] != "q" else "p")),
             ("an invoice that lived for one second", late),
+            ("an invoice that dave has torn up", torn),
         )
         for what, bolt11 in tries:
             self._say(f"alice tries {what}: {refusal(alice, bolt11)}")
         expect(status(bob, large) == "unpaid", "bob was paid for the house")
-        self._say("Nothing moved.")
+        self._say("Nothing moved. Only the last one left alice, and dave's no came back to her.")
 
     def _crash(self) -> None:
         """The payee stands still until her money is promised to her; then the promiser dies."""
