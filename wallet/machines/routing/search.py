@@ -132,6 +132,7 @@ def cheapest(
     if best[target] == _CLOSED:
         return None
     best[target] = 0
+    bound = _FAR
     heap: list[Label] = [(0, target, amount_msat, final_delay, 0, -1, -1)]
     settled: dict[int, Label] = {}
     while heap:
@@ -152,7 +153,8 @@ def cheapest(
         glance, millionths = near - 1, amount / MILLIONTH
         for there, base_fee, ppm_fee, blocks, terms in ground.incoming(here):
             far = best[there]
-            if glance + base_fee + ppm_fee * millionths + blocks * block_price >= far:
+            rough = glance + base_fee + ppm_fee * millionths + blocks * block_price
+            if rough >= far or rough >= bound:
                 continue
             least, most, base, ppm, delta, key, _, _ = terms
             fee = base + amount * ppm // MILLIONTH
@@ -172,6 +174,10 @@ def cheapest(
                         continue
             best[there] = total
             heappush(heap, (total, there, amount + fee, delay + delta, hops, key, here))
+            arriving = amount + fee
+            if there in first_hops and any(c.carries(arriving) for c in first_hops[there]):
+                # A whole way is known: what is not cheaper needs no look.
+                bound = total
     return None
 
 
