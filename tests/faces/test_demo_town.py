@@ -279,6 +279,19 @@ def test_killed__up_brings_all_of_it_back(town: Town, home: Path, victims: tuple
     assert pay(town, "you", "bob", 1_234_000)["status"] == "complete"
 
 
+def test_killed_under_traffic__every_coin_is_found_again(town: Town, home: Path) -> None:
+    demo(home, "traffic", "40")
+    deadline = time.monotonic() + 30
+    while demo(home, "traffic")["complete"] < 5:
+        assert time.monotonic() < deadline, "five payments have not completed in 30 s"
+    kill(*status_pid(home, "town", "keeper", "nursery", "chain", *NAMES))
+    again = demo(home, "up")
+    town["chain"].update(again["chain"])
+    town["nodes"].update(again["nodes"])
+    report = demo(home, "story")
+    assert report["money_check"]["ok"] is True
+
+
 # --- several towns, and none ---------------------------------------------------------------------
 
 

@@ -104,5 +104,8 @@ def _lock(directory: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise Taken(f"another demo is running in {directory}; give another --dir") from None
+        raise Taken(
+            f"another demo is running in {directory}; leyden demo down ends one that was left up,"
+            " another --dir makes another town"
+        ) from None
     return lock

@@ -30,13 +30,9 @@ def of_town(pids: Iterable[int], directory: Path) -> list[int]:
 
     A number alone proves nothing: the system gives it to another process once ours has ended.
     """
-    mark = str(directory)
-    ours = []
-    for pid in pids:
-        words = command_line(pid).split(" ")
-        if any(word == mark or word.startswith(f"{mark}/") for word in words):
-            ours.append(pid)
-    return ours
+    marks = (f" {directory} ", f" {directory}/")
+    lines = {pid: f"{command_line(pid)} " for pid in pids}
+    return [pid for pid, line in lines.items() if any(mark in line for mark in marks)]
 
 
 def send(pid: int, number: signal.Signals) -> None:
