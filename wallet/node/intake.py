@@ -36,7 +36,9 @@ class Intake:
         """Whether we share a funded channel: an unfunded one is a promise that costs nothing."""
         channels = self._kernel.board.memory.channels_with(node_id)
         return any(
-            c.phase is not Phase.CLOSED and (c.terms.we_opened or c.funding.confirmed is not None)
+            c.phase is not Phase.CLOSED
+            # At depth 0 a channel is used before it is confirmed, by a peer that a person trusts.
+            and (c.terms.we_opened or c.funding.confirmed is not None or not c.terms.minimum_depth)
             for c in channels
         )
 
