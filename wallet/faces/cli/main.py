@@ -11,9 +11,10 @@ import sys
 from typing import Any, Final
 
 from wallet import __version__
+from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
 from wallet.faces.cli.exit_codes import Exit, of_error, of_lost_answer
-from wallet.faces.cli.output import render, render_field, safe_text
+from wallet.faces.cli.output import render, render_field
 from wallet.faces.rpc.client import (
     ConnectionLost,
     Interrupted,

@@ -4,19 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import UsageError
 
 _INDENT: Final = 3
-
-
-def safe_text(text: str) -> str:
-    """`text` with control, bidirectional and other invisible characters spelt out.
-
-    What peers and invoices say may reach a terminal; it must not move its cursor.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def render(result: Any, output: str) -> str:

@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Final
 
 from wallet.base.errors import WalletError
+from wallet.base.values.text import safe_text
 from wallet.faces.cli.exit_codes import Exit
-from wallet.faces.cli.output import safe_text
 from wallet.faces.demo import commands
 from wallet.faces.demo.story import Story
 from wallet.faces.demo.telling import Report, tell
