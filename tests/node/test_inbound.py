@@ -1,6 +1,7 @@
 """wallet/node/inbound.py: what an invoice of a running node tells of the node's own channels."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.invoices.tagged import HintHop
 from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import CltvDelta
+from wallet.base.values.features import Feature
 from wallet.base.values.ids import NodeId, ShortChannelId, Signature
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.limits import receivable
@@ -83,6 +85,22 @@ async def test_the_hint_of_a_private_channel_bears_the_alias_that_the_peer_gave(
     assert await invoice(world, Exposure()) == ([hop], [])
     assert await invoice(world, Exposure(private=True)) == ([hop], [])
     assert await invoice(world, Exposure(private=False)) == ([], ["warning_private_unused"])
+
+
+async def test_a_hidden_channel_whose_peer_gave_no_alias_is_in_no_invoice(world: World) -> None:
+    # BOLT 2: if `channel_type` has `option_scid_alias` set: MUST NOT use the real
+    # `short_channel_id` in BOLT 11 `r` fields.
+    memory, channel = world.bob.kernel.board.memory, world.bob.channel
+    kept = tuple(name for name in channel.scids if name.kind is not ScidKind.THEIRS)
+    bare = replace(channel, scids=kept)
+    hidden = (*channel.terms.channel_type, Feature.OPTION_SCID_ALIAS.value)
+    memory.channels[channel.id] = bare
+    [seen] = inbound_channels(memory)
+    assert seen.hint is not None
+    assert seen.hint.short_channel_id == channel.scid(ScidKind.REAL)
+    memory.channels[channel.id] = replace(bare, terms=replace(bare.terms, channel_type=hidden))
+    [seen] = inbound_channels(memory)
+    assert seen.hint is None
 
 
 @pytest.mark.parametrize("kind", list(ScidKind))

@@ -1,6 +1,7 @@
 """Our channels as payers see them: what an invoice can tell of, and how much can come in."""
 
 from wallet.base.invoices.tagged import HintHop
+from wallet.base.values.features import Feature
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.limits import receivable
@@ -35,7 +36,9 @@ def _hint(channel: Channel, terms: ChannelUpdate) -> HintHop | None:
     # BOLT 2: MAY use any of the `alias` it received, in BOLT 11 `r` fields.  The funding output
     # stays unknown to the payer.  Terms marked as disabled still hold once the peer is back.
     alias = channel.scid(ScidKind.THEIRS) if not channel.terms.announce else None
-    name = alias or channel.scid(ScidKind.REAL)
+    # BOLT 2: if `channel_type` has `option_scid_alias` set: MUST NOT use the real one there.
+    hidden = Feature.OPTION_SCID_ALIAS in channel.terms.channel_type
+    name = alias or (None if hidden else channel.scid(ScidKind.REAL))
     if name is None:
         return None
     return HintHop(
