@@ -378,6 +378,25 @@ async def test_a_large_answer__comes_in_slices(monkeypatch: pytest.MonkeyPatch) 
         ]
 
 
+async def test_a_range__may_be_asked_while_channels_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("wallet.node.gossip_relay.ANSWERS", 3)
+    async with GossipWorld() as world:
+        scid = await world.announced()
+        stranger = Stranger(DAN)
+        stranger.link(world.bob)
+        ids = QueryShortChannelIds(REGTEST.chain_hash, b"\0" + scid.to_int().to_bytes(8, "big"))
+        # BOLT 7: one question at a time, of each kind.
+        stranger.says(world.bob, ids, QueryChannelRange(REGTEST.chain_hash, 0, 1_000))
+        await world.settle()
+        await world.tick()
+        kinds = [type(m) for m in stranger.heard]
+        assert PeerWarning not in kinds
+        assert kinds.count(ReplyChannelRange) == 1
+        assert kinds.count(ReplyShortChannelIdsEnd) == 1
+
+
 # --- the chain ----------------------------------------------------------------------------------
 
 

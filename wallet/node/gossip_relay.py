@@ -53,24 +53,30 @@ def take_query(
     """A peer asks for a part of the map. Raises `PeerFault`."""
     memory = board.memory
     there = memory.traffic.peers[peer]
-    if there.answer is not None:
-        # BOLT 7: one question at a time; otherwise "MAY send a `warning`".
+    kind = type(message)
+    if kind in there.answers:
+        # BOLT 7: one question of a kind at a time; otherwise "MAY send a `warning`".
         raise PeerFault(Severity.WARN, f"{message.name} before the last one is answered")
     chain_hash = board.chain.chain_hash
     if isinstance(message, QueryShortChannelIds):
-        there.answer = answer_ids(memory.gossip, message, chain_hash)
+        there.answers[kind] = answer_ids(memory.gossip, message, chain_hash)
     else:
-        there.answer = answer_range(memory.gossip, message, chain_hash)
+        there.answers[kind] = answer_range(memory.gossip, message, chain_hash)
     # BOLT 7: "SHOULD NOT wait for the next outgoing gossip flush to send these."
-    there.answer = _take(board, peer, there.answer)
+    _answer(board, peer, there, kind)
 
 
 def send_slice(board: Board, peer: NodeId, there: GossipPeer) -> None:
     """One more part of what a peer still gets."""
-    if there.answer is not None:
-        there.answer = _take(board, peer, there.answer)
+    for kind in list(there.answers):
+        _answer(board, peer, there, kind)
     if there.backlog is not None:
         there.backlog = _take(board, peer, there.backlog)
+
+
+def _answer(board: Board, peer: NodeId, there: GossipPeer, kind: type[Message]) -> None:
+    if _take(board, peer, there.answers[kind]) is None:
+        del there.answers[kind]
 
 
 _Slices = Iterator[Message | None]

@@ -32,8 +32,8 @@ class GossipPeer:
     missed: bool = False
     """Something of it was dropped unseen: it is asked again once there is room."""
     backlog: Iterator[Message | None] | None = None
-    answer: Iterator[Message | None] | None = None
-    """What it still gets of its filter, and of the query that it made."""
+    answers: dict[type[Message], Iterator[Message | None]] = field(default_factory=dict)
+    """What it still gets of its filter, and of its queries, by their kind."""
 
 
 @dataclass(slots=True)
