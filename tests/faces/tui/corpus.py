@@ -1,0 +1,36 @@
+"""What a stranger may call a node or write into an invoice to harm the screen that shows it."""
+
+from typing import Final
+
+INJECTIONS: Final = (
+    "\x1b[2J\x1b[Hgone",
+    "\x1b]52;c;YXR0YWNrZXI=\x07carol",
+    "\x1b]0;title\x1b\\x",
+    "\x9b31mred",
+    "\x90payload\x9c",
+    "bell\x07 back\x08\x08 return\r over",
+    "two\nlines\nthree",
+    "tab\tand\x0bvertical\x0cfeed",
+    "nul\x00del\x7f",
+    "txt.\u202egnp.exe",
+    "\u2066isolated\u2069 \u200fright",
+    "pay\u200bpal zero\u200dwidth\ufeff",
+    "soft\u00adhyphen word\u2060joiner",
+    "hangul\u3164filler\u115f\uffa0",
+    "tags\U000e0041\U000e0042",
+    "variation\ufe0f selector\U000e0100",
+    "line\u2028separator\u2029paragraph",
+    "Z" + "\u0301\u0302\u0303\u0304\u0305" * 40 + "algo",
+    "\u0301\u0302 marks first",
+    "[b]bold[/b] [/] [not a tag",
+    "[@click=app.quit]press[/]",
+    "[link=https://example.org]here[/link] [red on blue]",
+    "lone \ud800 surrogate",
+    "private \ue000 use \U0010fffd",
+    "漢字がいっぱいで幅が広いなまえ" * 20,
+    "ﷺ" * 50,
+    "👩\u200d👩\u200d👧\u200d👦 family 🏴\U000e0067\U000e0062",
+    "a" * 10_000,
+    "\\x1b[31m is only text",
+    "$accent $error not a variable",
+)
