@@ -191,6 +191,23 @@ async def test_announced__one_announcement_each_even_after_reconnects() -> None:
         assert _kinds(listener.heard) == []
 
 
+async def test_announced__a_partner_that_asks_for_nothing_hears_what_is_ours() -> None:
+    async with GossipWorld() as world:
+        await world.funded()
+        # No tick: nobody has sent a filter.
+        await world.open(world.alice, world.bob, announce=True)
+        await world.bury()
+        said = [decode(data) for data in world.alice.transport.wire]
+        [name] = [m for m in said if isinstance(m, NodeAnnouncement)]
+        assert name.node_id == world.alice.id
+        assert len([m for m in said if isinstance(m, ChannelAnnouncement)]) == 1
+        ours = world.alice.kernel.board.memory.channel_updates[world.alice.channel.id, True]
+        public = [u for u in _updates(world.alice) if not u.message_flags & PRIVATE]
+        # BOLT 7: MUST not send gossip it did not generate itself, until it receives a filter.
+        assert public == [ours]
+        assert world.bob.kernel.board.memory.gossip.node(world.alice.id) == name
+
+
 async def test_announced__all_in_one_batch() -> None:
     async with GossipWorld() as world:
         await world.funded()

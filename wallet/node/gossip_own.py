@@ -140,8 +140,7 @@ def _publish_terms(
         updates = (gossip.update(scid, direction) for direction in (0, 1))
         news = [gossip.announcement(scid), *(u for u in updates if u is not None)]
     gossip_relay.publish(board, news)
-    there = traffic.peers.get(channel.terms.peer)
-    if there is not None and there.wanted is not None:
+    if channel.terms.peer in traffic.peers:
         traffic.told.add(channel.id)
     look_at_node(board)
 

@@ -19,6 +19,7 @@ from wallet.base.wire.gossip import (
 )
 from wallet.base.wire.message import Message
 from wallet.machines.routing.gossip import GossipMessage
+from wallet.machines.routing.gossip_book import direction_of
 from wallet.machines.routing.gossip_queries import (
     TimeRange,
     answer_ids,
@@ -129,11 +130,26 @@ def _bundle(
 
 
 def publish(board: Board, messages: Sequence[GossipMessage]) -> None:
-    """Tell everyone who has sent a filter, whatever it says.
+    """Tell everyone who has sent a filter, whatever it says, and all with whom we have a channel.
 
-    BOLT 7: "SHOULD send gossip messages as it generates them regardless of `timestamp`."
+    BOLT 7: "SHOULD send gossip messages as it generates them regardless of `timestamp`."  A partner
+    may ask for no gossip at all of us, and be the only one who could pass ours on.
     """
+    partners = {channel.terms.peer for channel in board.memory.channels.values()}
     for peer, there in board.memory.traffic.peers.items():
-        if there.wanted is not None:
+        asked = there.wanted is not None
+        if asked or peer in partners:
             for message in messages:
-                board.work.act(SendTo(peer, message))
+                if asked or _is_ours(board, message):
+                    board.work.act(SendTo(peer, message))
+
+
+def _is_ours(board: Board, message: GossipMessage) -> bool:
+    match message:
+        case NodeAnnouncement():
+            return message.node_id == board.signer.node_id
+        case ChannelUpdate():
+            scid = message.short_channel_id.to_int()
+            return board.memory.gossip.owner(scid, direction_of(message)) == board.signer.node_id
+        case _:
+            return True
