@@ -43,17 +43,23 @@ def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep
     agreed = channel.phase is Phase.MUTUALLY_CLOSED and cause == "user"
     if channel.phase not in LIVING and not agreed:
         return Step(channel)
-    # Nobody has signed for these: they may go back at once.
-    unsent = [h for h in channel.htlcs.values() if is_unsent(h)]
-    kept = {k: h for k, h in channel.htlcs.items() if not is_unsent(h)}
-    failed = replace(channel, error=reason, htlcs=kept).with_phase(
-        Phase.FAILED, ctx.now, cause, reason
-    )
-    actions: list[Action] = [Send(error_for(channel.id, reason))]
-    actions += [HtlcGone(h, Failed(b"")) for h in unsent if h.key.offered_by_us]
+    kept, gone = _without_unsent(channel)
+    failed = replace(kept, error=reason).with_phase(Phase.FAILED, ctx.now, cause, reason)
+    actions: list[Action] = [Send(error_for(channel.id, reason)), *gone]
     actions += broadcast_commitment(failed)
     actions.append(PhaseChanged(channel.phase, failed.phase, reason))
     return Step(failed, tuple(actions))
+
+
+def _without_unsent(channel: Channel) -> tuple[Channel, list[HtlcGone]]:
+    """Without the HTLCs that nobody has signed for: they may go back at once."""
+    kept = {k: h for k, h in channel.htlcs.items() if not is_unsent(h)}
+    gone = [
+        HtlcGone(h, Failed(b""))
+        for h in channel.htlcs.values()
+        if is_unsent(h) and h.key.offered_by_us
+    ]
+    return replace(channel, htlcs=kept), gone
 
 
 def broadcast_commitment(channel: Channel) -> tuple[Action, ...]:
@@ -78,11 +84,13 @@ def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) ->
     """A block holds a transaction that ends the channel: say which, and what of it is ours."""
     kind, number = _identify(channel, event.tx)
     claims = _claims(channel, event.tx, kind, event.height)
+    kept, gone = _without_unsent(channel)
     ended = replace(
-        channel, onchain=OnChain(kind, event.tx.txid, event.height, number, claims)
+        kept, onchain=OnChain(kind, event.tx.txid, event.height, number, claims)
     ).with_phase(Phase.SPENT, ctx.now, "onchain", _SENTENCES[kind])
     watched = tuple(Watch(c.outpoint) for c in claims)
-    return Step(ended, (PhaseChanged(channel.phase, ended.phase, _SENTENCES[kind]), *watched))
+    changed = PhaseChanged(channel.phase, ended.phase, _SENTENCES[kind])
+    return Step(ended, (changed, *gone, *watched))
 
 
 _SENTENCES: Final = {
