@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.kernels import House, World
+from tests.support.kernels import House, World, link
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
-from wallet.base.values.ids import NodeId
+from wallet.base.values.ids import ChannelId, NodeId
+from wallet.base.wire.message import encode
+from wallet.base.wire.setup import Error
 from wallet.machines.channel.announce import ANNOUNCE_DEPTH, is_announced
 from wallet.machines.channel.state import Phase
 from wallet.node import opening_desk, persist
 from wallet.node.answers import PeerTrusted
 from wallet.node.board import Board
-from wallet.node.events import ChannelWish, OpenChannelTo, Tick, TrustPeer
+from wallet.node.events import ChannelWish, OpenChannelTo, PeerSaid, Tick, TrustPeer
 
 AT_ONCE = ChannelWish(min_depth=0)
 
@@ -168,3 +170,27 @@ async def test_announcement__at_six_blocks_though_nobody_speaks() -> None:
         await world.mine()
         for house in (world.alice, world.bob):
             assert is_announced(house.channel)
+
+
+async def test_a_stranger_with_our_temporary_id_does_not_free_our_coins() -> None:
+    async with World(others=("carol",)) as world:
+        await world.funded()
+        carol = world.houses[2]
+        link(world.alice, carol)
+        world.bob.transport.tamper = lambda data: ()
+        opening = ask(world.alice, world.bob, ChannelWish())
+        await world.settle()
+        wallet = world.alice.kernel.board.memory.wallet
+        assert any(coin.reserved_by for coin in wallet.coins.values())
+        # Bob tells Carol the id; she opens under it, and gives up.
+        [begun] = [data for data in world.alice.transport.wire if data[:2] == b"\0\x20"]
+        temporary = ChannelId(begun[34:66])
+        for said in (begun, encode(Error(temporary, b"no"))):
+            world.alice.kernel.inbox.put_peer(carol.id, PeerSaid(carol.id, said))
+            await world.settle()
+        memory = world.alice.kernel.board.memory
+        assert list(memory.openings) == [(world.bob.id, temporary)]
+        assert any(coin.reserved_by for coin in memory.wallet.coins.values())
+        await later(world.alice, 61)
+        with pytest.raises(Refused, match="said nothing"):
+            await opening

@@ -266,7 +266,9 @@ def tick(board: Board) -> None:
 def give_up(board: Board, key: Key, reason: str, code: int = -1) -> None:
     """An opening came to nothing: the coins are free, whoever waits is told."""
     pending = board.memory.openings.pop(key)
-    coin_desk.release(board, key[1])
+    if pending.selection is not None:
+        # Not for an opening of theirs: a peer may choose the temporary id of one of ours.
+        coin_desk.release(board, key[1])
     sentence = f"{reason}. Nothing was sent on chain; the coins are free again"
     board.work.refuse(pending.ticket, Refused(sentence, code))
 
