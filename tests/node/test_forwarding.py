@@ -1,5 +1,6 @@
 """Money through a node: Alice pays Carol by way of Bob, whatever dies on the way."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -303,3 +304,57 @@ async def test_a_hidden_channel_goes_by_its_alias_alone() -> None:
             request = await line.send(str(name), name=name)
             await world.settle()
             assert line.payment(request).status is status
+
+
+async def test_a_part_by_route_while_pay_looks_for_one(line: Line) -> None:
+    """`pay` has no record before its first HTLC; its group is taken, or both would be sent."""
+    request = await line.carol.invoice("a")
+    memory = line.alice.kernel.board.memory
+    name = name_of(line.channel(line.alice, line.bob))
+    assert name is not None
+    part = PartRequest(
+        payment_hash=request.invoice.payment_hash,
+        hops=(Hop(line.bob.id, name, 0, AMOUNT, memory.height + CltvDelta(40)),),
+        total=AMOUNT,
+        groupid=1,
+    )
+    paying = line.alice.pay(request)
+    sending = asyncio.create_task(line.alice.kernel.command(lambda t: SendPart(t, part)))
+    with pytest.raises(Refused, match="under way"):
+        await sending
+    with pytest.raises(Refused, match="map"):
+        await paying
+    assert memory.payments == {}
+
+
+async def test_who_waits_for_parts_is_not_told_of_the_first_that_fails(line: Line) -> None:
+    request = await line.carol.invoice("a", AMOUNT.msat)
+    asked, height = request.invoice, line.alice.kernel.board.memory.height
+    first, second = (name_of(line.channel(line.bob, o)) for o in (line.alice, line.carol))
+    assert first is not None
+    assert second is not None
+
+    async def send(partid: int, name: ShortChannelId) -> None:
+        half = MilliSatoshi(AMOUNT.msat // 2)
+        hops = (
+            Hop(line.bob.id, first, 0, half + FEE, height + CltvDelta(61)),
+            Hop(line.carol.id, name, 0, half, height + CltvDelta(27)),
+        )
+        part = PartRequest(
+            payment_hash=asked.payment_hash,
+            hops=hops,
+            total=AMOUNT,
+            partid=partid,
+            groupid=1,
+            payment_secret=asked.payment_secret,
+        )
+        await line.alice.kernel.command(lambda t: SendPart(t, part))
+        await line.world.settle()
+
+    await send(1, second)
+    paying = line.alice.pay(request)
+    await line.world.settle()
+    await send(2, ShortChannelId(9, 9, 9))
+    assert not paying.done(), "the first part is still with Carol"
+    await send(3, second)
+    assert (await paying).payment.status is PaymentStatus.COMPLETE

@@ -249,7 +249,9 @@ def send_part(board: Board, command: SendPart) -> None:
                 raise Refused("this hash was paid before, with another amount or destination", 201)
             board.work.reply(command.ticket, PartSent(earlier, request.partid))
             return
-        if earlier.status is PaymentStatus.PENDING and earlier.groupid != groupid:
+        # One that looks for its first route has no record, but its group is taken.
+        ours = (groupid, PaymentKind.SENDPAY)
+        if earlier.status is PaymentStatus.PENDING and (earlier.groupid, earlier.kind) != ours:
             raise Refused("a payment with this hash is under way in another group", 200)
     key = (request.payment_hash, groupid)
     payment = memory.payments.get(key)
@@ -300,7 +302,8 @@ def _changed(board: Board, payment: Payment, partid: int | None = None) -> Payme
     """Number a change of a part; of the last one that was sent when none is named."""
     memory = board.memory
     memory.payment_updates += 1
-    part = max(payment.parts, key=_created) if partid is None else _part(payment, partid)
+    newest = max(payment.parts, key=lambda part: part.created_index)
+    part = newest if partid is None else _part(payment, partid)
     if partid is not None:
         board.work.act(_part_notice(payment, part))
     payment = payment.with_part(replace(part, updated_index=memory.payment_updates))
@@ -323,15 +326,12 @@ def _part_notice(payment: Payment, part: Part) -> Notice:
     return Notice(topic, payment.payment_hash.hex(), payload)
 
 
-def _created(part: Part) -> int:
-    return part.created_index
-
-
 def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
-    memory = board.memory
     _store(board, key, payment)
-    for ticket in memory.awaiting_payment.pop(key, []):
-        board.work.reply(ticket, PaymentDone(payment))
+    # Parts of `sendpay` end one by one: nobody knows the outcome before the last.
+    if payment.status is not PaymentStatus.PENDING:
+        for ticket in board.memory.awaiting_payment.pop(key, []):
+            board.work.reply(ticket, PaymentDone(payment))
     board.work.act(Notice("payment", payment.payment_hash.hex()))
 
 
