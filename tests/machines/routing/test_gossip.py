@@ -39,6 +39,7 @@ from wallet.machines.routing.gossip import (
     is_to_blame,
     look,
 )
+from wallet.machines.routing.gossip_book import Gossip
 
 AT = scid(110)
 DIRECTION = 0 if ANN.id < BEN.id else 1
@@ -194,6 +195,40 @@ def test_node__addresses_that_can_be_read(addresses: bytes) -> None:
 def test_node__an_address_that_is_cut_short(addresses: bytes) -> None:
     with pytest.raises(PeerFault, match="cut short"):
         look(book((ANN, BEN, AT)), CAT.id, node(ANN, NOW + 1, addresses), view())
+
+
+def _usable(gossip: Gossip, direction: int) -> bool:
+    channel = gossip.graph.channel(AT)
+    assert channel is not None
+    policy = channel.policies[direction]
+    assert policy is not None
+    return not policy.disabled
+
+
+@pytest.mark.parametrize("required", [b"\x01" + bytes(25), b"\x05" + bytes(24) + b"\xff"])
+def test_node__that_requires_what_nobody_knows_is_not_a_way(required: bytes) -> None:
+    # BOLT 7: if `features` field contains _unknown even bits_: MUST NOT route a payment _through_
+    # the node.
+    gossip = book((ANN, BEN, AT))
+    gossip.add_node(ANN.signs(replace(node(ANN, NOW + 1), features=required)))
+    assert not _usable(gossip, DIRECTION)
+    assert _usable(gossip, 1 - DIRECTION)
+    gossip.add_update(update(ANN, BEN, AT, NOW + 2))
+    assert not _usable(gossip, DIRECTION)
+    assert gossip.update(AT.to_int(), DIRECTION) == update(ANN, BEN, AT, NOW + 2)
+    # What is only offered, or known although we lack it, is no obstacle.
+    fine = b"\x02" + bytes(25 - len(bytes(8))) + (1 << 28 | 1 << 24).to_bytes(8, "big")
+    gossip.add_node(ANN.signs(replace(node(ANN, NOW + 3), features=fine)))
+    assert _usable(gossip, DIRECTION)
+
+
+def test_node__that_requires_the_unknown_is_forgotten_with_its_last_channel() -> None:
+    gossip = book((ANN, BEN, AT))
+    gossip.add_node(ANN.signs(replace(node(ANN, NOW + 1), features=b"\x01" + bytes(25))))
+    gossip.remove_channel(AT.to_int())
+    gossip.add_channel(announcement(ANN, BEN, AT), found(AT))
+    gossip.add_update(update(ANN, BEN, AT))
+    assert _usable(gossip, DIRECTION)
 
 
 def test_node__two_hostnames_are_not_passed_on() -> None:

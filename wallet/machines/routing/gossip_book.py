@@ -7,12 +7,12 @@ direction of it by `edge_key`.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, cast
 
 from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import Satoshi
-from wallet.base.values.features import OUR_INIT, Features
+from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import NodeId, OutPoint, Point, ShortChannelId
 from wallet.base.wire.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from wallet.base.wire.message import decode, encode
@@ -38,6 +38,7 @@ _IDS_AT: Final = 40
 """In a `channel_announcement`: features after type, signatures and their length; then, after
 chain_hash and short_channel_id, two node ids and two keys."""
 _POINT: Final = 33
+_KNOWN: Final = sum(1 << feature for feature in Feature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,15 @@ def policy_of(update: ChannelUpdate) -> DirectedPolicy:
     )
 
 
+def _requires_unknown(features: bytes) -> bool:
+    """BOLT 7: "unknown even bits" of a node: "MUST NOT route a payment through the node".
+
+    Known is what BOLT 9 names: what a node asks of its own peers is no matter of a payer.
+    """
+    even = int.from_bytes(b"\x55" * len(features), "big")
+    return bool(int.from_bytes(features, "big") & even & ~_KNOWN)
+
+
 class Gossip:
     """Mutable, and the only one to change its graph. What enters here has been checked."""
 
@@ -95,6 +105,8 @@ class Gossip:
         self.spent: dict[int, int] = {}
         """Height at which the funding output was spent."""
         self._unroutable: set[int] = set()
+        self._no_way: set[NodeId] = set()
+        """Nodes that require of a payer what nobody here knows."""
         self._places: dict[bytes, int] = {}
 
     # --- changes --------------------------------------------------------------------------------
@@ -147,17 +159,22 @@ class Gossip:
         scid, timestamp, _, flags, delta, least, base, millionths, most = terms
         direction = flags & DIRECTION_BIT
         self.updates[edge_key(scid, direction)] = raw
-        if scid not in self._unroutable:
-            disabled = bool(flags & DISABLE_BIT)
-            policy = DirectedPolicy(timestamp, delta, least, most, base, millionths, disabled)
-            self.graph.set_policy(ShortChannelId.from_int(scid), direction, policy)
+        disabled = bool(flags & DISABLE_BIT)
+        policy = DirectedPolicy(timestamp, delta, least, most, base, millionths, disabled)
+        self._set_policy(scid, direction, policy)
 
     def add_update(self, message: ChannelUpdate) -> None:
         """The newest terms of one direction of a known channel."""
         scid, direction = message.short_channel_id.to_int(), direction_of(message)
         self.updates[edge_key(scid, direction)] = encode(message)
-        if scid not in self._unroutable:
-            self.graph.set_policy(message.short_channel_id, direction, policy_of(message))
+        self._set_policy(scid, direction, policy_of(message))
+
+    def _set_policy(self, scid: int, direction: int, policy: DirectedPolicy) -> None:
+        if scid in self._unroutable:
+            return
+        if self._no_way and self.owner(scid, direction) in self._no_way:
+            policy = replace(policy, disabled=True)
+        self.graph.set_policy(ShortChannelId.from_int(scid), direction, policy)
 
     def add_node(self, message: NodeAnnouncement) -> None:
         """What a node that has a channel says of itself."""
@@ -172,6 +189,12 @@ class Gossip:
                 message.addresses,
             )
         )
+        if _requires_unknown(message.features) is not (message.node_id in self._no_way):
+            self._no_way ^= {message.node_id}
+            for channel in list(self.graph.channels_of(message.node_id)):
+                key = edge_key(channel.scid.to_int(), int(channel.node_2 == message.node_id))
+                if key in self.updates:
+                    self.restore_update(self.updates[key])
 
     def remove_channel(self, scid: int) -> tuple[NodeId, ...]:
         """Forget a channel and its terms; the announced nodes that are forgotten with it."""
@@ -190,6 +213,7 @@ class Gossip:
         lost = tuple(n for n in ends if n in self.nodes and not self.knows_node(n))
         for node_id in lost:
             del self.nodes[node_id]
+        self._no_way.difference_update(lost)
         return lost
 
     # --- questions ------------------------------------------------------------------------------
