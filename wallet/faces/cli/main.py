@@ -13,13 +13,12 @@ from typing import Any, Final
 from wallet import __version__
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
-from wallet.faces.cli.exit_codes import Exit, of_error, of_lost_answer
+from wallet.faces.cli.exit_codes import Exit, of_error
 from wallet.faces.cli.output import render, render_field
+from wallet.faces.cli.talking import Stdin, lost, say
 from wallet.faces.rpc.client import (
     ConnectionLost,
-    Interrupted,
     RpcError,
-    TimedOut,
     Unreachable,
     call,
     exchange,
@@ -55,9 +54,9 @@ def run(words: list[str]) -> int:
         code = _run(words)
         sys.stdout.flush()
     except UsageError as fault:
-        return _say(f"leyden: {fault}", Exit.USAGE)
+        return say(f"leyden: {fault}", Exit.USAGE)
     except KeyboardInterrupt:
-        return _say("stopped; nothing was sent", Exit.INTERRUPTED)
+        return say("stopped; nothing was sent", Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader left (`| head`). What was asked is done; only printing fails, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,7 +99,7 @@ def _dispatch(options: Options, rest: list[str]) -> int:
             return _raw_request(options)
         case ["rpc", method, *arguments] | [method, *arguments]:
             style = options.values.get("style")
-            return _call(options, method, params_of(arguments, style, _Stdin().read))
+            return _call(options, method, params_of(arguments, style, Stdin().read))
         case _:
             return Exit.USAGE
 
@@ -113,7 +112,7 @@ def _call(options: Options, method: str, params: dict[str, Any] | list[Any]) -> 
         print(render(fault.error, output))
         return of_error(fault.code)
     except (Unreachable, ConnectionLost) as fault:
-        return _lost(method, fault)
+        return lost(method, fault)
     return _print(options, result)
 
 
@@ -121,7 +120,7 @@ def _raw_request(options: Options) -> int:
     """Send the request object on standard input; absent `jsonrpc` and `id` are added."""
     rpc_file, output, wanted, timeout = _where(options)
     try:
-        given = json.loads(_Stdin().read())
+        given = json.loads(Stdin().read())
     except ValueError:
         given = None
     if not isinstance(given, dict) or not isinstance(given.get("method"), str):
@@ -132,7 +131,7 @@ def _raw_request(options: Options) -> int:
     try:
         answer = exchange(rpc_file, request, timeout=timeout)
     except (Unreachable, ConnectionLost) as fault:
-        return _lost(request["method"], fault)
+        return lost(request["method"], fault)
     if "error" in answer:
         refusal = RpcError(answer["error"])
         print(render(refusal.error, output))
@@ -153,21 +152,6 @@ def _print(options: Options, result: Any) -> int:
     return Exit.DONE
 
 
-def _lost(method: str, fault: Unreachable | ConnectionLost) -> int:
-    match fault:
-        case Unreachable():
-            return _say(f"{fault} (start one: leyden daemon)", Exit.UNREACHABLE)
-        case Interrupted():
-            code = of_lost_answer(method, Exit.INTERRUPTED)
-        case TimedOut():
-            code = of_lost_answer(method, Exit.TIMED_OUT)
-        case _:
-            code = of_lost_answer(method, Exit.UNREACHABLE)
-    if code == Exit.OUTCOME_OPEN:
-        return _say(f"{fault}. {method} may have gone through: look, do not repeat it", code)
-    return _say(str(fault), code)
-
-
 def _alone(options: Options) -> int:
     """`leyden` without a word: where things stand, or in a pipe how it is used."""
     if not sys.stdout.isatty():
@@ -177,9 +161,9 @@ def _alone(options: Options) -> int:
     try:
         node = call(rpc_file, "getinfo", timeout=5)
     except RpcError as fault:
-        return _say(str(fault), of_error(fault.code))
+        return say(str(fault), of_error(fault.code))
     except (Unreachable, ConnectionLost) as fault:
-        return _lost("getinfo", fault)
+        return lost("getinfo", fault)
     alias, network, height = (node.get(k, "?") for k in ("alias", "network", "blockheight"))
     print(safe_text(f"{alias} on {network}, block {height}; {rpc_file}"))
     print("leyden help lists what it can do")
@@ -197,24 +181,3 @@ def _help(options: Options) -> int:
         return Exit.DONE
     print("\nMethods of the daemon:\n" + render(result, "human"))
     return Exit.DONE
-
-
-class _Stdin:
-    """Standard input, read once: a second `-` gets nothing new."""
-
-    def __init__(self) -> None:
-        self._text: str | None = None
-
-    def read(self) -> str:
-        if self._text is not None:
-            raise UsageError("only one value can come from standard input")
-        try:
-            self._text = sys.stdin.read().strip()
-        except UnicodeDecodeError:
-            raise UsageError("standard input is not text") from None
-        return self._text
-
-
-def _say(sentence: str, code: Exit) -> int:
-    print(sentence, file=sys.stderr)
-    return code
