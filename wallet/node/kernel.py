@@ -27,7 +27,7 @@ from wallet.machines.step import Context
 from wallet.node import persist
 from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
-from wallet.node.events import BroadcastDone, Command, NodeEvent, PayInvoice, PeerUp, Ticket
+from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
 from wallet.node.filling import fill
 from wallet.node.gossip_worker import GossipWorker
 from wallet.node.inbox import Inbox
@@ -225,11 +225,7 @@ class Kernel:
         memory, wishes = await persist.load(self._store, self.board)
         refused = Refused(f"{reason}. Nothing was sent or changed; try again")
         undone = {*callers.opening, *(e.ticket for e in batch if isinstance(e, Command))}
-        for event in batch:
-            # The disk may have taken the batch and failed to say so: then the outcome is open.
-            if isinstance(event, PayInvoice) and (key := _pending(memory, event)) is not None:
-                callers.payment.setdefault(key, []).append(event.ticket)
-                undone.discard(event.ticket)
+        undone -= _add_stored(callers, lost, memory)
         for ticket in undone:
             self._answer(ticket, refused)
         # Whoever waits for something that is on disk goes on waiting: its outcome is open.
@@ -327,11 +323,27 @@ class Kernel:
         self.resume(list(waiting.values()))
 
 
-def _pending(memory: Memory, event: PayInvoice) -> PaymentKey | None:
-    payment_hash = event.request.invoice.payment_hash
-    pending = PaymentStatus.PENDING
-    found = (k for k, p in memory.payments.items() if k[0] == payment_hash and p.status is pending)
-    return next(found, None)
+def _add_stored(callers: Callers, lost: Memory, memory: Memory) -> set[Ticket]:
+    """Who asked in the lost batch for what is on disk all the same: its outcome is open.
+
+    The disk may have taken the batch and failed to say so.  Who was told that nothing was sent
+    would send it again.
+    """
+    found: set[Ticket] = set()
+    for key, tickets in lost.awaiting_payment.items():
+        if key in memory.payments:
+            known = callers.payment.setdefault(key, [])
+            known.extend(ticket for ticket in tickets if ticket not in known)
+            found.update(tickets)
+    for channel_id, ticket in lost.awaiting_open.items():
+        if channel_id in memory.channels:
+            callers.open[channel_id] = ticket
+            found.add(ticket)
+    for txid, ticket in lost.awaiting_withdraw.items():
+        if txid in memory.wallet.sent:
+            callers.withdraw[txid] = ticket
+            found.add(ticket)
+    return found
 
 
 def _requests(action: NodeAction) -> Sequence[KeyRequest]:
