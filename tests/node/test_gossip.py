@@ -294,6 +294,28 @@ async def test_a_flood__is_bounded_and_asked_for_again(monkeypatch: pytest.Monke
         assert len(stranger.heard) == 2
 
 
+async def test_channels_beyond_our_tip__are_asked_for_again_once_we_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with GossipWorld() as world:
+        stranger = Stranger(DAN)
+        stranger.link(world.alice)
+        await world.settle()
+        await world.tick()
+        assert stranger.heard == [EVERYTHING]
+        # Our chain backend has a day to catch up: the peer speaks of blocks that we have not seen.
+        stranger.says(world.alice, announcement(ANN, BEN, ShortChannelId(world.height + 20, 1, 0)))
+        await world.settle()
+        monkeypatch.setattr(kernels, "NOW", kernels.NOW + 61)
+        await world.bury(19)
+        await world.tick()
+        assert stranger.heard == [EVERYTHING]
+        await world.mine()
+        await world.tick()
+        await world.tick()
+        assert stranger.heard == [EVERYTHING, EVERYTHING]
+
+
 # --- the filter that we send --------------------------------------------------------------------
 
 

@@ -94,6 +94,8 @@ def tick(board: Board) -> None:
 
 def _ask(board: Board, peer: NodeId, there: GossipPeer) -> None:
     memory, now = board.memory, board.ctx.now
+    if 0 < there.ahead <= memory.height.height:
+        there.ahead, there.missed = 0, True
     if there.asked_at is not None:
         idle = peer not in memory.traffic.unchecked
         if not (there.missed and idle and now - there.asked_at >= ASK_AGAIN_SECONDS):
@@ -160,6 +162,12 @@ def _consider(board: Board, peer: NodeId, message: GossipMessage) -> None:
             _hold_update(board, peer, message)
         case NotYet.CHANNEL_FIRST if isinstance(message, NodeAnnouncement):
             _hold_node(board, peer, message)
+        case None if isinstance(message, ChannelAnnouncement):
+            # While we catch up with the chain, what is new to the network is beyond our tip.
+            there = board.memory.traffic.peers.get(peer)
+            block = message.short_channel_id.block
+            if there is not None and block > board.memory.height.height:
+                there.ahead = max(there.ahead, block)
         case _:
             pass
 

@@ -31,6 +31,8 @@ class GossipPeer:
     """When we sent our filter."""
     missed: bool = False
     """Something of it was dropped unseen: it is asked again once there is room."""
+    ahead: int = 0
+    """The highest block beyond our tip of which it has told a channel that we could not check."""
     backlog: Iterator[Message | None] | None = None
     answers: dict[type[Message], Iterator[Message | None]] = field(default_factory=dict)
     """What it still gets of its filter, and of its queries, by their kind."""
