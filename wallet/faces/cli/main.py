@@ -5,6 +5,7 @@ are carried out by this program (local.py).  Nothing heavy is imported at the to
 the socket should cost little more than starting Python.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -16,6 +17,7 @@ from wallet.faces.cli.arguments import Options, UsageError, params_of, split_opt
 from wallet.faces.cli.exit_codes import Exit, of_error
 from wallet.faces.cli.output import render, render_field
 from wallet.faces.cli.talking import Stdin, lost, say
+from wallet.faces.cli.verbs.names import ALIASES, VERBS
 from wallet.faces.rpc.client import (
     ConnectionLost,
     RpcError,
@@ -32,13 +34,15 @@ leyden [--dir DIR] [--network N] [--rpc-file PATH] METHOD [params]
 Every method of the daemon is a command: leyden getinfo, leyden pay lnbc…
 Parameters stand in order, or as key=value (-k, -o: do not guess). - reads standard input.
 
+{verbs}
+
   leyden init          make a wallet, or --restore one
   leyden daemon        run the node in the foreground
   leyden unlock        hand the password to a locked node
   leyden regtest       run the embedded chain in the foreground
   leyden demo          a whole network on this machine, and its story
   leyden rpc METHOD    the raw form; leyden rpc - sends the request on standard input
-  leyden help [METHOD] what the running daemon can do
+  leyden help [METHOD] what the running daemon can do; leyden VERB --help: what a verb takes
 
   -J -R -F -H          print JSON, raw, flat, human        --field NAME   print one field
   -k -o                parameters by key=value, in order   --filter JSON  fields of the answer
@@ -69,10 +73,15 @@ def _run(words: list[str]) -> int:
     pending = list(words)
     while pending and options.take(pending):
         pass
+    if pending and (real := ALIASES.get(pending[0])) is not None:
+        say(f"# {pending[0]} is lncli's word; here it is: leyden {real}", Exit.DONE)
+        pending[0] = real
     if pending and pending[0] in _LOCAL and "help" not in options.values:
         from wallet.faces.cli import local
 
         return local.run(pending[0], pending[1:], options)
+    if pending and pending[0] in VERBS:
+        return _verb(pending[0], pending[1:], options)
     if pending[:1] == ["unlock"]:
         from wallet.faces.cli.unlock import read_password
 
@@ -82,9 +91,25 @@ def _run(words: list[str]) -> int:
         print(f"leyden {__version__}")
         return Exit.DONE
     if "help" in options.values:
-        print(_HELP)
+        print(_help_text())
         return Exit.DONE
     return _dispatch(options, rest)
+
+
+def _verb(name: str, words: list[str], options: Options) -> int:
+    from wallet.faces.cli.verbs import desk
+
+    verb = importlib.import_module(f"wallet.faces.cli.verbs.{name}")
+    at = desk.Desk(name, words, verb.FLAGS, options)
+    if "help" in options.values:
+        print(verb.USAGE)
+        return Exit.DONE
+    return desk.run(verb.run, at)
+
+
+def _help_text() -> str:
+    verbs = "\n".join(f"  leyden {name:<14}{what}" for name, what in VERBS.items())
+    return _HELP.format(verbs=verbs)
 
 
 def _dispatch(options: Options, rest: list[str]) -> int:
@@ -93,6 +118,9 @@ def _dispatch(options: Options, rest: list[str]) -> int:
             return _alone(options)
         case ["help"]:
             return _help(options)
+        case ["help", name] if name in VERBS:
+            print(importlib.import_module(f"wallet.faces.cli.verbs.{name}").USAGE)
+            return Exit.DONE
         case ["rpc"]:
             raise UsageError("rpc needs a METHOD, or - to send the request on standard input")
         case ["rpc", "-"]:
@@ -155,7 +183,7 @@ def _print(options: Options, result: Any) -> int:
 def _alone(options: Options) -> int:
     """`leyden` without a word: where things stand, or in a pipe how it is used."""
     if not sys.stdout.isatty():
-        print(_HELP)
+        print(_help_text())
         return Exit.USAGE
     rpc_file = options.rpc_file
     try:
@@ -174,7 +202,7 @@ def _help(options: Options) -> int:
     """On a terminal how this program is used and the daemon's methods; else the method's JSON."""
     if not sys.stdout.isatty() and options.output != "human":
         return _call(options, "help", {})
-    print(_HELP)
+    print(_help_text())
     try:
         result = call(options.rpc_file, "help", timeout=5)
     except (RpcError, Unreachable, ConnectionLost):

@@ -1,0 +1,90 @@
+"""`leyden balance`: can I pay, can I be paid, what lies on chain?"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from wallet.faces.cli.verbs.amount import whole_sat
+from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.paper import bar
+from wallet.faces.cli.verbs.words import Flags
+
+FLAGS: Final[Flags] = {}
+USAGE: Final = """\
+leyden balance
+
+What can be sent and received by Lightning now, what waits for a peer to come back, what is
+being opened or closed, and what lies on chain. JSON has the same figures in millisatoshi."""
+
+_NORMAL: Final = "CHANNELD_NORMAL"
+_OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
+_BAR: Final = 32
+
+
+def run(desk: Desk) -> int:
+    """Carry it out."""
+    desk.no_words()
+    funds, channels = desk.ask("listfunds"), desk.ask("listpeerchannels")
+    found = balance(funds["outputs"], channels["channels"])
+    return desk.show(found, lambda: lines(found))
+
+
+def balance(outputs: Iterable[Mapping[str, Any]], channels: Iterable[Any]) -> dict[str, Any]:
+    """The figures, from `listfunds.outputs` and `listpeerchannels.channels`."""
+    channels = list(channels)
+    live = [c for c in channels if usable(c)]
+    away = [c for c in channels if c["state"] == _NORMAL and not usable(c)]
+    opening = [c for c in channels if c["state"] in _OPENING]
+    closing = [c for c in channels if c["state"] != _NORMAL and c["state"] not in _OPENING]
+    coins = [o for o in outputs if o["status"] != "spent"]
+    return {
+        "can_send_msat": _sum(live, "spendable_msat"),
+        "can_receive_msat": _sum(live, "receivable_msat"),
+        "in_flight_msat": sum(
+            h["amount_msat"] for c in live for h in c.get("htlcs", ()) if h["direction"] == "out"
+        ),
+        "offline_msat": _sum(away, "to_us_msat"),
+        "opening_msat": _sum(opening, "to_us_msat"),
+        "closing_msat": _sum(closing, "to_us_msat"),
+        "onchain_msat": _sum([o for o in coins if o["status"] == "confirmed"], "amount_msat"),
+        "unconfirmed_msat": _sum([o for o in coins if o["status"] != "confirmed"], "amount_msat"),
+        "channels": len(live),
+    }
+
+
+def usable(channel: Mapping[str, Any]) -> bool:
+    """Whether a channel can carry a payment now."""
+    return (
+        channel["state"] == _NORMAL
+        and bool(channel.get("peer_connected"))
+        and bool(channel.get("reestablished", True))
+    )
+
+
+def _sum(items: Iterable[Mapping[str, Any]], name: str) -> int:
+    return sum(int(item.get(name) or 0) for item in items)
+
+
+def lines(found: Mapping[str, Any]) -> Iterable[str]:
+    """As a person reads it."""
+    send, receive = found["can_send_msat"], found["can_receive_msat"]
+    channels = found["channels"]
+    shown = [
+        ("can send", send, ""),
+        ("can receive", receive, ""),
+        ("in flight", found["in_flight_msat"], "on its way"),
+        ("peer away", found["offline_msat"], "ours, in channels whose peer is not here"),
+        ("opening", found["opening_msat"], "ours, until the chain has confirmed it"),
+        ("closing", found["closing_msat"], "ours, on its way back to the chain"),
+        ("on chain", found["onchain_msat"], ""),
+        ("unconfirmed", found["unconfirmed_msat"], "on chain, without a block"),
+    ]
+    always = ("can send", "can receive", "on chain")
+    size = max(len(whole_sat(amount)) for _, amount, _ in shown)
+    if channels:
+        count = "1 channel" if channels == 1 else f"{channels} channels"
+        yield f"{bar(send, send + receive, _BAR)}  {count}"
+    for name, amount, what in shown:
+        if amount or name in always:
+            yield f"{name:<12}{whole_sat(amount):>{size}} sat  {what}".rstrip()
+    if not channels:
+        yield "no channel can be used: leyden open PEER AMOUNT"

@@ -1,0 +1,157 @@
+"""Where a verb stands: it asks the daemon, shows what it found, and asks a person for a yes."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from wallet.base.errors import WalletError
+from wallet.base.values.text import safe_text
+from wallet.faces.cli.arguments import Options, UsageError, params_of
+from wallet.faces.cli.exit_codes import Exit, of_error
+from wallet.faces.cli.output import render, render_field
+from wallet.faces.cli.talking import Stdin, lost
+from wallet.faces.cli.verbs.names import METHODS_TOO
+from wallet.faces.cli.verbs.paper import plain
+from wallet.faces.cli.verbs.words import Flags, split_words
+from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable, call
+from wallet.faces.rpc.errors import Code
+
+COMMON: Final[Flags] = {"--ascii": False}
+
+
+class Halt(WalletError):
+    """The verb ends here by its own decision; `code` as the daemon would have answered."""
+
+    def __init__(self, sentence: str, code: int = Code.GENERIC) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Desk:
+    """One call of a verb: its words, its flags, and the ways to the daemon and to the person."""
+
+    def __init__(self, name: str, words: list[str], flags: Flags, options: Options) -> None:
+        self.name = name
+        self.options = options
+        self.words, self.flags = split_words(words, {**flags, **COMMON}, options)
+        self.stdin = Stdin()
+        self.look = ""
+        """The command that tells what became of a payment whose answer is lost."""
+        self.asked = ""
+        # All that can be wrong usage is read before anything is sent.
+        self.rpc_file: Path = options.rpc_file
+        self.timeout = options.timeout
+        self._output = options.output
+        if options.filter is not None and name not in METHODS_TOO:
+            raise UsageError(f"--filter goes with methods (leyden rpc …), not with {name}")
+
+    # --- the daemon ---------------------------------------------------------------------------
+
+    def ask(self, method: str, **params: Any) -> Any:
+        """A method's result; parameters that are None are left out. Raises as `call` does."""
+        self.asked = method
+        given = {name: value for name, value in params.items() if value is not None}
+        return call(self.rpc_file, method, given, timeout=self.timeout)
+
+    def ask_as_method(self) -> Any:
+        """The method that bears the verb's name, with the words as its parameters."""
+        self.asked = self.name
+        params = params_of(self.words, self.options.values.get("style"), self.stdin.read)
+        wanted = self.options.filter
+        return call(self.rpc_file, self.name, params, answer_filter=wanted, timeout=self.timeout)
+
+    def ask_if_known(self, method: str, **params: Any) -> Any:
+        """As `ask`, but None from a node that has no such method or does not want to say."""
+        try:
+            return self.ask(method, **params)
+        except RpcError:
+            return None
+
+    def alias(self, node_id: str) -> str:
+        """What a node calls itself, made safe; "" when nobody knows."""
+        found = self.ask_if_known("listnodes", id=node_id) or {}
+        return next((safe_text(str(n.get("alias") or ""), 32) for n in found.get("nodes", ())), "")
+
+    def one_word(self, what: str) -> str:
+        """The only word that was given; `-` reads it from standard input. Raises `UsageError`."""
+        if len(self.words) != 1:
+            raise UsageError(f"{self.name} needs {what}")
+        return self.stdin.read() if self.words[0] == "-" else self.words[0]
+
+    def no_words(self) -> None:
+        """Nothing stands alone. Raises `UsageError`."""
+        if self.words:
+            raise UsageError(f"{self.name} takes no {self.words[0][:40]!r}")
+
+    # --- paper --------------------------------------------------------------------------------
+
+    @property
+    def human(self) -> bool:
+        """Whether a person reads the answer: a terminal, unless a format was chosen."""
+        return self._output == "human" or (not self._output and sys.stdout.isatty())
+
+    @property
+    def width(self) -> int:
+        """Cells of a line."""
+        return shutil.get_terminal_size((100, 24)).columns
+
+    def show(self, answer: Any, lines: Callable[[], Iterable[str]]) -> int:
+        """The answer on stdout: as `lines` for a person, else as JSON with the same facts."""
+        if (name := self.options.values.get("field")) is not None:
+            print(render_field(answer, name))
+        elif self.human:
+            for line in lines():
+                self._print(line, sys.stdout)
+        else:
+            print(render(answer, self._output))
+        return Exit.DONE
+
+    def note(self, line: str) -> None:
+        """Progress or a question's facts: on stderr, never in a pipe's data."""
+        self._print(line, sys.stderr)
+
+    def _print(self, line: str, file: Any) -> None:
+        encoding = (getattr(file, "encoding", None) or "ascii").lower().replace("-", "")
+        narrow = encoding != "utf8" or os.environ.get("TERM") == "linux" or "--ascii" in self.flags
+        print(plain(line) if narrow else line, file=file, flush=True)
+
+    # --- the person ---------------------------------------------------------------------------
+
+    def confirm(self, word: str, doing: str) -> None:
+        """Have a person type `word`. Raises `Halt` (6) when nobody is there or says no."""
+        if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+            raise Halt(
+                f"this needs a yes: nothing was sent. Without a terminal give --yes to {doing}",
+                Code.NEEDS_CONFIRMATION,
+            )
+        sys.stderr.write(f"type {word} to {doing}, anything else to stop: ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            sys.stderr.write("\n")
+        if answer.strip() != word:
+            raise Halt("stopped; nothing was sent", Code.NEEDS_CONFIRMATION)
+
+
+def _is_terminal(file: Any) -> bool:
+    return file is not None and not file.closed and file.isatty()
+
+
+def run(body: Callable[[Desk], int], desk: Desk) -> int:
+    """Carry a verb out; answers the exit code, whatever happens at the socket."""
+    try:
+        return body(desk)
+    except RpcError as fault:
+        error, code = fault.error, fault.code
+    except Halt as halt:
+        error, code = {"code": int(halt.code), "message": str(halt)}, halt.code
+    except (Unreachable, ConnectionLost) as fault:
+        return lost(desk.asked, fault, desk.look)
+    if not desk.human:
+        print(render(error, desk.options.output))
+    else:
+        desk.note(f"leyden {desk.name}: {safe_text(str(error.get('message', error)))}")
+    return of_error(code)

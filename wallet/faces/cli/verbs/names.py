@@ -1,0 +1,42 @@
+"""The verbs by name: where each one lives and what it does, in a line. Imports nothing."""
+
+from typing import Final
+
+VERBS: Final[dict[str, str]] = {
+    "balance": "what can be sent, what can be received, what lies on chain",
+    "decode": "explains an invoice and pays nothing",
+    "channels": "channels and how their money is split: channels [PEER]",
+    "peers": "who is connected",
+    "address": "a fresh address of the wallet on chain",
+    "status": "the node, its chain and its channels",
+}
+"""Each verb lives in the file of its name."""
+
+METHODS_TOO: Final = frozenset({"decode", "history", "wait", "events"})
+"""Verbs that bear a method's name: given the method's parameters they are the method."""
+
+ALIASES: Final[dict[str, str]] = {
+    "walletbalance": "balance",
+    "channelbalance": "balance",
+    "payinvoice": "send",
+    "sendpayment": "send",
+    "sendcoins": "send",
+    "addinvoice": "receive",
+    "newaddress": "address",
+    "listpayments": "history",
+    "trackpayment": "show",
+    "lookupinvoice": "show",
+    "decodepayreq": "decode",
+    "queryroutes": "route",
+    "pendingchannels": "channels",
+    "openchannel": "open",
+    "closechannel": "close",
+    "updatechanpolicy": "fees",
+    "describegraph": "listchannels",
+    "listunspent": "listfunds",
+    "fwdinghistory": "listforwards",
+    "verifymessage": "checkmessage",
+    "subscribetransactions": "events",
+    "create": "init",
+}
+"""What lncli calls things, and what they are called here."""
