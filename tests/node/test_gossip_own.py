@@ -26,7 +26,7 @@ from wallet.machines.channel.state import ScidKind
 from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.signing import NodeKey, SignDigest
 from wallet.node.config import Config, address_descriptors, card_for
-from wallet.node.events import CloseChannel, NewAddress, SetTerms
+from wallet.node.events import CloseChannel, NewAddress, SetTerms, Tick
 from wallet.node.gossip_own import AWAY_SECONDS, LOOK_SECONDS, REFRESH_SECONDS
 from wallet.node.gossip_traffic import Traffic
 
@@ -386,6 +386,28 @@ async def test_our_node__is_announced_again_when_it_changes() -> None:
         seen = world.bob.kernel.board.memory.graph.node(world.alice.id)
         assert seen is not None
         assert seen.addresses == place
+
+
+async def test_our_node__is_named_to_a_partner_that_comes_back_and_asks_for_nothing() -> None:
+    async with GossipWorld() as world:
+        await world.announced()
+        cut(world.alice, world.bob)
+        await world.settle()
+        board = world.alice.kernel.board
+        board.card = replace(board.card, addresses=address_descriptors(REGTEST, "127.0.0.1", 9735))
+        board.memory.traffic.own_looked_at = 0
+        await world.tick()
+        named = board.memory.gossip.node(world.alice.id)
+        stranger, begun = Stranger(DAN), len(world.alice.transport.wire)
+        stranger.link(world.alice)
+        link(world.alice, world.bob)
+        await world.settle()
+        world.alice.kernel.inbox.put(Tick())
+        await world.settle()
+        said = [decode(data) for data in world.alice.transport.wire[begun:]]
+        assert [m for m in said if isinstance(m, NodeAnnouncement)] == [named]
+        assert world.bob.kernel.board.memory.gossip.node(world.alice.id) == named
+        assert _kinds(stranger.heard) == []
 
 
 @pytest.mark.parametrize(

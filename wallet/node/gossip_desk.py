@@ -110,6 +110,8 @@ def _ask(board: Board, peer: NodeId, there: GossipPeer) -> None:
         # What is older would be pruned.
         first = max(0, now - gossip.TWO_WEEKS)
         span = _ALL_TIME - first
+    if there.asked_at is None:
+        gossip_own.greet(board, peer, there)
     there.asked_at, there.missed = now, False
     board.work.act(SendTo(peer, GossipTimestampFilter(board.chain.chain_hash, first, span)))
 

@@ -26,6 +26,7 @@ from wallet.machines.routing.gossip_book import DISABLE_BIT, FundingFound, Gossi
 from wallet.machines.signing import NodeKey, SignDigest
 from wallet.node import gossip_relay, gossip_rows
 from wallet.node.board import Board
+from wallet.node.gossip_traffic import GossipPeer
 from wallet.node.work import SendTo
 
 AWAY_SECONDS: Final = 600
@@ -232,6 +233,15 @@ def look_at_node(board: Board) -> None:
     gossip.add_node(message)
     board.work.gossip.append(gossip_rows.message_row(gossip, message))
     gossip_relay.publish(board, [message])
+
+
+def greet(board: Board, peer: NodeId, there: GossipPeer) -> None:
+    """A partner may have been away when we changed, and its filter may not bring it the news."""
+    card = board.memory.gossip.node(board.signer.node_id)
+    if card is None or not board.memory.channels_with(peer):
+        return
+    if there.wanted is None or card.timestamp not in there.wanted:
+        board.work.act(SendTo(peer, card))
 
 
 def knows_others(board: Board) -> bool:
