@@ -116,7 +116,7 @@ def test_check_and_help_come_from_the_same_table(two: Two) -> None:
         ("connect", {"id": "02" * 33}, 400, "no address"),
         ("fundchannel", {"id": "02" * 33, "amount": 100_000}, 305, "not connected"),
         ("fundchannel", {"id": "BOB", "amount": 1_000}, -32602, "too small"),
-        ("fundchannel", {"id": "BOB", "amount": 16_000_000_000}, 300, "no channel of"),
+        ("fundchannel", {"id": "BOB", "amount": 16_000_000_000}, 301, "emergency reserve"),
         ("decode", {"string": "lnbcrt1nonsense"}, -32602, "Unparsable"),
         ("pay", {"bolt11": "lnbcrt1nonsense"}, -32602, "Invalid bolt11"),
     ],
