@@ -52,6 +52,14 @@ class UsageError(WalletError):
     """The call itself is wrong. Nothing was contacted."""
 
 
+def path_of(text: str) -> Path:
+    """A path as typed, `~` included, from the root on. Raises `UsageError`."""
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise UsageError(f"no such place: {text[:100]!r} ({error})") from None
+
+
 class Options:
     """What stands beside the method: where the daemon is, how to print."""
 
@@ -82,7 +90,7 @@ class Options:
     def directory(self) -> Path:
         """The data directory: `--dir`, `LEYDEN_DIR` or `~/.leyden`."""
         given = self.values.get("dir") or os.environ.get("LEYDEN_DIR") or "~/.leyden"
-        return Path(given).expanduser().absolute()
+        return path_of(given)
 
     @property
     def network(self) -> str:
@@ -96,7 +104,7 @@ class Options:
     def rpc_file(self) -> Path:
         """The socket: `--rpc-file`, or the one in the data directory."""
         if given := self.values.get("rpc_file"):
-            return Path(given).expanduser().absolute()
+            return path_of(given)
         return self.directory / self.network / SOCKET_NAME
 
     @property

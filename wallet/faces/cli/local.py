@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from wallet.base.crypto.curve import check_point
 from wallet.base.errors import DecodeError
 from wallet.base.values.ids import NodeId
-from wallet.faces.cli.arguments import Options
+from wallet.faces.cli.arguments import Options, UsageError, path_of
 from wallet.faces.cli.exit_codes import Exit
 
 
@@ -106,7 +106,10 @@ def run(name: str, words: list[str], options: Options) -> int:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return path_of(text)
+    except UsageError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
 
 
 def _node_id(text: str) -> NodeId:

@@ -15,8 +15,8 @@ from wallet import __version__
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
 from wallet.faces.cli.exit_codes import Exit, of_error
-from wallet.faces.cli.output import render, render_field
-from wallet.faces.cli.talking import Stdin, lost, say
+from wallet.faces.cli.output import render
+from wallet.faces.cli.talking import Stdin, have_streams, lost, put, put_field, say
 from wallet.faces.cli.verbs.names import ALIASES, VERBS
 from wallet.faces.rpc.client import (
     ConnectionLost,
@@ -54,6 +54,7 @@ Exit codes: 0 done, 1 refused, 2 no daemon, 3 usage, 4 outcome open (do not repe
 
 def run(words: list[str]) -> int:
     """Carry out a command line; answers the exit code."""
+    have_streams()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -65,6 +66,9 @@ def run(words: list[str]) -> int:
         # The reader left (`| head`). What was asked is done; only printing fails, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.REFUSED
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return say(f"leyden: cannot print: {error.strerror or error}", Exit.REFUSED)
     return code
 
 
@@ -137,11 +141,10 @@ def _call(options: Options, method: str, params: dict[str, Any] | list[Any]) -> 
     try:
         result = call(rpc_file, method, params, answer_filter=wanted, timeout=timeout)
     except RpcError as fault:
-        print(render(fault.error, output))
-        return of_error(fault.code)
+        return put(render(fault.error, output), of_error(fault.code), method)
     except (Unreachable, ConnectionLost) as fault:
         return lost(method, fault)
-    return _print(options, result)
+    return _print(options, result, method)
 
 
 def _raw_request(options: Options) -> int:
@@ -162,9 +165,8 @@ def _raw_request(options: Options) -> int:
         return lost(request["method"], fault)
     if "error" in answer:
         refusal = RpcError(answer["error"])
-        print(render(refusal.error, output))
-        return of_error(refusal.code)
-    return _print(options, answer.get("result"))
+        return put(render(refusal.error, output), of_error(refusal.code), request["method"])
+    return _print(options, answer.get("result"), request["method"])
 
 
 def _where(options: Options) -> tuple[Any, str, dict[str, Any] | None, float | None]:
@@ -172,12 +174,10 @@ def _where(options: Options) -> tuple[Any, str, dict[str, Any] | None, float | N
     return options.rpc_file, options.output, options.filter, options.timeout
 
 
-def _print(options: Options, result: Any) -> int:
+def _print(options: Options, result: Any, method: str) -> int:
     if (name := options.values.get("field")) is not None:
-        print(render_field(result, name))
-    else:
-        print(render(result, options.output))
-    return Exit.DONE
+        return put_field(result, name, method)
+    return put(render(result, options.output), Exit.DONE, method)
 
 
 def _alone(options: Options) -> int:

@@ -27,7 +27,8 @@ def render(result: Any, output: str) -> str:
 def render_field(result: Any, name: str) -> str:
     """One field of the answer, bare."""
     if not isinstance(result, dict) or name not in result:
-        raise UsageError(f"the answer has no field {name!r}")
+        there = f": {', '.join(result)}" if isinstance(result, dict) and result else ""
+        raise UsageError(f"the answer has no field {name!r}{there}")
     return _bare(result[name])
 
 

@@ -1,9 +1,13 @@
-"""What the command line says when there is no answer, and what it reads from standard input."""
+"""Standard input, output and error of the command line, and what it says without an answer."""
 
+import os
 import sys
+from pathlib import Path
+from typing import Any
 
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.exit_codes import Exit, of_lost_answer
+from wallet.faces.cli.output import render_field
 from wallet.faces.rpc.client import ConnectionLost, Interrupted, TimedOut, Unreachable
 
 
@@ -30,6 +34,36 @@ def say(sentence: str, code: Exit) -> int:
     """A sentence on standard error; answers the code."""
     print(sentence, file=sys.stderr)
     return code
+
+
+def have_streams() -> None:
+    """Standard output and error exist, also for a caller that closed them (`>&-`)."""
+    # In this order /dev/null takes their own numbers, so that no socket can become our output.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))
+
+
+def put(text: str, code: int, method: str) -> int:
+    """`method`'s answer on standard output; answers `code`: what was done is done, read or not."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What is left in the buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # a reader that has seen enough (`| head`)
+            unread = f"{method} was answered, but the answer cannot be printed: {error.strerror}"
+            return say(unread, of_lost_answer(method, Exit.REFUSED))
+    return code
+
+
+def put_field(answer: Any, name: str, method: str) -> int:
+    """One field of `method`'s answer; one that is not there does not undo what was done."""
+    try:
+        text = render_field(answer, name)
+    except UsageError as fault:
+        return say(f"leyden: {fault}", of_lost_answer(method, Exit.USAGE))
+    return put(text, Exit.DONE, method)
 
 
 def lost(method: str, fault: Unreachable | ConnectionLost, look: str = "") -> int:

@@ -11,8 +11,8 @@ from wallet.base.errors import WalletError
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of
 from wallet.faces.cli.exit_codes import Exit, of_error
-from wallet.faces.cli.output import render, render_field
-from wallet.faces.cli.talking import Stdin, lost
+from wallet.faces.cli.output import render
+from wallet.faces.cli.talking import Stdin, lost, put, put_field
 from wallet.faces.cli.verbs.names import METHODS_TOO
 from wallet.faces.cli.verbs.paper import plain
 from wallet.faces.cli.verbs.words import Flags, split_words
@@ -101,12 +101,11 @@ class Desk:
     def show(self, answer: Any, lines: Callable[[], Iterable[str]]) -> int:
         """The answer on stdout: as `lines` for a person, else as JSON with the same facts."""
         if (name := self.options.values.get("field")) is not None:
-            print(render_field(answer, name))
-        elif self.human:
-            for line in lines():
-                self._print(line, sys.stdout)
-        else:
-            print(render(answer, self._output))
+            return put_field(answer, name, self.asked)
+        if not self.human:
+            return put(render(answer, self._output), Exit.DONE, self.asked)
+        for line in lines():
+            self._print(line, sys.stdout)
         return Exit.DONE
 
     def note(self, line: str) -> None:
@@ -151,7 +150,6 @@ def run(body: Callable[[Desk], int], desk: Desk) -> int:
     except (Unreachable, ConnectionLost) as fault:
         return lost(desk.asked, fault, desk.look)
     if not desk.human:
-        print(render(error, desk.options.output))
-    else:
-        desk.note(f"leyden {desk.name}: {safe_text(str(error.get('message', error)))}")
+        return put(render(error, desk.options.output), of_error(code), desk.asked or desk.name)
+    desk.note(f"leyden {desk.name}: {safe_text(str(error.get('message', error)))}")
     return of_error(code)
