@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.gossip import ANN, BEN, announcement, node, scid, update
 from wallet.base.crypto.curve import point_of
 from wallet.base.errors import DecodeError, InvariantBroken
 from wallet.base.values.amounts import MilliSatoshi
@@ -124,7 +125,7 @@ def test_without_its_last_required_byte(number: int) -> None:
     shortest = encode(layout.cls(**dict(_least(number))))
     assert assert_safe(shortest)
     assert not assert_safe(shortest[:-1])
-    assert not assert_safe(shortest + b"\x02\x00")
+    assert assert_safe(shortest + b"\x02\x00") is layout.relayed
 
 
 def _least(number: int) -> Iterator[tuple[str, Any]]:
@@ -169,6 +170,20 @@ def test_decode__names_the_field() -> None:
         decode(encode(_add())[:60])
     with pytest.raises(DecodeError, match="extension: unknown even TLV record 2"):
         decode(encode(_add()) + b"\x02\x00")
+
+
+@pytest.mark.parametrize(
+    "fine", [announcement(ANN, BEN, scid(7)), update(ANN, BEN, scid(7)), node(ANN)]
+)
+@pytest.mark.parametrize("tail", ["020100", "00", "ff", "030500", "05000300"])
+def test_decode__what_follows_gossip_is_passed_on_whatever_it_is(fine: Message, tail: str) -> None:
+    # BOLT 1: MAY ignore the `extension`.  Somebody far away wrote it, and no peer that passes it
+    # on is to blame; BOLT 7's signatures cover it.
+    data = encode(fine) + bytes.fromhex(tail)
+    message = decode(data)
+    assert type(message) is type(fine)
+    assert encode(message) == data
+    assert message != fine
 
 
 def test_decode__point_off_the_curve() -> None:

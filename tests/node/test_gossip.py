@@ -6,9 +6,21 @@ from dataclasses import replace
 import pytest
 
 from tests.support import kernels
-from tests.support.gossip import ANN, BEN, CAT, NOW, Signatory, announcement, node, update
+from tests.support.gossip import (
+    ANN,
+    BEN,
+    CAT,
+    NOW,
+    UNSIGNED,
+    Signatory,
+    announcement,
+    node,
+    update,
+)
 from tests.support.gossip_world import GossipWorld, Stranger, cut, gossip_of, link
 from wallet.base.bitcoin.chains import REGTEST
+from wallet.base.crypto.curve import sign
+from wallet.base.crypto.hashes import sha256d
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.features import Features
 from wallet.base.values.ids import ShortChannelId
@@ -551,6 +563,23 @@ async def test_any_words__cost_a_stranger_at_most_its_link(
         traffic = _memory(world).traffic
         assert (traffic.unchecked, traffic.under_check, traffic.waiting) == ({}, set(), 0)
     assert [r.message for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []
+
+
+async def test_strange_words_behind_an_update__are_passed_on_and_nobody_blamed() -> None:
+    async with GossipWorld() as world:
+        at = await world.fund(ANN, BEN)
+        source, asker = Stranger(CAT), Stranger(DAN)
+        for stranger in (source, asker):
+            stranger.link(world.alice)
+        asker.says(world.alice, EVERYTHING)
+        plain, tail = encode(replace(update(ANN, BEN, at), signature=UNSIGNED)), b"\x02\x01\x00"
+        signature = sign(ANN.secret, sha256d(plain[66:] + tail))
+        strange = plain[:2] + signature + plain[66:] + tail
+        source.says(world.alice, announcement(ANN, BEN, at))
+        world.alice.kernel.inbox.put_peer(source.id, PeerSaid(source.id, strange))
+        await world.settle()
+        assert source.dropped is None
+        assert [encode(m) for m in _gossip(asker.heard)][1:] == [strange]
 
 
 async def test_an_overlong_announcement__is_not_kept() -> None:

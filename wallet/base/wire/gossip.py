@@ -70,7 +70,7 @@ class AnnouncementSignatures(Message):
     bitcoin_signature: SignatureField
 
 
-@message(256)
+@message(256, relayed=True)
 class ChannelAnnouncement(Message):
     """BOLT 7 `channel_announcement`: two nodes own the output that `short_channel_id` names."""
 
@@ -87,7 +87,7 @@ class ChannelAnnouncement(Message):
     bitcoin_key_2: PointField
 
 
-@message(257)
+@message(257, relayed=True)
 class NodeAnnouncement(Message):
     """BOLT 7 `node_announcement`. `alias` is any 32 bytes: make it safe before showing it."""
 
@@ -100,7 +100,7 @@ class NodeAnnouncement(Message):
     addresses: Var
 
 
-@message(258)
+@message(258, relayed=True)
 class ChannelUpdate(Message):
     """BOLT 7 `channel_update`: the terms of one direction; bit 0 of `channel_flags` says which."""
 

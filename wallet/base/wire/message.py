@@ -21,6 +21,8 @@ from wallet.base.values.encode import register_leaf, unhex
 from wallet.base.wire.codec import Codec, codecs_of
 from wallet.base.wire.tlv import Namespace, Tlv, UnknownTlvs
 
+_AS_IT_CAME: Final = -1
+"""In `unknown`: not the number of a record, but all bytes of an extension that cannot be read."""
 MAX_MESSAGE: Final = 65_535
 """BOLT 1: the size of a message, its type included, fits in 2 bytes."""
 
@@ -49,10 +51,11 @@ M = TypeVar("M", bound=Message)
 class Layout:
     """How one message class lies on the wire."""
 
-    __slots__ = ("_head", "_readers", "_writers", "cls", "extension", "fields")
+    __slots__ = ("_head", "_readers", "_writers", "cls", "extension", "fields", "relayed")
 
-    def __init__(self, number: int, cls: type[Message]) -> None:
+    def __init__(self, number: int, cls: type[Message], *, relayed: bool) -> None:
         self.cls = cls
+        self.relayed = relayed
         self.fields: dict[str, Codec[Any]] = codecs_of(cls)
         self.extension = Namespace(dict(_records_of(cls)))
         self._head = number.to_bytes(2, "big")
@@ -69,18 +72,30 @@ class Layout:
                 values.append(value)
             if at == len(data):
                 return self.cls(*values)
-            known, unknown = self.extension.read(data, at)
+            known, unknown = self._read_extension(data, at)
         except DecodeError as error:
             names = [*self.fields, "extension"]
             raise DecodeError(f"{self.cls.name}, {names[len(values)]}: {error}") from None
         return self.cls(*values, **known, unknown=unknown)
+
+    def _read_extension(self, data: bytes, at: int) -> tuple[dict[str, Any], UnknownTlvs]:
+        try:
+            return self.extension.read(data, at)
+        except DecodeError:
+            # BOLT 1: MAY ignore the `extension`.  Who signed gossip is somebody far away: peers
+            # that pass it on as it came must not lose their links to us for its strange words.
+            if not self.relayed:
+                raise
+            return {}, ((_AS_IT_CAME, data[at:]),)
 
     def write(self, message: Message) -> bytes:
         """Encode a message, type included."""
         parts = [self._head]
         for name, write in self._writers:
             parts.append(write(getattr(message, name)))
-        if self.extension.records or message.unknown:
+        if message.unknown and message.unknown[0][0] == _AS_IT_CAME:
+            parts.append(message.unknown[0][1])
+        elif self.extension.records or message.unknown:
             parts.append(self.extension.write(message, message.unknown))
         return b"".join(parts)
 
@@ -97,8 +112,11 @@ LAYOUTS: Final[dict[int, Layout]] = {}
 
 
 @dataclass_transform(frozen_default=True)
-def message(number: int) -> Callable[[type[M]], type[M]]:
-    """Declare a message class under its BOLT number; it becomes a frozen slotted dataclass."""
+def message(number: int, *, relayed: bool = False) -> Callable[[type[M]], type[M]]:
+    """Declare a message class under its BOLT number; it becomes a frozen slotted dataclass.
+
+    `relayed`: peers pass it on as they got it, so its extension is kept whatever it is.
+    """
 
     def declare(cls: type[M]) -> type[M]:
         built = dataclass(frozen=True, slots=True)(cls)
@@ -106,7 +124,7 @@ def message(number: int) -> Callable[[type[M]], type[M]]:
         built.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         if number in LAYOUTS:
             raise InvariantBroken(f"two messages have the number {number}")
-        LAYOUTS[number] = Layout(number, built)
+        LAYOUTS[number] = Layout(number, built, relayed=relayed)
         return built
 
     return declare
