@@ -1,0 +1,203 @@
+"""A wallet's day, fixed: what a core answers, the time, and the screen as text."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from textual.pilot import Pilot
+
+from tests.faces.tui.fake_core import FakeCore, Reply
+from wallet.faces.tui.app import Leyden
+
+GOLDENS: Final = Path(__file__).parent / "goldens"
+NOW: Final = datetime(2026, 11, 20, 12, 4, 31, tzinfo=UTC)
+NODES: Final = {
+    "bob": "02ab3c" + "b0" * 28 + "77e1",
+    "carol": "03d2aa" + "ca" * 28 + "0b1f",
+    "dave": "02f19c" + "da" * 28 + "9ac4",
+    "erin": "0211de" + "e1" * 28 + "41aa",
+}
+SIZES: Final = {"80x24": (80, 24), "120x40": (120, 40)}
+
+
+def at(text: str) -> int:
+    """`20 12:03` of that November, as Unix time."""
+    return int(datetime.strptime(f"2026-11-{text} +0000", "%Y-%m-%d %H:%M %z").timestamp())
+
+
+def channel(peer: str, ours: int, total: int, **more: Any) -> dict[str, Any]:
+    """An item of `listpeerchannels`; amounts in satoshi."""
+    reserve = total // 100
+    return {
+        "peer_id": NODES[peer],
+        "peer_connected": True,
+        "state": "CHANNELD_NORMAL",
+        "channel_id": NODES[peer][2:].ljust(64, "0"),
+        "short_channel_id": "103x1x0",
+        "total_msat": total * 1000,
+        "to_us_msat": ours * 1000,
+        "spendable_msat": max(0, ours - reserve) * 1000,
+        "receivable_msat": max(0, total - ours - reserve) * 1000,
+        "our_reserve_msat": reserve * 1000,
+        "fee_base_msat": 1000,
+        "fee_proportional_millionths": 50,
+        "private": False,
+        "status": ["CHANNELD_NORMAL:Channel ready for use."],
+        "htlcs": [],
+        **more,
+    }
+
+
+def paid(when: str, sat: int, description: str, **more: Any) -> dict[str, Any]:
+    """A payment in `history`."""
+    return {
+        "kind": "payment",
+        "at": at(when),
+        "amount_msat": sat * 1000,
+        "fee_msat": 3_000,
+        "direction": "out",
+        "status": "complete",
+        "description": description,
+        "destination": NODES["dave"],
+        "payment_hash": f"{at(when):064x}",
+        "bolt11": "lnbcrt21u1pcoffee",
+        "completed_at": at(when) + 4,
+        **more,
+    }
+
+
+def received(when: str, sat: int, description: str) -> dict[str, Any]:
+    """A paid invoice in `history`."""
+    return {
+        "kind": "invoice",
+        "at": at(when),
+        "amount_msat": sat * 1000,
+        "direction": "in",
+        "status": "complete",
+        "label": f"label {when}",
+        "description": description,
+        "payment_hash": f"{at(when):064x}",
+    }
+
+
+HISTORY: Final = [
+    paid("20 12:03", 2_103, "Coffee at Bob's"),
+    received("20 11:58", 50_000, "desk lamp"),
+    paid("20 11:41", 250_000, "", status="pending", fee_msat=None, completed_at=None),
+    paid(
+        "20 10:20",
+        10_000,
+        "donation",
+        status="failed",
+        fee_msat=None,
+        failure="No route: carol cannot pass on so much now.",
+    ),
+    {
+        "kind": "deposit",
+        "at": at("18 09:00"),
+        "amount_msat": 2_500_000_000,
+        "direction": "in",
+        "status": "complete",
+        "txid": "7c1e" * 16,
+        "blockheight": 1_201,
+    },
+    paid("18 08:00", 5_000, "podcast", fee_msat=1_000),
+    received("17 20:00", 120_000, "from carol"),
+    {
+        "kind": "channel_open",
+        "at": at("08 10:00"),
+        "amount_msat": 1_000_000_000,
+        "fee_msat": 612_000,
+        "direction": "self",
+        "status": "complete",
+        "peer_id": NODES["bob"],
+        "txid": "91aa" * 16,
+    },
+]
+
+
+def replies(**changed: Reply) -> dict[str, Reply]:
+    """What the core of these scenes answers."""
+    htlc = {"direction": "out", "id": 3, "amount_msat": 250_000_000, "expiry": 1_344}
+    return {
+        "getinfo": {
+            "id": "02c0ff" + "a1" * 28 + "ee01",
+            "alias": "alice",
+            "network": "regtest",
+            "blockheight": 1_204,
+        },
+        "listfunds": {
+            "outputs": [
+                {"amount_msat": 1_499_388_000, "status": "confirmed"},
+                {"amount_msat": 1_000_612_000, "status": "confirmed"},
+                {"amount_msat": 250_000_000, "status": "unconfirmed"},
+            ]
+        },
+        "listpeerchannels": {
+            "channels": [
+                channel("bob", 734_567, 1_000_000),
+                channel("carol", 770_000, 1_000_000, peer_connected=False, htlcs=[htlc]),
+                channel("dave", 500_000, 500_000, state="CHANNELD_AWAITING_LOCKIN"),
+                channel("erin", 1_200_000, 2_000_000, state="ONCHAIN"),
+            ]
+        },
+        "history": {"history": HISTORY},
+        "listnodes": lambda params: {
+            "nodes": [
+                {"nodeid": node_id, "alias": name}
+                for name, node_id in NODES.items()
+                if node_id == params["id"]
+            ]
+        },
+        "events": {},
+        **changed,
+    }
+
+
+@asynccontextmanager
+async def opened(core: FakeCore, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
+    """The app on that core, its facts loaded."""
+    app = Leyden(core.path, lambda: NOW)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.state.told)
+        await settled(pilot)
+        yield pilot
+
+
+async def until(pilot: Pilot[None], holds: Any, what: str = "it") -> None:
+    """Look again until it holds; the screen is in the failure."""
+    for _ in range(500):
+        if holds():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"waited for {what}; the screen is\n{grid(pilot)}")
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Everything stale is loaded and drawn."""
+    app = pilot.app
+    assert isinstance(app, Leyden)
+    await until(pilot, lambda: not app.pump.stale and not app._loading, "the facts")
+    await pilot.pause(0.15)
+
+
+def grid(pilot: Pilot[None]) -> str:
+    """The screen in front as text. The one place that uses Textual's compositor."""
+    lines = [
+        "".join(s.text for s in strip) for strip in pilot.app.screen._compositor.render_strips()
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def check(pilot: Pilot[None], name: str) -> None:
+    """The screen is as `goldens/NAME-SIZE.txt` has it; LEYDEN_UPDATE_GOLDENS=1 writes it anew."""
+    size = f"{pilot.app.size.width}x{pilot.app.size.height}"
+    golden = GOLDENS / f"{name}-{size}.txt"
+    shown = grid(pilot)
+    if os.environ.get("LEYDEN_UPDATE_GOLDENS"):
+        golden.write_text(shown)
+    wanted = golden.read_text() if golden.exists() else "(there is none)"
+    assert shown == wanted, f"{golden.name} is another screen. Now it is\n{shown}"

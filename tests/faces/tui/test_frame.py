@@ -1,0 +1,135 @@
+"""The rows around every screen, keys that work everywhere, and how facts reach the screen."""
+
+from typing import Any
+
+import pytest
+
+from tests.faces.tui.fake_core import FakeCore
+from tests.faces.tui.scenes import HISTORY, NOW, SIZES, check, grid, opened, settled, until
+from wallet.faces.tui.app import Leyden
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_home(core: FakeCore, size: str) -> None:
+    async with opened(core, SIZES[size]) as pilot:
+        check(pilot, "home")
+
+
+async def test_help__lists_the_keys(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        check(pilot, "help")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "Can send now" in grid(pilot)
+
+
+async def test_tabs__numbers_never_move_and_absent_ones_say_why(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        for number, title in enumerate(
+            ("Home", "Activity", "Channels", "Network", "Chain", "Swaps", "Demo", "Log"), start=1
+        ):
+            await pilot.press(str(number))
+            await pilot.pause()
+            assert f"[{number} {title}]" in grid(pilot)
+        await pilot.press("6")
+        await pilot.pause()
+        assert "This node makes no swaps" in grid(pilot)
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        assert "[7 Demo]" in grid(pilot)
+        await pilot.click("#tabs", offset=(3, 0))
+        await pilot.pause()
+        assert "[1 Home]" in grid(pilot)
+
+
+async def test_unit_and_hide(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        assert "724,567 sat" in grid(pilot)
+        await pilot.press("u")
+        await pilot.pause()
+        assert "0.00724567 BTC" in grid(pilot)
+        assert "255,433" not in grid(pilot)
+        await pilot.press("full_stop")
+        await pilot.pause()
+        assert not {"724567", "724,567", "250,000", "2,103"} & set(grid(pilot).split())
+        assert "•••••" in grid(pilot)
+
+
+async def test_events__a_payment_that_comes_in_is_told(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        core.replies["history"] = {"history": HISTORY[1:]}
+        await core.tell(
+            "invoice_payment", label="a", amount_msat=7_000_000, description="flowers\x1b[2J"
+        )
+        await until(pilot, lambda: "✓ Received 7,000 sat  flowers" in grid(pilot), "the notice")
+        await settled(pilot)
+        assert "Coffee" not in grid(pilot)
+        assert "\x1b" not in grid(pilot)
+
+
+async def test_events__a_flood_is_asked_about_ten_times_a_second(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        before = len(core.asked("listpeerchannels"))
+        for number in range(2_000):
+            await core.tell("payment", payment_hash=f"{number:064x}")
+        await settled(pilot)
+        await pilot.press("u")
+        await pilot.pause()
+        assert "0.00724567 BTC" in grid(pilot)
+        assert 1 <= len(core.asked("listpeerchannels")) - before <= 20
+
+
+async def test_lost__the_numbers_stay_and_come_back(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        await core.close()
+        await until(pilot, lambda: "trying again" in grid(pilot), "the sentence")
+        assert "724,567 sat" in grid(pilot)
+        core.replies["listfunds"] = {"outputs": [{"amount_msat": 5_000, "status": "confirmed"}]}
+        await core.start()
+        await until(pilot, lambda: "5 sat" in grid(pilot), "the new figure")
+        assert "trying again" not in grid(pilot)
+
+
+async def test_nobody_there__says_how_to_start_one(core: FakeCore) -> None:
+    await core.close()
+    core.path.unlink(missing_ok=True)
+    app = Leyden(core.path, lambda: NOW)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "leyden daemon" in grid(pilot), "the advice")
+        check(pilot, "nobody")
+
+
+async def test_locked__says_how_to_unlock(core: FakeCore) -> None:
+    core.replies["getinfo"] = {"locked": True, "network": "regtest"}
+    async with opened(core) as pilot:
+        assert "Unlock it: leyden unlock" in grid(pilot)
+        assert core.asked("listfunds") == []
+
+
+@pytest.mark.parametrize("missing", ["events", "listnodes", "history"])
+async def test_core_without_a_method__the_rest_is_there(core: FakeCore, missing: str) -> None:
+    del core.replies[missing]
+    async with opened(core) as pilot:
+        assert "724,567 sat" in grid(pilot)
+
+
+async def test_palette__goes_to_a_tab(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        await pilot.press("colon")
+        await pilot.pause()
+        await pilot.press(*"swaps", "enter")
+        await until(pilot, lambda: "[6 Swaps]" in grid(pilot), "the tab")
+        assert not [c for c in _commands(pilot) if "creenshot" in c]
+
+
+def _commands(pilot: Any) -> list[str]:
+    return [c.title for c in pilot.app.get_system_commands(pilot.app.screen)]
+
+
+async def test_quit(core: FakeCore) -> None:
+    async with opened(core) as pilot:
+        await pilot.press("q")
+        await pilot.pause()
+        assert pilot.app._exit

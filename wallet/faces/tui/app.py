@@ -1,0 +1,216 @@
+"""The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui import facts
+from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
+from wallet.faces.tui.home import Home
+from wallet.faces.tui.keys import EVERYWHERE, TABS
+from wallet.faces.tui.paint import GOOD, QUIET
+from wallet.faces.tui.pane import Absent, Pane
+from wallet.faces.tui.safe_text import safe
+from wallet.faces.tui.state import State
+from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
+from wallet.faces.tui.watch import UiPump, Watcher, learn_names, load
+
+TICK_SECONDS: Final = 0.1
+
+_ABSENT: Final = {
+    "activity": ("Every payment, newest first, is shown by: leyden history",),
+    "channels": ("Channels are shown by: leyden listpeerchannels",),
+    "network": (
+        "Peers and the map of the network have no screen yet.",
+        "leyden listpeers, listnodes and listchannels show them.",
+    ),
+    "chain": (
+        "Coins and transactions have no screen yet.",
+        "leyden listfunds, listtransactions, newaddr and withdraw are there.",
+    ),
+    "swaps": ("This node makes no swaps between coins and channels.",),
+    "demo": ("A network on this machine to play with: leyden demo",),
+    "log": ("The node writes its log where it was started: leyden daemon",),
+}
+
+
+_PANES: Final[dict[str, Callable[[State, str], Pane]]] = {"home": Home}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).astimezone()
+
+
+class Leyden(App[None]):
+    """The terminal app. It has no keys and no database: it asks the core at `path`."""
+
+    TITLE = "leyden"
+    ENABLE_COMMAND_PALETTE = True
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    ContentSwitcher { height: 1fr; }
+    """
+    BINDINGS: ClassVar = [
+        *(key.binding for key in EVERYWHERE),
+        *(Binding(str(t.number), f"tab('{t.id}')", t.title, show=False) for t in TABS),
+        Binding("left_square_bracket", "step_tab(-1)", show=False),
+        Binding("right_square_bracket", "step_tab(1)", show=False),
+    ]
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
+        super().__init__()
+        self.state = State(clock)
+        self.pump = UiPump()
+        self._watcher = Watcher(path, self.state, self.pump)
+        self._loading = False
+        self._shown: tuple[object, ...] = ()
+
+    # --- frame --------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield TitleRow(self.state)
+        yield TabRow()
+        with ContentSwitcher(initial=TABS[0].id):
+            for tab in TABS:
+                yield self._pane(tab.id)
+        yield NoticeRow(self.state)
+        yield HintRow()
+
+    def _pane(self, tab: str) -> Pane:
+        made = _PANES.get(tab)
+        return made(self.state, tab) if made else Absent(self.state, tab, _ABSENT[tab])
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.run_worker(self._watcher.run(), exit_on_error=False)
+        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(1.0, lambda: self._frame(TitleRow))
+        self.action_tab(TABS[0].id)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULTS)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every key's action and every tab. No screenshot of a wallet."""
+        for tab in TABS:
+            yield SystemCommand(f"Go to {tab.title}", f"tab {tab.number}", self._go(tab.id))
+        for key in EVERYWHERE:
+            if key.id != "command_palette":
+                name = key.words.capitalize()
+                yield SystemCommand(name, f"key {key.shown}", self._run(key.id))
+        yield SystemCommand("Theme", "choose colours, dark or light", self.action_change_theme)
+
+    def _go(self, tab: str) -> Callable[[], None]:
+        return lambda: self.action_tab(tab)
+
+    def _run(self, action: str) -> Callable[[], object]:
+        return lambda: self.call_later(self.run_action, action)
+
+    @property
+    def pane(self) -> Pane:
+        """The one in front."""
+        switcher = self.screen_stack[0].query_one(ContentSwitcher)
+        return switcher.query_one(f"#{switcher.current}", Pane)
+
+    def action_tab(self, tab: str) -> None:
+        base = self.screen_stack[0]
+        base.query_one(ContentSwitcher).current = tab
+        base.query_one(TabRow).show(tab)
+        self.pane.focus()
+        self.redraw()
+
+    def action_step_tab(self, step: int) -> None:
+        ids = [tab.id for tab in TABS]
+        self.action_tab(ids[(ids.index(self.pane.id or "") + step) % len(ids)])
+
+    def on_tab_row_chosen(self, message: TabRow.Chosen) -> None:
+        self.action_tab(message.tab)
+
+    def _frame(self, kind: type[TitleRow | NoticeRow]) -> None:
+        self.screen_stack[0].query_one(kind).refresh()
+
+    def redraw(self) -> None:
+        """Everything that shows the state, in one go."""
+        with self.batch_update():
+            self._frame(TitleRow)
+            self._frame(NoticeRow)
+            self.screen_stack[0].query_one(HintRow).show(self.pane.hints())
+            self.pane.facts_changed()
+
+    # --- facts --------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Ten times a second: draw what has changed, ask for what is stale."""
+        shown = (self.state.notice_row, self.state.facts)
+        if shown != self._shown:
+            self._shown = shown
+            self.redraw()
+        if not self._loading and self.state.link is not None and self.pump.stale:
+            self._loading = True
+            self.run_worker(self._load(), exit_on_error=False)
+
+    async def _load(self) -> None:
+        parts, told = self.pump.take()
+        try:
+            link = self.state.connected
+            self.state.facts = await load(link, parts, self.state.facts)
+            self.state.told = True
+            await learn_names(link, self.state.facts, self.state.names)
+        except ConnectionLost:
+            # The watcher says so, and everything is asked again when it is back.
+            return
+        except RpcError as fault:
+            self.state.say(safe(str(fault), 160), QUIET)
+        finally:
+            self._loading = False
+        for event in told:
+            self._tell(event)
+        self.redraw()
+
+    def _tell(self, event: facts.Json) -> None:
+        if event.get("topic") == "invoice_payment":
+            amount = event.get("amount_msat")
+            received = self.state.money.shown(amount if isinstance(amount, int) else 0)
+            named = safe(event.get("description") or event.get("label"), 60)
+            self.state.say(f"✓ Received {received}  {named}", GOOD)
+
+    # --- what is the same everywhere ------------------------------------------------------------
+
+    def action_unit(self) -> None:
+        self.state.money = replace(self.state.money, unit=self.state.money.unit.next)
+        self.redraw()
+
+    def action_hide(self) -> None:
+        self.state.money = replace(self.state.money, hidden=not self.state.money.hidden)
+        self.redraw()
+
+    def action_help(self) -> None:
+        from wallet.faces.tui.help import Help
+
+        self.push_screen(Help(self.pane))
+
+    def action_send(self) -> None:
+        self.state.say("leyden pay INVOICE", QUIET)
+        self.redraw()
+
+    def action_receive(self) -> None:
+        self.state.say("leyden invoice AMOUNT LABEL DESCRIPTION", QUIET)
+        self.redraw()
+
+    async def action_quit_app(self) -> None:
+        self.exit()
+
+
+def run(path: Path) -> None:
+    """Open the app on the core at `path`; returns when it is closed."""
+    Leyden(path).run()

@@ -1,0 +1,236 @@
+"""What a core's answers say, as the screens need it: every text is safe from here on.
+
+One function per answer.  Nothing is trusted to be there: a core of another make may leave a field
+out, and a screen should not fall over that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from wallet.faces.tui.safe_text import middle_cut, safe
+
+Json: TypeAlias = Mapping[str, Any]
+
+NORMAL: Final = "CHANNELD_NORMAL"
+_OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
+_ENDED: Final = frozenset({"CLOSED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Who this core is, and how it is."""
+
+    alias: str = ""
+    node_id: str = ""
+    network: str = ""
+    height: int = 0
+    locked: bool = False
+    warning: str = ""
+    """Why it is not ready, in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """One channel. Amounts in millisatoshi."""
+
+    channel_id: str
+    peer_id: str
+    connected: bool
+    state: str
+    capacity: int
+    ours: int
+    spendable: int
+    receivable: int
+    reserve: int
+    """Of what is ours, what has to stay."""
+    sent_on: int
+    """Ours that is on its way out."""
+    coming: int
+    """Theirs that is on its way in."""
+    moving: int
+    """How many payments are inside."""
+    scid: str
+    fee_base: int
+    fee_ppm: int
+    private: bool
+    status: str
+    """The core's sentence."""
+
+    @property
+    def opening(self) -> bool:
+        """Not usable yet."""
+        return self.state in _OPENING
+
+    @property
+    def usable(self) -> bool:
+        """Payments can go through it when the peer is there."""
+        return self.state == NORMAL
+
+    @property
+    def theirs(self) -> int:
+        """What is the peer's and does not move."""
+        return max(0, self.capacity - self.ours - self.coming)
+
+    @property
+    def still(self) -> int:
+        """What is ours and does not move."""
+        return max(0, self.ours - self.sent_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the history. Amounts in millisatoshi, `at` in Unix seconds."""
+
+    kind: str
+    at: int
+    amount: int
+    direction: str
+    status: str
+    fee: int | None = None
+    label: str = ""
+    description: str = ""
+    payment_hash: str = ""
+    destination: str = ""
+    peer_id: str = ""
+    txid: str = ""
+    bolt11: str = ""
+    failure: str = ""
+    completed_at: int | None = None
+    blockheight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that the screens show, as it was told last."""
+
+    node: Node = Node()
+    channels: tuple[ChannelFacts, ...] = ()
+    on_chain: int = 0
+    unconfirmed: int = 0
+    recent: tuple[Item, ...] = ()
+    more: str = ""
+    """Where the next page of the history begins; empty at its end."""
+
+    @property
+    def can_send(self) -> int:
+        """By channels whose peer is there."""
+        return sum(c.spendable for c in self.channels if c.connected and c.usable)
+
+    @property
+    def can_receive(self) -> int:
+        """By channels whose peer is there."""
+        return sum(c.receivable for c in self.channels if c.connected and c.usable)
+
+    @property
+    def in_flight(self) -> int:
+        """Of all channels, both ways."""
+        return sum(c.sent_on + c.coming for c in self.channels)
+
+    @property
+    def reserve(self) -> int:
+        """What is ours but has to stay in channels that are in use."""
+        return sum(min(c.reserve, c.ours) for c in self.channels if c.usable)
+
+
+def node(answer: Json) -> Node:
+    """`getinfo`."""
+    warning = answer.get("warning_bitcoind_sync") or answer.get("warning_lightningd_sync")
+    node_id = safe(answer.get("id"), 66)
+    return Node(
+        alias=safe(answer.get("alias"), 32) or middle_cut(node_id, 13),
+        node_id=node_id,
+        network=safe(answer.get("network"), 16),
+        height=_number(answer.get("blockheight")),
+        locked=answer.get("locked") is True,
+        warning=safe(warning, 200),
+    )
+
+
+def channels(answer: Json) -> tuple[ChannelFacts, ...]:
+    """`listpeerchannels`, without those that are settled."""
+    found = [channel(item) for item in _items(answer, "channels")]
+    return tuple(c for c in found if c.state not in _ENDED)
+
+
+def channel(item: Json) -> ChannelFacts:
+    """One item of `listpeerchannels`."""
+    htlcs = _items(item, "htlcs")
+    status = item.get("status")
+    sentence = safe(status[-1] if isinstance(status, list) and status else "")
+    return ChannelFacts(
+        channel_id=safe(item.get("channel_id"), 64),
+        peer_id=safe(item.get("peer_id"), 66),
+        connected=item.get("peer_connected") is True,
+        state=safe(item.get("state"), 40),
+        capacity=_number(item.get("total_msat")),
+        ours=_number(item.get("to_us_msat")),
+        spendable=_number(item.get("spendable_msat")),
+        receivable=_number(item.get("receivable_msat")),
+        reserve=_number(item.get("our_reserve_msat")),
+        sent_on=sum(_number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "out"),
+        coming=sum(_number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "in"),
+        moving=len(htlcs),
+        scid=safe(item.get("short_channel_id"), 24),
+        fee_base=_number(item.get("fee_base_msat")),
+        fee_ppm=_number(item.get("fee_proportional_millionths")),
+        private=item.get("private") is True,
+        status=sentence.partition(":")[2] or sentence,
+    )
+
+
+def coins(answer: Json) -> tuple[int, int]:
+    """`listfunds`: what is confirmed and what is not, in millisatoshi."""
+    amounts = {"confirmed": 0, "unconfirmed": 0}
+    for item in _items(answer, "outputs"):
+        status = item.get("status")
+        if status in amounts:
+            amounts[status] += _number(item.get("amount_msat"))
+    return amounts["confirmed"], amounts["unconfirmed"]
+
+
+def items(answer: Json) -> tuple[tuple[Item, ...], str]:
+    """A page of `history`, and where the next begins."""
+    found = tuple(item(one) for one in _items(answer, "history"))
+    return found, safe(answer.get("next"), 100)
+
+
+def item(one: Json) -> Item:
+    """One item of `history`."""
+    return Item(
+        kind=safe(one.get("kind"), 16),
+        at=_number(one.get("at")),
+        amount=_number(one.get("amount_msat")),
+        direction=safe(one.get("direction"), 8),
+        status=safe(one.get("status"), 10),
+        fee=_known(one.get("fee_msat")),
+        label=safe(one.get("label")),
+        description=safe(one.get("description")),
+        payment_hash=safe(one.get("payment_hash"), 64),
+        destination=safe(one.get("destination"), 66),
+        peer_id=safe(one.get("peer_id"), 66),
+        txid=safe(one.get("txid"), 64),
+        bolt11=safe(one.get("bolt11"), 4_000),
+        failure=safe(one.get("failure")),
+        completed_at=_known(one.get("completed_at")),
+        blockheight=_known(one.get("blockheight")),
+    )
+
+
+def aliases(answer: Json) -> dict[str, str]:
+    """`listnodes`: names that nodes gave themselves, by id."""
+    named = {safe(n.get("nodeid"), 66): safe(n.get("alias"), 32) for n in _items(answer, "nodes")}
+    return {node_id: alias.strip() for node_id, alias in named.items() if alias.strip()}
+
+
+def _items(answer: Json, name: str) -> list[Json]:
+    found = answer.get(name)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _known(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None

@@ -1,0 +1,166 @@
+"""Home: can I pay, can I be paid, does anything need me?"""
+
+from wallet.faces.tui.facts import ChannelFacts, Facts, Item
+from wallet.faces.tui.paint import (
+    EMPTY,
+    GOOD,
+    KEY,
+    QUIET,
+    STRONG,
+    WARN,
+    Row,
+    bar,
+    beside,
+    ends,
+    row,
+)
+from wallet.faces.tui.pane import WIDE, Pane
+from wallet.faces.tui.safe_text import left, right
+from wallet.faces.tui.state import State
+from wallet.faces.tui.words import SIGNS, name_of, state, status, what, when
+
+
+class Home(Pane):
+    """The first tab."""
+
+    HINTS = "s send  r receive  u unit  . hide  3 channels  : palette  ? help  q quit"
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        shown = self.state
+        if not shown.told:
+            return _waiting(shown)
+        if cells < WIDE:
+            return [EMPTY, *_left(shown, cells - 3, height - 1)]
+        at = 68 * cells // 120
+        first = [EMPTY, *_left(shown, at - 2, height - 1)]
+        return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells)
+
+
+def _waiting(state: State) -> list[Row]:
+    if not state.trouble:
+        return []
+    return [
+        EMPTY,
+        row(("  ! The node does not answer", WARN)),
+        EMPTY,
+        row("  Your money is where it was. Start the node in another terminal:"),
+        row(("      leyden daemon", STRONG)),
+        row("  This screen goes on by itself once it is there."),
+    ]
+
+
+def _left(state: State, cells: int, height: int) -> list[Row]:
+    facts, money = state.facts, state.money
+    can_send, can_receive = facts.can_send, facts.can_receive
+    unconfirmed = (
+        f"+{money.bare(facts.unconfirmed)} unconfirmed" if facts.unconfirmed else "confirmed"
+    )
+    heads = ("Can send now", "Can receive now", "On-chain")
+    amounts = (can_send, can_receive, facts.on_chain)
+    small = (money.other(can_send), "receive limit", unconfirmed)
+    rows = [
+        row("  ", (_three(heads, cells), QUIET)),
+        row("  ", (_three([money.shown(a) for a in amounts], cells), STRONG)),
+        row("  ", (_three(small, cells), QUIET)),
+        EMPTY,
+        *_whole_bar(facts, state, cells),
+        EMPTY,
+    ]
+    attention = _attention(state)
+    if attention:
+        rows += [row("  ", (f"Needs attention ({len(attention)})", WARN)), *attention, EMPTY]
+    rows.append(ends(row("  Recent"), row(("2", KEY), "  all activity"), cells))
+    recent = [_recent(item, state, cells) for item in facts.recent[: max(0, height - len(rows))]]
+    return rows + (recent or [row("  ", ("No payments yet. r receive, s send", QUIET))])
+
+
+def _three(words: tuple[str, ...] | list[str], cells: int) -> str:
+    each = (cells - 2) // 3
+    return "".join(left(word, each - 1) + " " for word in words)
+
+
+def _whole_bar(facts: Facts, state: State, cells: int) -> list[Row]:
+    usable = [c for c in facts.channels if c.usable]
+    if not usable:
+        return [row("  ", ("No channel yet: open one to send and to receive.", QUIET))]
+    ours = sum(c.still for c in usable)
+    moving, theirs = facts.in_flight, sum(c.theirs for c in usable)
+    whole = max(1, ours + moving + theirs)
+    money = state.money
+    legend = f"█ yours  ▒ in flight {money.bare(moving)}  ░ theirs"
+    return [
+        row("  ", (bar(max(10, cells - 14), ours, moving, theirs), GOOD),
+            f"  {100 * ours // whole} % yours"),
+        ends(row("  ", (legend, QUIET)),
+             row((f"{money.bare(facts.reserve)} is reserve", QUIET)), cells),
+    ]  # fmt: skip
+
+
+def _attention(state: State) -> list[Row]:
+    facts = state.facts
+    found = []
+    for channel in facts.channels:
+        name = name_of(channel.peer_id, state.names)
+        if channel.usable and not channel.connected:
+            inside = f"; {channel.moving} payment(s) inside wait" if channel.moving else ""
+            found.append(f"{name} is offline{inside}")
+        elif "Frozen" in channel.status or "Failed" in channel.status:
+            found.append(f"{name}: {channel.status}")
+    if not facts.channels and facts.on_chain:
+        found.append("You have coins but no channel: leyden fundchannel ID AMOUNT")
+    return [row("  ", ("! ", WARN), line) for line in found]
+
+
+def _recent(item: Item, state: State, cells: int) -> Row:
+    word, style = status(item)
+    amount = state.money.signed(item.amount, SIGNS.get(item.direction, ""))
+    fee = f"fee {state.money.bare(item.fee, up=True)}" if item.fee else ""
+    room = max(8, cells - 2 - 8 - 13 - 2 - 14 - 9)
+    return row(
+        f"  {left(when(item.at, state.clock()), 8)}{right(amount, 13)}  ",
+        left(what(item, state.names), room - 1) + " ",
+        (left(word, 14), style),
+        (right(fee, 9), QUIET),
+    )
+
+
+def _right(state: State, cells: int) -> list[Row]:
+    facts, money = state.facts, state.money
+    rows = [ends(row("Channels"), row(("3", KEY), "  all"), cells)]
+    rows += [_channel(channel, state, cells) for channel in facts.channels[:8]] or [
+        row(("none yet", QUIET))
+    ]
+    moving = [i for i in facts.recent if i.status == "pending" and i.kind == "payment"]
+    rows += [EMPTY, row(f"In flight ({len(moving)})")]
+    for item in moving[:3]:
+        rows.append(row(f"  {money.signed(item.amount, '-')} {what(item, state.names)}"))
+        rows.append(row(("  arrives, or comes back by itself", QUIET)))
+    online = len({c.peer_id for c in facts.channels if c.connected})
+    rows += [
+        EMPTY,
+        row("Network"),
+        row(f"  chain     block {facts.node.height:,}, {facts.node.warning or 'synced'}"),
+        row(f"  peers     {online} of {len({c.peer_id for c in facts.channels})} connected"),
+        EMPTY,
+        row("Quick actions"),
+        row("  ", ("s", KEY), " send           paste anything payable"),
+        row("  ", ("r", KEY), " receive        an invoice with its QR code, or an address"),
+    ]
+    return rows
+
+
+def _channel(channel: ChannelFacts, state_: State, cells: int) -> Row:
+    word, style = state(channel)
+    whole = max(1, channel.capacity)
+    share = f"{100 * channel.still // whole:3} %" if channel.usable else "     "
+    drawn = (
+        bar(20, channel.still, channel.sent_on + channel.coming, channel.theirs)
+        if channel.usable
+        else bar(20, 0, 0, 0)
+    )
+    return row(
+        left(name_of(channel.peer_id, state_.names), 12),
+        (drawn, GOOD),
+        f" {share} ",
+        (word, style),
+    )

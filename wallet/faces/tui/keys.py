@@ -1,0 +1,67 @@
+"""Every key of the app, once: bindings, the hint row and the help are made from this table.
+
+Ids never change; keys may.  `p` means *pay* and nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`id` is also the action's name; `shown` is what the person reads for `keys`."""
+
+    id: str
+    keys: str
+    shown: str
+    words: str
+
+    @property
+    def hint(self) -> str:
+        """For the hint row."""
+        return f"{self.shown} {self.words}"
+
+    @property
+    def binding(self) -> Binding:
+        """For Textual."""
+        return Binding(self.keys, self.id, self.words, show=False)
+
+
+EVERYWHERE: Final = (
+    Key("send", "s", "s", "send"),
+    Key("receive", "r", "r", "receive"),
+    Key("unit", "u", "u", "unit"),
+    Key("hide", "full_stop", ".", "hide amounts"),
+    Key("command_palette", "colon,ctrl+p", ":", "palette"),
+    Key("help", "question_mark", "?", "help"),
+    Key("quit_app", "q", "q", "quit"),
+)
+MOVEMENT: Final = (
+    Key("move(1)", "j,down", "j ↓", "down"),
+    Key("move(-1)", "k,up", "k ↑", "up"),
+    Key("page(1)", "pagedown", "pgdn", "page down"),
+    Key("page(-1)", "pageup", "pgup", "page up"),
+    Key("top", "g,home", "g", "top"),
+    Key("bottom", "G,end", "G", "bottom"),
+)
+DETAIL: Final = Key("detail", "enter", "enter", "detail")
+BACK: Final = Key("back", "escape", "esc", "back")
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab keeps its number whether it is there or not."""
+
+    number: int
+    id: str
+    title: str
+
+
+TABS: Final = tuple(
+    Tab(number, title.lower(), title)
+    for number, title in enumerate(
+        ("Home", "Activity", "Channels", "Network", "Chain", "Swaps", "Demo", "Log"), start=1
+    )
+)

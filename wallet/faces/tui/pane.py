@@ -1,0 +1,56 @@
+"""A screen's body: rows made from the state, drawn anew whenever the state has changed."""
+
+from typing import ClassVar, Final
+
+from textual.content import Content
+from textual.widget import Widget
+
+from wallet.faces.tui.keys import Key
+from wallet.faces.tui.paint import Row, content, row
+from wallet.faces.tui.state import State
+
+WIDE: Final = 110
+"""Columns from which there is a second column."""
+
+
+class Pane(Widget, can_focus=True):
+    """One tab. It never asks the core for anything by drawing."""
+
+    DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; text-wrap: nowrap; }"
+    KEYS: ClassVar[tuple[Key, ...]] = ()
+    """Its own keys, for the hint row and the help."""
+    HINTS: ClassVar[str] = ""
+
+    def __init__(self, state: State, id: str) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self.state = state
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        """What to draw in so many columns and lines."""
+        raise NotImplementedError
+
+    def hints(self) -> str:
+        """The hint row while this pane is in front."""
+        return self.HINTS
+
+    def render(self) -> Content:
+        """For Textual."""
+        cells, height = self.size
+        return content(self.rows(cells, height), cells, height)
+
+    def facts_changed(self) -> None:
+        """New facts have come, and this pane is in front."""
+        self.refresh()
+
+
+class Absent(Pane):
+    """A tab whose screen is not there, and why; its number stays."""
+
+    HINTS = "s send  r receive  1 home  : palette  ? help  q quit"
+
+    def __init__(self, state: State, id: str, why: tuple[str, ...]) -> None:  # noqa: A002
+        super().__init__(state, id)
+        self._why = why
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        return [row(), row(), *(row(f"   {line}") for line in self._why)]

@@ -1,0 +1,56 @@
+"""What all screens share: the facts told last, how amounts are shown, what the notice row says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wallet.faces.rpc.client import ConnectionLost
+from wallet.faces.tui.facts import Facts
+from wallet.faces.tui.link import Link
+from wallet.faces.tui.paint import GOOD, PLAIN, QUIET, WARN, Span
+from wallet.faces.tui.units import Money
+
+
+@dataclass(slots=True)
+class State:
+    """Changed by the app only; screens read it whenever they draw."""
+
+    clock: Callable[[], datetime]
+    facts: Facts = field(default_factory=Facts)
+    names: dict[str, str] = field(default_factory=dict)
+    """What nodes call themselves, by id; safe."""
+    money: Money = field(default_factory=Money)
+    link: Link | None = None
+    told: bool = False
+    """Whether the core has been heard at all."""
+    trouble: str = ""
+    """Why the core is not heard now."""
+    notice: Span = ("", PLAIN)
+
+    @property
+    def connected(self) -> Link:
+        """The connection; raises `ConnectionLost` when there is none."""
+        if self.link is None:
+            raise ConnectionLost("not connected to the node")
+        return self.link
+
+    def can(self, *methods: str) -> bool:
+        """Whether the core knows all of these; True while nobody is connected."""
+        return self.link is None or self.link.can(*methods)
+
+    def say(self, sentence: str, style: str = GOOD) -> None:
+        """Put a sentence on the notice row."""
+        self.notice = (sentence, style)
+
+    @property
+    def notice_row(self) -> Span:
+        """Trouble first, then what was said last."""
+        if self.trouble:
+            return f"! {self.trouble}", WARN
+        if self.facts.node.locked:
+            return "! Locked. Payments on their way go on. Unlock it: leyden unlock", WARN
+        if self.facts.node.warning:
+            return f"! {self.facts.node.warning}", WARN
+        if not self.told:
+            return "… connecting to the node", QUIET
+        return self.notice
