@@ -95,8 +95,9 @@ def _run(words: list[str]) -> int:
         print(f"leyden {__version__}")
         return Exit.DONE
     if "help" in options.values:
-        print(_help_text())
-        return Exit.DONE
+        if rest and rest[0] not in ("help", "rpc"):
+            return _page(rest[0])
+        return put(_help_text(), Exit.DONE, "help")
     return _dispatch(options, rest)
 
 
@@ -125,6 +126,10 @@ def _dispatch(options: Options, rest: list[str]) -> int:
         case ["help", name] if name in VERBS:
             print(importlib.import_module(f"wallet.faces.cli.verbs.{name}").USAGE)
             return Exit.DONE
+        case ["help", name] if name in _LOCAL:
+            return _page(name)
+        case ["help", name]:
+            return _help_method(options, name)
         case ["rpc"]:
             raise UsageError("rpc needs a METHOD, or - to send the request on standard input")
         case ["rpc", "-"]:
@@ -201,11 +206,51 @@ def _alone(options: Options) -> int:
 def _help(options: Options) -> int:
     """On a terminal how this program is used and the daemon's methods; else the method's JSON."""
     if not sys.stdout.isatty() and options.output != "human":
-        return _call(options, "help", {})
-    print(_help_text())
+        return _ask_help(options, None, options.output)
+    print(_help_text() + "\n\nMethods of the daemon:")
+    return _ask_help(options, None, "human")
+
+
+def _help_method(options: Options, name: str) -> int:
+    if sys.stdout.isatty() or options.output == "human":
+        from wallet.faces.cli.manual import page
+
+        if (text := page(name)) is not None:
+            return put(text, Exit.DONE, "help")
+    return _ask_help(options, name, options.output)
+
+
+def _ask_help(options: Options, name: str | None, output: str) -> int:
+    """The daemon's own answer; without a daemon, what one of this version would answer."""
+    rpc_file, _, wanted, timeout = _where(options)
+    params = {} if name is None else {"command": name}
     try:
-        result = call(options.rpc_file, "help", timeout=5)
-    except (RpcError, Unreachable, ConnectionLost):
-        return Exit.DONE
-    print("\nMethods of the daemon:\n" + render(result, "human"))
-    return Exit.DONE
+        answer = call(rpc_file, "help", params, answer_filter=wanted, timeout=timeout)
+    except RpcError as fault:
+        return put(render(fault.error, output), of_error(fault.code), "help")
+    except Unreachable as fault:
+        from wallet.faces.cli.manual import overview
+
+        answer = overview(name)
+        if answer is None:
+            return lost("help", fault)
+        say("# no daemon answers: this is what one of this version can do", Exit.DONE)
+    except ConnectionLost as fault:
+        return lost("help", fault)
+    if (field := options.values.get("field")) is not None:
+        return put_field(answer, field, "help")
+    return put(render(answer, output), Exit.DONE, "help")
+
+
+def _page(name: str) -> int:
+    """A command's page, daemon or not."""
+    if name in _LOCAL:
+        from wallet.faces.cli import local
+
+        return local.run(name, ["--help"], Options())
+    from wallet.faces.cli.manual import page
+
+    text = page(name)
+    if text is None:
+        raise UsageError(f"there is no command {safe_text(name, 40)!r}; leyden help lists them")
+    return put(text, Exit.DONE, "help")

@@ -41,7 +41,7 @@ def have_streams() -> None:
     # In this order /dev/null takes their own numbers, so that no socket can become our output.
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def put(text: str, code: int, method: str) -> int:
