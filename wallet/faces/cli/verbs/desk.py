@@ -119,13 +119,15 @@ class Desk:
 
     # --- the person ---------------------------------------------------------------------------
 
-    def confirm(self, word: str, doing: str) -> None:
-        """Have a person type `word`. Raises `Halt` (6) when nobody is there or says no."""
+    def confirm(self, word: str, doing: str, lines: Callable[[], Iterable[str]]) -> None:
+        """Show the lines, have a person type `word`. Raises `Halt` (6) for no, and for nobody."""
         if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
             raise Halt(
                 f"this needs a yes: nothing was sent. Without a terminal give --yes to {doing}",
                 Code.NEEDS_CONFIRMATION,
             )
+        for line in lines():
+            self.note(line)
         sys.stderr.write(f"type {word} to {doing}, anything else to stop: ")
         sys.stderr.flush()
         answer = sys.stdin.readline()

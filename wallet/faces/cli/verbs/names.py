@@ -4,6 +4,7 @@ from typing import Final
 
 VERBS: Final[dict[str, str]] = {
     "balance": "what can be sent, what can be received, what lies on chain",
+    "send": "pays an invoice, a node or an address: send WHAT [AMOUNT]",
     "decode": "explains an invoice and pays nothing",
     "channels": "channels and how their money is split: channels [PEER]",
     "peers": "who is connected",
