@@ -74,3 +74,38 @@ def test_missing_field__what_was_paid_is_not_called_wrong_usage(
     assert put_field({"alias": "a"}, "alas", "getinfo") == Exit.USAGE
     with pytest.raises(UsageError):
         render_field([], "alias")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["init --dir {here}/new", "init --dir {here}/new --restore --no-encryption", "unlock"],
+)
+async def test_closed_input__where_a_secret_would_be_typed(
+    served: Served, tmp_path: Path, words: str
+) -> None:
+    got, err = await shell(served, f"{words.format(here=tmp_path)} <&-")
+    assert "Traceback" not in err
+    assert got in (Exit.USAGE, Exit.REFUSED), err
+
+
+async def test_dash_without_input__is_no_empty_value(served: Served) -> None:
+    got, err = await shell(served, "echo - </dev/null")
+    assert (got, "is empty" in err) == (Exit.USAGE, True)
+
+
+async def test_daemon__password_and_log_level_that_cannot_be_read(
+    served: Served, tmp_path: Path
+) -> None:
+    words = f"init --no-encryption --dir {tmp_path}/new 2>/dev/null"
+    assert (await shell(served, words))[0] == Exit.DONE
+    got, err = await shell(served, f"daemon --dir {tmp_path}/new --password-fd 77")
+    assert (got, err) == (Exit.USAGE, "leyden: file descriptor 77 cannot be read\n")
+    got, err = await shell(served, f"daemon --dir {tmp_path}/new", before="LEYDEN_LOG=loud")
+    assert (got, "Traceback" in err, "LEYDEN_LOG" in err) == (Exit.USAGE, False, True)
+
+
+async def test_daemon__a_wrong_password_is_7(served: Served, tmp_path: Path) -> None:
+    words = f"init --password-fd 0 --dir {tmp_path}/new"
+    assert (await shell(served, words, before="echo right |"))[0] == Exit.DONE
+    words = f"daemon --password-fd 0 --listen 127.0.0.1:0 --dir {tmp_path}/new"
+    assert (await shell(served, words, before="echo wrong |"))[0] == Exit.LOCKED

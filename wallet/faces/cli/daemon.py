@@ -11,7 +11,9 @@ from pathlib import Path
 
 from wallet.base.bitcoin.chains import chain_by_name, require_unlocked
 from wallet.base.errors import Refused, ServiceFault
-from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.cli.arguments import UsageError
+from wallet.faces.cli.exit_codes import Exit, of_error
+from wallet.faces.cli.unlock import line_of
 from wallet.faces.rpc.methods import METHODS
 from wallet.faces.rpc.server import RpcServer
 from wallet.faces.rpc.table import MethodTable
@@ -25,9 +27,12 @@ DEFAULT_CHAIN = "http://127.0.0.1:18443"
 
 def run(args: argparse.Namespace) -> int:
     """Until SIGTERM, SIGINT or `stop`; answers the exit code."""
+    level = os.environ.get("LEYDEN_LOG", "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise UsageError("LEYDEN_LOG should be DEBUG, INFO, WARNING, ERROR or CRITICAL")
     logging.basicConfig(
         stream=sys.stderr,
-        level=os.environ.get("LEYDEN_LOG", "INFO").upper(),
+        level=level,
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
     try:
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             return asyncio.run(_serve(config, place, args.password_fd))
     except (Refused, ServiceFault) as error:
         print(f"leyden daemon: {error}", file=sys.stderr)
-        return Exit.REFUSED
+        return of_error(error.code) if isinstance(error, Refused) else Exit.REFUSED
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -71,7 +76,7 @@ async def _serve(config: Config, place: DataDirectory, password_fd: int | None) 
         loop.add_signal_handler(number, api.stop_requested.set)
     try:
         if password_fd is not None:
-            await api.unlock(_password(password_fd))
+            await api.unlock(line_of(str(password_fd)))
         elif not api.needs_password():
             await api.unlock(None)
         await server.start(place.rpc_file)
@@ -91,11 +96,6 @@ def _ready_line(api: Api, rpc_file: Path) -> dict[str, object]:
         "rpc-file": str(rpc_file),
         "listen": api.listening,
     }
-
-
-def _password(descriptor: int) -> str:
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        return file.readline().rstrip("\n")
 
 
 async def _until_stopped(api: Api) -> int:

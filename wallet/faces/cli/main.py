@@ -68,7 +68,7 @@ def run(words: list[str]) -> int:
         return Exit.REFUSED
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return say(f"leyden: cannot print: {error.strerror or error}", Exit.REFUSED)
+        return say(f"leyden: {error}", Exit.REFUSED)
     return code
 
 

@@ -21,12 +21,13 @@ class Stdin:
         """All of it, without white space around it. Raises `UsageError`."""
         if self._text is not None:
             raise UsageError("only one value can come from standard input")
-        if sys.stdin is None:
-            raise UsageError("standard input is closed")
         try:
             self._text = sys.stdin.read().strip()
         except UnicodeDecodeError:
             raise UsageError("standard input is not text") from None
+        if not self._text:
+            # What should have written it has failed: an empty value would be taken for one.
+            raise UsageError("standard input is empty, and - reads a value from it")
         return self._text
 
 
@@ -37,11 +38,11 @@ def say(sentence: str, code: Exit) -> int:
 
 
 def have_streams() -> None:
-    """Standard output and error exist, also for a caller that closed them (`>&-`)."""
+    """Standard input, output and error exist, also for a caller that closed them (`>&-`)."""
     # In this order /dev/null takes their own numbers, so that no socket can become our output.
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 def put(text: str, code: int, method: str) -> int:

@@ -23,14 +23,14 @@ def read_password(words: list[str]) -> str:
         case []:
             raise UsageError("without a terminal, give --password-fd FD")
         case ["--password-fd", descriptor]:
-            return _line_of(descriptor)
+            return line_of(descriptor)
         case [word] if word.startswith("--password-fd="):
-            return _line_of(word.partition("=")[2])
+            return line_of(word.partition("=")[2])
         case _:
             raise UsageError("unlock takes no password as an argument: type it, or --password-fd")
 
 
-def _line_of(descriptor: str) -> str:
+def line_of(descriptor: str) -> str:
     """The first line, at most 4,096 bytes, without its newline."""
     if not (descriptor.isascii() and descriptor.isdigit()):
         raise UsageError("--password-fd should be the number of an open file")
