@@ -358,3 +358,29 @@ async def test_who_waits_for_parts_is_not_told_of_the_first_that_fails(line: Lin
     assert not paying.done(), "the first part is still with Carol"
     await send(3, second)
     assert (await paying).payment.status is PaymentStatus.COMPLETE
+
+
+@pytest.mark.parametrize("paid", [True, False])
+async def test_an_outcome_that_a_frozen_channel_cannot_hear_waits_for_a_restart(
+    line: Line, *, paid: bool
+) -> None:
+    """Bob must not forget it, or a restart would send the same HTLC on once more."""
+    before = line.balances()
+    request = await line.send("a")
+    line.carol.store.gate.clear()
+    await line.world.settle()
+    memory = line.bob.kernel.board.memory
+    [forward] = memory.forwards.values()
+    if not paid:
+        del line.carol.kernel.board.memory.invoices[request.payment_hash]
+    memory.frozen[forward.in_channel] = "a bug"
+    line.carol.store.gate.set()
+    await line.world.settle()
+    assert line.channel(line.bob, line.carol).htlcs == {}
+    await line.restart(line.bob)
+    [forward] = await line.forwards()
+    assert forward.status is (ForwardStatus.SETTLED if paid else ForwardStatus.FAILED)
+    wanted = PaymentStatus.COMPLETE if paid else PaymentStatus.FAILED
+    assert line.payment(request).status is wanted
+    gained = line.balances()[3].msat - before[3].msat
+    assert gained == (AMOUNT.msat if paid else 0)

@@ -138,8 +138,13 @@ def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Ma
 
 
 def _record_of(board: Board, channel_id: ChannelId, htlc: Htlc) -> ForwardRecord | None:
+    """The forward that is to be answered now, if there is one."""
     key = board.memory.forwarded.get((channel_id, htlc.key.id))
-    return None if key is None else board.memory.forwards[key]
+    if key is None or key[0] in board.memory.frozen:
+        # A frozen channel hears nothing. Its forward stays open: a restart would find the HTLC
+        # unanswered and send it on once more; instead it finds the outcome (`persist.load`).
+        return None
+    return board.memory.forwards[key]
 
 
 def _answer(

@@ -103,6 +103,13 @@ async def load_living(store: Store) -> dict[bytes, dict[HtlcKey, Htlc]]:
     return found
 
 
+async def load_one(store: Store, channel_id: ChannelId, key: HtlcKey) -> Htlc | None:
+    """One HTLC, living or gone; None if nobody ever signed for it."""
+    one = "SELECT * FROM htlcs WHERE channel_id = ? AND offered_by_us = ? AND htlc_id = ?"
+    rows = await store.query(one, (channel_id, int(key.offered_by_us), key.id))
+    return read(rows[0])[1] if rows else None
+
+
 async def load_numbers(store: Store, memory: Memory) -> None:
     """How far the numbers are, and those of the HTLCs that may still change."""
     live = "SELECT channel_id, offered_by_us, htlc_id, created_index FROM htlcs"

@@ -6,7 +6,7 @@ fulfilled, a forward in the commit that has both its HTLCs, a payment in the one
 
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions
-from wallet.machines.channel.state import Failed, Malformed
+from wallet.machines.channel.state import Failed, Fulfilled, Htlc, Malformed
 from wallet.node import forward_desk, pay_desk, receive_desk
 from wallet.node.board import Board
 
@@ -25,4 +25,15 @@ def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
                 forward_desk.failed(board, channel_id, htlc, removal)
                 pay_desk.failed(board, channel_id, htlc, removal)
         case _:
+            pass
+
+
+def outcome(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
+    """At a start: an HTLC that went on is gone, and the channel it came by was frozen then."""
+    match htlc.removal:
+        case Fulfilled(preimage):
+            forward_desk.fulfilled(board, channel_id, htlc, preimage)
+        case Failed() | Malformed() as removal:
+            forward_desk.failed(board, channel_id, htlc, removal)
+        case None:
             pass

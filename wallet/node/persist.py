@@ -29,7 +29,16 @@ from wallet.machines.channel.state import (
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment
-from wallet.node import coin_desk, gossip_rows, htlc_rows, journal, journal_desk, ledger, pay_desk
+from wallet.node import (
+    coin_desk,
+    gossip_rows,
+    htlc_rows,
+    journal,
+    journal_desk,
+    ledger,
+    pay_desk,
+    payment_desk,
+)
 from wallet.node.board import Board
 from wallet.node.columns import as_bytes, as_number, as_optional, as_text
 from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
@@ -280,6 +289,8 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
     for channel in list(memory.channels.values()):
         after = resume(channel)
         board.add_channel(after.state, after.actions)
+    for channel_id, htlc in await _unheard(store, memory):
+        payment_desk.outcome(board, channel_id, htlc)
     pay_desk.end_abandoned(board)
     coin_desk.offer_again(board)
     board.flush()
@@ -288,6 +299,18 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
     if rows := writes(memory, stored, work):
         await store.commit(rows)
     return memory, list(work.actions)
+
+
+async def _unheard(store: Store, memory: Memory) -> list[tuple[ChannelId, Htlc]]:
+    """HTLCs that are gone, while the forward that they carried on waits for its outcome."""
+    found = []
+    for channel_id, number in memory.forwarded:
+        key = HtlcKey(True, number)
+        if key not in memory.channels[channel_id].htlcs:
+            htlc = await htlc_rows.load_one(store, channel_id, key)
+            if htlc is not None:
+                found.append((channel_id, htlc))
+    return found
 
 
 async def _load_memory(store: Store, board: Board) -> Memory:
