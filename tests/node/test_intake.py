@@ -1,12 +1,18 @@
-"""Which peers always get a place at the door."""
+"""Which peers always get a place at the door, and when it opens."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from tests.support.kernels import World
+from wallet.base.values.blocks import BlockHeight
+from wallet.base.values.features import OUR_INIT
+from wallet.base.values.ids import BlockHash
+from wallet.machines.chain_events import BlockRef, ChainStatus
 from wallet.machines.channel.state import Channel, Phase
 from wallet.node.intake import Intake
+from wallet.services.ports import Peer
 
 
 def unconfirmed(channel: Channel, depth: int) -> Channel:
@@ -51,3 +57,28 @@ async def test_what_we_opened_was_paid_for_by_us() -> None:
         world.alice.kernel.board.memory.channels[channel.id] = unconfirmed(channel, 3)
         assert intake.is_partner(world.bob.id)
         world.alice.kernel.board.memory.channels[channel.id] = channel
+
+
+async def test_peers_wait_until_we_have_seen_the_chain_up_to_its_tip_once() -> None:
+    """An HTLC that is judged by an old height may be over: taken back while we pay for it."""
+    async with World() as world:
+        intake, other = Intake(), world.alice
+        intake.serve(world.bob.kernel)
+        peer = Peer(other.id, "127.0.0.1:9", False, OUR_INIT, OUR_INIT)
+        coming = asyncio.create_task(intake.peer_connected(peer))
+
+        def seen(followed: int, backend: int, problem: str = "") -> None:
+            at = BlockRef(BlockHeight(followed), BlockHash(bytes(32)))
+            intake.chain_status(
+                ChainStatus(at, BlockHeight(backend), BlockHeight(backend), problem)
+            )
+
+        for status in ((10, 60), (60, 60, "it does not answer")):
+            seen(*status)
+            await asyncio.sleep(0)
+            assert not coming.done()
+        seen(60, 60)
+        await asyncio.wait_for(coming, 5)
+        # Later a backend may stand still for a while: links stay as they are.
+        seen(60, 60, "it does not answer")
+        await asyncio.wait_for(intake.peer_connected(peer), 5)

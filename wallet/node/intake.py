@@ -25,6 +25,8 @@ class Intake:
         self.status: ChainStatus | None = None
         self.peer_gone = asyncio.Event()
         """Set whenever a peer goes away: the dialler looks who is missing."""
+        self._at_the_tip = asyncio.Event()
+        """Set once we have seen the chain up to its tip."""
 
     def serve(self, kernel: Kernel) -> None:
         """Whom to tell; once, before anything can happen."""
@@ -43,7 +45,12 @@ class Intake:
         )
 
     async def peer_connected(self, peer: Peer) -> None:
-        """A link is up; waits while what the peer said on the last one still waits."""
+        """A link is up; waits while what the peer said on the last one still waits.
+
+        At start it also waits for the chain: we would take, by an old height, an HTLC that is over,
+        and pay for it while the peer takes it back.
+        """
+        await self._at_the_tip.wait()
         await self._kernel.inbox.room(peer.node_id)
         self._kernel.link_is_up(
             PeerUp(peer.node_id, peer.address, peer.outbound, peer.features.to_bytes())
@@ -72,6 +79,8 @@ class Intake:
     def chain_status(self, status: ChainStatus) -> None:
         """How things stand with the backend."""
         was, self.status = self.status, status
+        if status.synced:
+            self._at_the_tip.set()
         if status.problem and (was is None or was.problem != status.problem):
             log.warning("the chain backend does not answer: %s", status.problem)
         if was is not None and was.problem and not status.problem:
