@@ -31,6 +31,7 @@ def at(text: str) -> int:
 def channel(peer: str, ours: int, total: int, **more: Any) -> dict[str, Any]:
     """An item of `listpeerchannels`; amounts in satoshi."""
     reserve = total // 100
+    usable = more.get("state", "CHANNELD_NORMAL") == "CHANNELD_NORMAL"
     return {
         "peer_id": NODES[peer],
         "peer_connected": True,
@@ -39,8 +40,8 @@ def channel(peer: str, ours: int, total: int, **more: Any) -> dict[str, Any]:
         "short_channel_id": "103x1x0",
         "total_msat": total * 1000,
         "to_us_msat": ours * 1000,
-        "spendable_msat": max(0, ours - reserve) * 1000,
-        "receivable_msat": max(0, total - ours - reserve) * 1000,
+        "spendable_msat": max(0, ours - reserve) * 1000 * usable,
+        "receivable_msat": max(0, total - ours - reserve) * 1000 * usable,
         "our_reserve_msat": reserve * 1000,
         "fee_base_msat": 1000,
         "fee_proportional_millionths": 50,
@@ -140,8 +141,20 @@ def replies(**changed: Reply) -> dict[str, Reply]:
             "channels": [
                 channel("bob", 734_567, 1_000_000),
                 channel("carol", 770_000, 1_000_000, peer_connected=False, htlcs=[htlc]),
-                channel("dave", 500_000, 500_000, state="CHANNELD_AWAITING_LOCKIN"),
-                channel("erin", 1_200_000, 2_000_000, state="ONCHAIN"),
+                channel(
+                    "dave",
+                    500_000,
+                    500_000,
+                    state="CHANNELD_AWAITING_LOCKIN",
+                    status=["CHANNELD_AWAITING_LOCKIN:Funding needs more confirmations."],
+                ),
+                channel(
+                    "erin",
+                    1_200_000,
+                    2_000_000,
+                    state="ONCHAIN",
+                    status=["ONCHAIN:Settling on chain."],
+                ),
             ]
         },
         "history": {"history": HISTORY},

@@ -13,6 +13,8 @@ from textual.widgets import ContentSwitcher
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts
+from wallet.faces.tui.activity import Activity
+from wallet.faces.tui.channels import Channels
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.home import Home
 from wallet.faces.tui.keys import EVERYWHERE, TABS
@@ -26,8 +28,6 @@ from wallet.faces.tui.watch import UiPump, Watcher, learn_names, load
 TICK_SECONDS: Final = 0.1
 
 _ABSENT: Final = {
-    "activity": ("Every payment, newest first, is shown by: leyden history",),
-    "channels": ("Channels are shown by: leyden listpeerchannels",),
     "network": (
         "Peers and the map of the network have no screen yet.",
         "leyden listpeers, listnodes and listchannels show them.",
@@ -42,7 +42,11 @@ _ABSENT: Final = {
 }
 
 
-_PANES: Final[dict[str, Callable[[State, str], Pane]]] = {"home": Home}
+_PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
+    "home": Home,
+    "activity": Activity,
+    "channels": Channels,
+}
 
 
 def _now() -> datetime:
@@ -135,6 +139,9 @@ class Leyden(App[None]):
 
     def on_tab_row_chosen(self, message: TabRow.Chosen) -> None:
         self.action_tab(message.tab)
+
+    def on_pane_hints_changed(self) -> None:
+        self.redraw()
 
     def _frame(self, kind: type[TitleRow | NoticeRow]) -> None:
         self.screen_stack[0].query_one(kind).refresh()

@@ -3,6 +3,7 @@
 from typing import ClassVar, Final
 
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 
 from wallet.faces.tui.keys import Key
@@ -17,6 +18,10 @@ class Pane(Widget, can_focus=True):
     """One tab. It never asks the core for anything by drawing."""
 
     DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; text-wrap: nowrap; }"
+
+    class HintsChanged(Message):
+        """Other keys work now."""
+
     KEYS: ClassVar[tuple[Key, ...]] = ()
     """Its own keys, for the hint row and the help."""
     HINTS: ClassVar[str] = ""

@@ -1,0 +1,186 @@
+"""Activity: everything that moved money, newest first, and one payment in full."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.facts import Item
+from wallet.faces.tui.history_pages import HistoryPages
+from wallet.faces.tui.listing import Listing
+from wallet.faces.tui.paint import (
+    BAD,
+    CHOSEN,
+    EMPTY,
+    QUIET,
+    STRONG,
+    Row,
+    beside,
+    ends,
+    folded,
+    row,
+)
+from wallet.faces.tui.pane import WIDE
+from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.state import State
+from wallet.faces.tui.words import SIGNS, moment, name_of, status, what, when
+
+
+class Activity(Listing):
+    """The second tab."""
+
+    HINTS: ClassVar = "enter detail  j k move  g G ends  s send  r receive  : palette  ? help"
+
+    def __init__(self, state: State, id: str) -> None:  # noqa: A002
+        super().__init__(state, id)
+        self.pages = HistoryPages()
+
+    @property
+    def count(self) -> int:
+        return len(self.pages)
+
+    def facts_changed(self) -> None:
+        chosen = self.pages.slice(self.cursor, 1)
+        self.pages.renew(self.state.facts.recent, self.state.facts.more)
+        if chosen and self.cursor:
+            # What is new comes in above: the cursor stays on what was chosen.
+            self._follow(chosen[0])
+        self.refresh()
+
+    def _follow(self, chosen: Item) -> None:
+        near = self.pages.slice(self.cursor, 50)
+        for step, item in enumerate(near):
+            if (item.at, item.kind, item.payment_hash) == (
+                chosen.at,
+                chosen.kind,
+                chosen.payment_hash,
+            ):
+                self.first += step
+                self.go(self.cursor + step)
+                return
+
+    def hints(self) -> str:
+        return "esc back  s send  r receive  ? help" if self.open else self.HINTS
+
+    def moved(self) -> None:
+        if self.first + 2 * self.room >= self.count and not self.pages.complete:
+            self.run_worker(self._read_on(), exit_on_error=False)
+
+    def action_bottom(self) -> None:
+        if not self.open:
+            self.run_worker(self._to_the_end(), exclusive=True, exit_on_error=False)
+
+    async def _read_on(self) -> bool:
+        try:
+            return await self.pages.read_on(self.state.connected)
+        except (ConnectionLost, RpcError):
+            return False
+        finally:
+            self.refresh()
+
+    async def _to_the_end(self) -> None:
+        while await self._read_on():
+            pass
+        self.go(self.count - 1)
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        if not self.state.can("history"):
+            return [EMPTY, row("   This node keeps no history: leyden listpays, listinvoices.")]
+        if not self.count:
+            return _empty(self.state)
+        chosen = self.pages.slice(min(self.cursor, self.count - 1), 1)[0]
+        if cells < WIDE:
+            return _detail(chosen, self.state, cells - 4) if self.open else self._list(cells)
+        at = cells * 6 // 10
+        return beside(self._list(at), _detail(chosen, self.state, cells - at - 2), at, cells)
+
+    def _list(self, cells: int) -> list[Row]:
+        last = min(self.count, self.first + self.room)
+        of = f"{self.count:,}" if self.pages.complete else f"{self.count:,} and older"
+        unit = self.state.money.unit
+        rows = [
+            ends(row("  All"), row((f"{self.first + 1:,}-{last:,} of {of}  newest first ", QUIET)),
+                 cells),
+            row((f"  When   {right(str(unit), 14)}  {left('What', cells - 50)}Status"
+                 f"{right('fee', 19)}", QUIET)),
+        ]  # fmt: skip
+        now = self.state.clock()
+        for number, item in enumerate(self.pages.slice(self.first, self.room), self.first):
+            rows.append(self._line(item, now, cells, chosen=number == self.cursor))
+        return rows
+
+    def _line(self, item: Item, now: datetime, cells: int, *, chosen: bool) -> Row:
+        word, style = status(item)
+        amount = self.state.money.signed(item.amount, SIGNS.get(item.direction, ""))
+        fee = "" if item.fee is None else self.state.money.bare(item.fee, up=True)
+        mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
+        return row(
+            (f"{mark}{left(when(item.at, now), 7)}{right(amount, 14)}  ", ground),
+            (left(what(item, self.state.names), cells - 51) + " ", ground),
+            (left(word, 15), ground or style),
+            (right(fee, 9) + " ", ground or QUIET),
+        )
+
+
+def _empty(state: State) -> list[Row]:
+    if not state.told:
+        return []
+    can = state.money.shown(state.facts.can_receive)
+    return [
+        EMPTY,
+        EMPTY,
+        row("      No payments yet."),
+        EMPTY,
+        row("      ", ("r", STRONG), f"   receive your first sats (you can receive {can} now)"),
+        row("      ", ("s", STRONG), "   pay an invoice"),
+        EMPTY,
+        row(("      What you pay and receive shows up here, with reason and proof.", QUIET)),
+    ]
+
+
+def _detail(item: Item, state: State, cells: int) -> list[Row]:
+    """One item in full: outcome first, then the words, then the technical names."""
+    money, now = state.money, state.clock()
+    word, style = status(item)
+    sign = SIGNS.get(item.direction, "")
+    rows: list[Row] = [
+        EMPTY,
+        row("  ", (word, style), f"  {money.signed(item.amount, sign)} {money.unit}"),
+        EMPTY,
+    ]
+
+    def add(name: str, *lines: str, style: str = "") -> None:
+        for number, line in enumerate(lines):
+            rows.append(row((f"  {left('' if number else name, 11)}", QUIET), (line, style)))
+
+    room = max(10, cells - 13)
+    add("What", *folded(what(item, state.names), room))
+    if item.destination:
+        node = name_of(item.destination, state.names)
+        add("To", f"{node}   {middle_cut(item.destination, 15)}")
+    if item.label and item.label != what(item, state.names):
+        add("Label", *folded(item.label, room))
+    if item.fee is not None:
+        share = f" ({100 * item.fee / item.amount:.2f} %)" if item.amount else ""
+        add("Fee", "" if money.hidden else f"{money.shown(item.fee, up=True)}{share}")
+    add("When", moment(item.at, now))
+    if item.completed_at is not None and item.kind == "payment":
+        add("Took", f"{max(0, item.completed_at - item.at)} s")
+    if item.status == "failed" and item.kind == "payment":
+        add("Money", "nothing left your wallet")
+    if item.status == "pending" and item.kind == "payment":
+        add("Money", "on its way: it arrives, or comes back by itself.")
+        add("", "Do not pay it a second time.")
+    if item.failure:
+        add("Why", *folded(item.failure, room, 6), style=BAD)
+    rows += [EMPTY, row(("  Ids", QUIET))]
+    if item.payment_hash:
+        add("hash", middle_cut(item.payment_hash, min(64, room)))
+    if item.txid:
+        add("txid", middle_cut(item.txid, min(64, room)))
+    if item.bolt11:
+        add("invoice", middle_cut(item.bolt11, min(40, room)))
+    if item.blockheight:
+        add("block", f"{item.blockheight:,}")
+    return rows

@@ -1,0 +1,147 @@
+"""Channels: whose the money in each is, whether its peer is there, and what it can carry."""
+
+from typing import ClassVar
+
+from wallet.faces.tui.facts import ChannelFacts
+from wallet.faces.tui.listing import Listing
+from wallet.faces.tui.paint import (
+    CHOSEN,
+    EMPTY,
+    GOOD,
+    QUIET,
+    STRONG,
+    WARN,
+    Row,
+    bar,
+    beside,
+    folded,
+    row,
+)
+from wallet.faces.tui.pane import WIDE
+from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.words import name_of, state
+
+
+class Channels(Listing):
+    """The third tab."""
+
+    HINTS: ClassVar = "enter detail  j k move  s send  r receive  : palette  ? help"
+    HEAD: ClassVar = 4
+    TALL: ClassVar = 2
+
+    @property
+    def count(self) -> int:
+        return len(self.state.facts.channels)
+
+    def hints(self) -> str:
+        return "esc back  s send  r receive  ? help" if self.open else self.HINTS
+
+    def facts_changed(self) -> None:
+        self.cursor = max(0, min(self.cursor, self.count - 1))
+        self.open = self.open and self.count > 0
+        self.refresh()
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        if not self.count:
+            return self._none()
+        chosen = self.state.facts.channels[self.cursor]
+        if cells < WIDE:
+            return self._detail(chosen, cells - 4) if self.open else self._list(cells)
+        at = cells * 6 // 10
+        return beside(self._list(at), self._detail(chosen, cells - at - 2), at, cells)
+
+    def _none(self) -> list[Row]:
+        if not self.state.told:
+            return []
+        return [
+            EMPTY,
+            EMPTY,
+            row("      No channel yet."),
+            EMPTY,
+            row("      A channel is what payments go through. It is opened from coins on chain:"),
+            row(("      leyden newaddr             an address to send coins to", STRONG)),
+            row(("      leyden connect ID@HOST     a link to a peer", STRONG)),
+            row(("      leyden fundchannel ID AMOUNT", STRONG)),
+        ]
+
+    def _list(self, cells: int) -> list[Row]:
+        facts, money = self.state.facts, self.state.money
+        drawn = max(10, cells - 52)
+        rows = [
+            row(f"  can send {money.bare(facts.can_send)}   ·   "
+                f"can receive {money.bare(facts.can_receive)}   ·   "
+                f"reserve {money.bare(facts.reserve)}"),
+            EMPTY,
+            row((f"  {left('Peer', 12)}{right('Capacity', 13)}  {left('yours ◂', drawn - 8)}"
+                 f"▸ theirs  {left('State', 12)}{right('Fee', 8)}", QUIET)),
+            EMPTY,
+        ]  # fmt: skip
+        for number in range(self.first, min(self.count, self.first + self.room)):
+            rows += self._two_lines(facts.channels[number], drawn, chosen=number == self.cursor)
+        return rows
+
+    def _two_lines(self, channel: ChannelFacts, drawn: int, *, chosen: bool) -> list[Row]:
+        money = self.state.money
+        word, style = state(channel)
+        mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
+        name = name_of(channel.peer_id, self.state.names)
+        fees = f"{channel.fee_base // 1000}+{channel.fee_ppm}" if channel.usable else ""
+        first = row(
+            (f"{mark}{left(name, 12)}{right(money.bare(channel.capacity), 13)}  ", ground),
+            (self._bar(channel, drawn), GOOD),
+            "  ",
+            (left(word, 12), style),
+            (right(fees, 8), QUIET),
+        )
+        if channel.usable:
+            second = (
+                f"send {money.bare(channel.spendable)}   receive {money.bare(channel.receivable)}"
+                f"   {channel.moving} in flight   {channel.scid}"
+            )
+        else:
+            second = channel.status
+        return [first, row((f"{'':14}{second}", QUIET))]
+
+    def _bar(self, channel: ChannelFacts, drawn: int) -> str:
+        if not channel.usable:
+            return bar(drawn, 0, 0, 0)
+        return bar(drawn, channel.still, channel.sent_on + channel.coming, channel.theirs)
+
+    def _detail(self, channel: ChannelFacts, cells: int) -> list[Row]:
+        money = self.state.money
+        word, style = state(channel)
+        name = name_of(channel.peer_id, self.state.names)
+        rows: list[Row] = [
+            EMPTY,
+            row("  ", (name, STRONG), f"   {middle_cut(channel.peer_id, 15)}   ", (word, style)),
+            EMPTY,
+            row("  ", (self._bar(channel, max(10, cells - 4)), GOOD)),
+            row(("  █ yours  ▒ in flight  ░ theirs", QUIET)),
+            EMPTY,
+        ]
+
+        def add(title: str, *lines: str) -> None:
+            for number, line in enumerate(lines):
+                rows.append(row((f"  {left('' if number else title, 13)}", QUIET), line))
+
+        add("Capacity", money.shown(channel.capacity))
+        add("Yours", money.shown(channel.ours))
+        add(
+            "Can send", f"{money.bare(channel.spendable)}   ({money.bare(channel.reserve)} reserve)"
+        )
+        add("Can receive", money.bare(channel.receivable))
+        moving = money.bare(channel.sent_on + channel.coming)
+        add("In flight", f"{channel.moving}, {moving}" if channel.moving else "0")
+        add("State", *folded(channel.status, max(10, cells - 15)))
+        add("Your fee", f"{channel.fee_base / 1000:g} sat + {channel.fee_ppm} ppm")
+        add("Kind", "private" if channel.private else "announced: others may route through it")
+        add("Place", channel.scid or "not in a block yet")
+        add("Channel id", middle_cut(channel.channel_id, min(64, max(11, cells - 15))))
+        if channel.usable and not channel.connected:
+            rows += [
+                EMPTY,
+                row(
+                    ("  ! The peer is offline. Payments through it wait; nothing to do yet.", WARN)
+                ),
+            ]
+        return rows

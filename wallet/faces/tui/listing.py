@@ -1,0 +1,84 @@
+"""A list of any length under a cursor: only what is seen is ever drawn."""
+
+from typing import ClassVar
+
+from textual import events
+
+from wallet.faces.tui.keys import BACK, DETAIL, MOVEMENT
+from wallet.faces.tui.pane import Pane
+
+
+class Listing(Pane):
+    """Moves a cursor over `count` rows, of which `room` are seen; `detail` opens the chosen one."""
+
+    BINDINGS: ClassVar = [key.binding for key in (*MOVEMENT, DETAIL, BACK)]
+    KEYS: ClassVar = (BACK,)
+    HEAD: ClassVar = 2
+    """Lines above the first row."""
+    TALL: ClassVar = 1
+    """Lines of a row."""
+
+    cursor = 0
+    first = 0
+    open = False
+    """Whether the chosen one is shown in full."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are now."""
+        raise NotImplementedError
+
+    @property
+    def room(self) -> int:
+        """How many rows are seen at once."""
+        return max(1, (self.size.height - self.HEAD) // self.TALL)
+
+    def go(self, to: int) -> None:
+        """Put the cursor on a row and bring it into sight."""
+        self.cursor = max(0, min(self.count - 1, to))
+        self.first = max(0, min(self.first, self.cursor))
+        if self.cursor >= self.first + self.room:
+            self.first = self.cursor - self.room + 1
+        self.moved()
+        self.refresh()
+
+    def moved(self) -> None:
+        """The cursor stands elsewhere."""
+
+    def action_move(self, by: int) -> None:
+        if not self.open:
+            self.go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        if not self.open:
+            self.go(self.cursor + by * max(1, self.room - 1))
+
+    def action_top(self) -> None:
+        if not self.open:
+            self.go(0)
+
+    def action_bottom(self) -> None:
+        if not self.open:
+            self.go(self.count - 1)
+
+    def action_detail(self) -> None:
+        self._show(in_full=self.count > 0)
+
+    def action_back(self) -> None:
+        self._show(in_full=False)
+
+    def _show(self, *, in_full: bool) -> None:
+        self.open = in_full
+        self.refresh()
+        self.post_message(self.HintsChanged())
+
+    def on_click(self, event: events.Click) -> None:
+        line = event.y - self.HEAD
+        if not self.open and 0 <= line < self.room * self.TALL:
+            self.go(self.first + line // self.TALL)
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
