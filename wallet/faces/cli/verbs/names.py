@@ -5,11 +5,16 @@ from typing import Final
 VERBS: Final[dict[str, str]] = {
     "balance": "what can be sent, what can be received, what lies on chain",
     "send": "pays an invoice, a node or an address: send WHAT [AMOUNT]",
+    "receive": "makes an invoice: receive [AMOUNT]",
+    "history": "all that moved money, newest first",
+    "show": "one payment with its attempts, or whatever else has this ID",
+    "wait": "waits for a payment or an invoice: wait ID",
     "decode": "explains an invoice and pays nothing",
     "channels": "channels and how their money is split: channels [PEER]",
     "peers": "who is connected",
     "address": "a fresh address of the wallet on chain",
     "status": "the node, its chain and its channels",
+    "events": "what happens, line by line, as JSON",
 }
 """Each verb lives in the file of its name."""
 
