@@ -239,6 +239,17 @@ def test_the_story_holds_in_a_town_with_traffic(town: Town, home: Path) -> None:
     assert len([c for c in channels(town).values() if c[0] == "CHANNELD_NORMAL"]) == 7
 
 
+def test_the_story__after_a_channel_with_dave_was_closed(town: Town, home: Path) -> None:
+    dave = town["nodes"]["dave"]
+    ask(town, "you", "connect", id=f"{dave['id']}@{dave['listen']}")
+    opened = ask(town, "you", "fundchannel", id=dave["id"], amount=200_000)
+    demo(home, "mine", "6")
+    ask(town, "you", "close", id=opened["channel_id"])
+    demo(home, "mine", "1")
+    report = demo(home, "story")
+    assert [step["name"] for step in report["steps"] if not step["ok"]] == [], report["told"][-3:]
+
+
 # --- killed --------------------------------------------------------------------------------------
 
 

@@ -178,8 +178,17 @@ class Story:
 
     def _hops(self) -> None:
         alice, dave = self._node("you"), self._node("dave")
-        peers = {channel["peer_id"] for channel in alice.call("listpeerchannels")["channels"]}
-        expect(dave.id not in peers, "alice has a channel with dave, so nobody would forward")
+        usable = [
+            channel["short_channel_id"]
+            for channel in alice.call("listpeerchannels", id=dave.id)["channels"]
+            if channel["state"] == "CHANNELD_NORMAL"
+        ]
+        expect(
+            not usable,
+            "alice has a channel with dave, so nobody would forward: close it with"
+            f" `leyden --dir {self._town.directory / 'you'} close {' '.join(usable)}`, or begin"
+            " with --fresh",
+        )
         answer = self._settle("you", "dave", BOOK_SAT, "a book")
         fee = answer["amount_sent_msat"] - answer["amount_msat"]
         expect(fee > 0, "nobody was paid for forwarding")
