@@ -11,6 +11,7 @@ from wallet.base.values.amounts import MilliSatoshi
 from wallet.machines.payments.records import Payment, PaymentStatus
 from wallet.machines.payments.requests import KeysendRequest, PayRequest
 from wallet.machines.routing.graph import DirectedPolicy, GraphChannel
+from wallet.node import router
 from wallet.node.answers import PaymentDone
 from wallet.node.events import Keysend
 from wallet.node.forward_desk import name_of
@@ -185,3 +186,30 @@ async def test_a_crash_at_any_commit_of_two_tries(diamond: Diamond, commits: int
     assert (done.status is PaymentStatus.COMPLETE) is paid
     assert done == payments[request.invoice.payment_hash, 1]
     assert not done.pending_parts
+
+
+async def test_a_search_with_a_bug_ends_its_payment_and_nothing_else(
+    diamond: Diamond, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a bug")
+
+    request = await diamond.request("a", 10_000)
+    monkeypatch.setattr(router, "find_route", broken)
+    with pytest.raises(Refused, match="internal error"):
+        await diamond.alice.pay(request)
+    monkeypatch.undo()
+    done = await diamond.alice.pay(request)
+    assert done.payment.status is PaymentStatus.COMPLETE
+
+
+async def test_keysend_with_a_hint_of_no_hops(diamond: Diamond) -> None:
+    request = KeysendRequest(
+        destination=diamond.carol.id,
+        amount=MilliSatoshi(5_000_000),
+        max_fee=MilliSatoshi(10_000),
+        hints=((),),
+    )
+    done = await diamond.alice.kernel.command(lambda t: Keysend(t, request))
+    assert isinstance(done, PaymentDone)
+    assert done.payment.status is PaymentStatus.COMPLETE

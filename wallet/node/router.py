@@ -6,6 +6,7 @@ it sees one channel's old terms, and the node that owns the channel says so.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -17,6 +18,10 @@ from wallet.machines.routing.pathfinding import find_route
 from wallet.node.events import NodeEvent, RoutesFound
 from wallet.node.work import FindRoutes
 
+log: Final = logging.getLogger("leyden.router")
+
+_STOPPED: Final = 210
+"""Core Lightning's code for a payment that is not tried again."""
 INLINE: Final = 2_000
 """Channels of a map that is searched at once: the way to a thread and back takes longer."""
 
@@ -58,4 +63,9 @@ def search(asked: FindRoutes, graph: Graph, knowledge: Knowledge) -> RoutesFound
             route = find_route(graph, asked.query, Knowledge())
     except Refused as refused:
         return RoutesFound(asked.payment_hash, asked.groupid, None, refused.code, refused.message)
+    except Exception as error:
+        # A bug of ours: without an answer the payer would wait for ever, or the loop would end.
+        log.exception("a search for a route failed")
+        sentence = f"internal error ({type(error).__name__}) while looking for a route"
+        return RoutesFound(asked.payment_hash, asked.groupid, None, _STOPPED, sentence)
     return RoutesFound(asked.payment_hash, asked.groupid, route)

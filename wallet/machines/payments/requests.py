@@ -156,7 +156,7 @@ def start_keysend(
         excluded=request.excluded,
         keysend_preimage=preimage,
         extra_tlvs=request.extra_tlvs,
-        hints=request.hints,
+        hints=tuple(hint for hint in request.hints if hint),
     )
 
 
