@@ -60,6 +60,8 @@ LOCKED: Final = -32001
 """The seed file is encrypted and nobody has given the password yet."""
 NOT_READY: Final = -32003
 """The chain backend is away, or we have not caught up with it."""
+_CHAIN_PATIENCE: Final = 10.0
+"""Seconds that a `connect` waits for the chain after a start."""
 
 A = TypeVar("A")
 
@@ -202,6 +204,9 @@ class Api:
                 )
             host, _, text = known.address.rpartition(":")
             host, port = host.strip("[]"), int(text)
+        if not await core.intake.at_the_tip(_CHAIN_PATIENCE):
+            # Until then no peer is listened to: say why instead of letting the caller wait.
+            self.check_synced()
         peer = await core.transport.connect(node_id, host, port)
         await self._absorbed(node_id)
         return peer

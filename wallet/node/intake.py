@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from wallet.base.errors import ServiceFault
@@ -25,7 +26,7 @@ class Intake:
         self.status: ChainStatus | None = None
         self.peer_gone = asyncio.Event()
         """Set whenever a peer goes away: the dialler looks who is missing."""
-        self._at_the_tip = asyncio.Event()
+        self._tip_seen = asyncio.Event()
         """Set once we have seen the chain up to its tip."""
 
     def serve(self, kernel: Kernel) -> None:
@@ -50,7 +51,7 @@ class Intake:
         At start it also waits for the chain: we would take, by an old height, an HTLC that is over,
         and pay for it while the peer takes it back.
         """
-        await self._at_the_tip.wait()
+        await self._tip_seen.wait()
         await self._kernel.inbox.room(peer.node_id)
         self._kernel.link_is_up(
             PeerUp(peer.node_id, peer.address, peer.outbound, peer.features.to_bytes())
@@ -64,6 +65,12 @@ class Intake:
         """The link is down."""
         self._kernel.inbox.put_peer(node_id, PeerDown(node_id, reason))
         self.peer_gone.set()
+
+    async def at_the_tip(self, patience: float) -> bool:
+        """Whether, within so many seconds, we have once seen the chain up to its tip."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._tip_seen.wait(), patience)
+        return self._tip_seen.is_set()
 
     # --- the chain ------------------------------------------------------------------------------
 
@@ -80,7 +87,7 @@ class Intake:
         """How things stand with the backend."""
         was, self.status = self.status, status
         if status.synced:
-            self._at_the_tip.set()
+            self._tip_seen.set()
         if status.problem and (was is None or was.problem != status.problem):
             log.warning("the chain backend does not answer: %s", status.problem)
         if was is not None and was.problem and not status.problem:
