@@ -1,6 +1,9 @@
 """Numbers of HTLCs: one for each, one for each change, none given twice; a restart goes on."""
 
+from dataclasses import replace
+
 from tests.support.kernels import World, link
+from wallet.base.values.blocks import BlockHeight
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.node import persist
 
@@ -48,3 +51,14 @@ async def test_a_restart_in_mid_payment_goes_on_with_its_number() -> None:
         world.bob.store.gate.set()
         task.cancel()
         await world.settle()
+
+
+async def test_a_start_judges_htlcs_by_the_stored_height() -> None:
+    async with World() as world:
+        await world.opened()
+        board = world.alice.kernel.board
+        # As a core begins: it knows the time and nothing of the chain.
+        board.ctx = replace(board.ctx, height=BlockHeight(0))
+        memory, _ = await persist.load(world.alice.store, board)
+        assert memory.height == BlockHeight(world.height)
+        assert board.ctx.height == memory.height

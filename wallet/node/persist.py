@@ -283,6 +283,8 @@ async def load(store: Store, board: Board) -> tuple[Memory, list[NodeAction]]:
             " Nothing was changed; do not delete it"
         ) from error
     board.memory = memory
+    # An HTLC that waited is judged below: by height 0 none is too late, and all end too far off.
+    board.ctx = replace(board.ctx, height=memory.height)
     board.work = work = Work(at=board.ctx.now)
     coin_desk.derive(board)
     stored = Before(memory)
