@@ -186,3 +186,8 @@ def _value(word: str, read_stdin: Callable[[], str]) -> Any:
             # 0123 is no JSON number, and a description may begin with a bracket: both are text.
             return word
     return word
+
+
+def option_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The options of every call: those that stand alone, and those that a value follows."""
+    return tuple(_FLAGS), tuple(_VALUED)

@@ -104,18 +104,17 @@ class Desk:
             return put_field(answer, name, self.asked)
         if not self.human:
             return put(render(answer, self._output), Exit.DONE, self.asked)
-        for line in lines():
-            self._print(line, sys.stdout)
-        return Exit.DONE
+        text = "\n".join(self._fit(line, sys.stdout) for line in lines())
+        return put(text, Exit.DONE, self.asked)
 
     def note(self, line: str) -> None:
         """Progress or a question's facts: on stderr, never in a pipe's data."""
-        self._print(line, sys.stderr)
+        print(self._fit(line, sys.stderr), file=sys.stderr, flush=True)
 
-    def _print(self, line: str, file: Any) -> None:
+    def _fit(self, line: str, file: Any) -> str:
         encoding = (getattr(file, "encoding", None) or "ascii").lower().replace("-", "")
         narrow = encoding != "utf8" or os.environ.get("TERM") == "linux" or "--ascii" in self.flags
-        print(plain(line) if narrow else line, file=file, flush=True)
+        return plain(line) if narrow else line
 
     # --- the person ---------------------------------------------------------------------------
 

@@ -10,11 +10,16 @@ VERBS: Final[dict[str, str]] = {
     "show": "one payment with its attempts, or whatever else has this ID",
     "wait": "waits for a payment or an invoice: wait ID",
     "decode": "explains an invoice and pays nothing",
+    "route": "the way a payment would take: route ID AMOUNT",
     "channels": "channels and how their money is split: channels [PEER]",
+    "open": "opens a channel: open PEER AMOUNT",
+    "fees": "what forwarding through a channel costs: fees [ID]",
     "peers": "who is connected",
     "address": "a fresh address of the wallet on chain",
     "status": "the node, its chain and its channels",
     "events": "what happens, line by line, as JSON",
+    "doctor": "looks for what is wrong here",
+    "completion": "completion for a shell: completion bash|zsh|fish",
 }
 """Each verb lives in the file of its name."""
 

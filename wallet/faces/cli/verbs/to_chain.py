@@ -1,18 +1,14 @@
 """`send` to an address: a transaction, whose fee is bounded by all coins that it could spend."""
 
-from typing import Any, Final
+from typing import Any
 
 from wallet.base.values.amounts import MSAT_PER_SAT
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.amount import percent, read_whole_sat, sat
+from wallet.faces.cli.verbs.coins import Coins
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.plans import Facts
 from wallet.faces.cli.verbs.target import Target
-
-_FRAME_WEIGHT: Final = 42 + 2 * 4 * 43
-"""Version, counts, locktime, witness marker, and two outputs of the largest usual kind."""
-_INPUT_WEIGHT: Final = 272
-"""Of a P2WPKH coin with the longest signature; a P2TR coin is lighter."""
 
 
 class ToAddress:
@@ -36,20 +32,10 @@ class ToAddress:
         amounts = [] if self.everything else [read_whole_sat(word) for word in words]
         if len(set(amounts)) > 1:
             raise UsageError(f"the link asks for {amounts[1]:,} sat, not {amounts[0]:,} sat")
-        coins = [
-            o
-            for o in desk.ask("listfunds")["outputs"]
-            if o["status"] == "confirmed" and not o.get("reserved")
-        ]
-        self.has_msat = sum(int(o["amount_msat"]) for o in coins)
-        self.feerate = desk.flags.get("--feerate") or f"{_rate_per_kw(desk)}perkw"
-        self.fee_msat = MSAT_PER_SAT * -(-_per_kw(self.feerate) * self._weight(len(coins)) // 1000)
+        coins = Coins(desk, desk.flags.get("--feerate"))
+        self.feerate, self.fee_msat, self.has_msat = coins.feerate, coins.fee_msat, coins.has_msat
         self.amount_msat = self.has_msat if self.everything else amounts[0] * MSAT_PER_SAT
         desk.look = "leyden history --kind withdrawal"
-
-    @staticmethod
-    def _weight(coins: int) -> int:
-        return _FRAME_WEIGHT + _INPUT_WEIGHT * coins
 
     def facts(self) -> Facts:
         """What a person should know before the yes."""
@@ -90,17 +76,3 @@ class ToAddress:
         found = {"type": "withdrawal", "status": "pending", "txid": done["txid"]}
         known = {} if self.everything else {"amount_msat": self.amount_msat}
         return {**found, **known, "destination": self.address}
-
-
-def _rate_per_kw(desk: Desk) -> int:
-    """What an opening would pay now; the same rate is then asked for."""
-    answer = desk.ask("feerates", style="perkw")["perkw"]
-    return int(answer.get("opening") or answer["floor"])
-
-
-def _per_kw(text: str) -> int:
-    digits = text.removesuffix("perkw").removesuffix("perkb")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 9):
-        raise UsageError("--feerate should be a number with perkw or perkb, as 1000perkw")
-    # A bare number is per kilobyte, as the daemon reads it.
-    return int(digits) if text.endswith("perkw") else -(-int(digits) // 4)
