@@ -344,7 +344,7 @@ def test_fresh__is_another_town(tmp_path: Path) -> None:
 
 
 def test_down__without_a_town(tmp_path: Path) -> None:
-    assert demo(tmp_path, "down") == {"result": "nothing of the town is running"}
+    assert demo(tmp_path, "down") == {"result": f"no town was up in {tmp_path}"}
     code, sentence = refusal(tmp_path, "status")
     assert (code, sentence.split(" (")[0]) == (2, f"leyden demo: no town in {tmp_path}")
 

@@ -147,6 +147,7 @@ def down(directory: Path) -> dict[str, Any]:
     """Nothing of the town in `directory` runs any more. Raises `Refused`."""
     socket = directory / layout.SOCKET
     pids = read_pids(directory)
+    was_up = bool(pids) or is_taken(directory)
     try:
         call(socket, "stop", timeout=_LOOK_SECONDS)
     except (RpcError, WalletError):
@@ -160,7 +161,9 @@ def down(directory: Path) -> dict[str, Any]:
     if is_taken(directory):
         raise Refused(f"a demo that tells its story has {directory}; end that one")
     (directory / layout.PIDS).unlink(missing_ok=True)
-    return {"result": "nothing of the town is running"}
+    if not was_up:
+        return {"result": f"no town was up in {directory}"}
+    return {"result": "the town is down: nothing of it runs any more"}
 
 
 def _ask(directory: Path, method: str, words: list[str]) -> int:
