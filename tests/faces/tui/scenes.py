@@ -173,7 +173,7 @@ def replies(**changed: Reply) -> dict[str, Reply]:
 @asynccontextmanager
 async def opened(core: FakeCore, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
     """The app on that core, its facts loaded."""
-    app = Leyden(core.path, lambda: NOW)
+    app = Leyden(core.path, lambda: NOW, lambda: 0.0)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.state.told)
         await settled(pilot)
@@ -214,3 +214,9 @@ def check(pilot: Pilot[None], name: str) -> None:
         golden.write_text(shown)
     wanted = golden.read_text() if golden.exists() else "(there is none)"
     assert shown == wanted, f"{golden.name} is another screen. Now it is\n{shown}"
+
+
+def assert_harmless(shown: str) -> None:
+    """Nothing in it moves a cursor or hides."""
+    for char in shown:
+        assert char == "\n" or char.isprintable(), f"{char!r} reached the screen"

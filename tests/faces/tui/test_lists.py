@@ -9,6 +9,7 @@ from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.scenes import (
     HISTORY,
     SIZES,
+    assert_harmless,
     channel,
     check,
     grid,
@@ -132,9 +133,3 @@ async def test_injection__every_screen_is_as_ordered(core: FakeCore) -> None:
                 assert len(lines) == 40
                 assert lines[0].endswith("12:04:31"), "a name pushed the clock away"
                 await pilot.press("j")
-
-
-def assert_harmless(shown: str) -> None:
-    """Nothing in it moves a cursor or hides."""
-    for char in shown:
-        assert char == "\n" or char.isprintable(), f"{char!r} reached the screen"

@@ -1,5 +1,6 @@
 """The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from wallet.faces.tui.channels import Channels
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.home import Home
 from wallet.faces.tui.keys import EVERYWHERE, TABS
-from wallet.faces.tui.paint import GOOD, QUIET
+from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
+from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
 from wallet.faces.tui.pane import Absent, Pane
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
 from wallet.faces.tui.watch import UiPump, Watcher, learn_names, load
+from wallet.faces.tui.words import failure, name_of
 
 TICK_SECONDS: Final = 0.1
 
@@ -69,12 +72,19 @@ class Leyden(App[None]):
         Binding("right_square_bracket", "step_tab(1)", show=False),
     ]
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], datetime] = _now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
         self.state = State(clock)
+        self.payer = Payer(monotonic, self._payment_changed)
         self.pump = UiPump()
         self._watcher = Watcher(path, self.state, self.pump)
         self._loading = False
+        self._asked_to_quit = False
         self._shown: tuple[object, ...] = ()
 
     # --- frame --------------------------------------------------------------------------------
@@ -144,10 +154,13 @@ class Leyden(App[None]):
         self.redraw()
 
     def _frame(self, kind: type[TitleRow | NoticeRow]) -> None:
-        self.screen_stack[0].query_one(kind).refresh()
+        for line in self.screen_stack[0].query(kind) if self.screen_stack else ():
+            line.refresh()
 
     def redraw(self) -> None:
         """Everything that shows the state, in one go."""
+        if not self.screen_stack or not self.screen_stack[0].query(HintRow):
+            return  # the app is closing, and its rows are gone already
         with self.batch_update():
             self._frame(TitleRow)
             self._frame(NoticeRow)
@@ -172,6 +185,7 @@ class Leyden(App[None]):
             link = self.state.connected
             self.state.facts = await load(link, parts, self.state.facts)
             self.state.told = True
+            self.payer.learn(self.state.facts.recent)
             await learn_names(link, self.state.facts, self.state.names)
         except ConnectionLost:
             # The watcher says so, and everything is asked again when it is back.
@@ -187,7 +201,9 @@ class Leyden(App[None]):
     def _tell(self, event: facts.Json) -> None:
         if event.get("topic") == "invoice_payment":
             amount = event.get("amount_msat")
-            received = self.state.money.shown(amount if isinstance(amount, int) else 0)
+            paid = amount if isinstance(amount, int) else 0
+            self.state.paid[str(event.get("label"))] = paid
+            received = self.state.money.shown(paid)
             named = safe(event.get("description") or event.get("label"), 60)
             self.state.say(f"✓ Received {received}  {named}", GOOD)
 
@@ -207,14 +223,34 @@ class Leyden(App[None]):
         self.push_screen(Help(self.pane))
 
     def action_send(self) -> None:
-        self.state.say("leyden pay INVOICE", QUIET)
-        self.redraw()
+        from wallet.faces.tui.send import Send
+
+        self.push_screen(Send(self.state, self.payer))
+
+    def _payment_changed(self, payment: Outgoing) -> None:
+        amount = self.state.money.shown(payment.order.amount)
+        name = name_of(payment.order.payee, self.state.names)
+        match payment.outcome:
+            case Outcome.ARRIVED:
+                self.state.say(f"✓ Paid {amount} to {name}", GOOD)
+            case Outcome.NOT_SENT:
+                self.state.say(f"✗ {failure(payment.code)[0]} {amount} to {name}", BAD)
+            case Outcome.MOVING:
+                self.state.say(f"… Still on its way: {amount} to {name}", WARN)
 
     def action_receive(self) -> None:
-        self.state.say("leyden invoice AMOUNT LABEL DESCRIPTION", QUIET)
-        self.redraw()
+        from wallet.faces.tui.receive import Receive
 
-    async def action_quit_app(self) -> None:
+        self.push_screen(Receive(self.state))
+
+    def action_quit_app(self) -> None:
+        if self.payer.moving and not self._asked_to_quit:
+            self._asked_to_quit = True
+            self.state.say(
+                "… A payment is on its way and goes on without this: q again quits", WARN
+            )
+            self.redraw()
+            return
         self.exit()
 
 

@@ -26,6 +26,10 @@ class State:
     trouble: str = ""
     """Why the core is not heard now."""
     notice: Span = ("", PLAIN)
+    paid: dict[str, int] = field(default_factory=dict)
+    """Invoices paid since the app was opened: millisatoshi by label."""
+    made: int = 0
+    """Invoices made by this app."""
 
     @property
     def connected(self) -> Link:

@@ -109,6 +109,7 @@ def span(seconds: int) -> str:
 # --- failures -----------------------------------------------------------------------------------
 
 STILL_ON_ITS_WAY: Final = 200
+PAID_BEFORE: Final = 201
 
 _FAILURES: Final = {
     200: ("Still on its way.", "It arrives or comes back by itself: do not pay it again."),
