@@ -6,21 +6,21 @@ from wallet.base.values.amounts import FEERATE_FLOOR, MSAT_PER_SAT
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.desk import Desk
 
-_FRAME_WEIGHT: Final = 42 + 2 * 4 * 43
-"""Version, counts, locktime, witness marker, and two outputs of the largest usual kind."""
+_FRAME_WEIGHT: Final = 50 + 2 * 4 * 43
+"""Version, counts of any size, locktime, witness marker, two outputs of the largest usual kind."""
 _INPUT_WEIGHT: Final = 272
 """Of a P2WPKH coin with the longest signature; a P2TR coin is lighter."""
 
 
 class Coins:
-    """The wallet's coins that can be spent, and a fee rate that is asked for as it is shown."""
+    """Coins of some statuses that nothing else holds, and a fee rate that is asked for as shown."""
 
-    def __init__(self, desk: Desk, feerate: str | None) -> None:
+    def __init__(self, desk: Desk, feerate: str | None, *statuses: str) -> None:
         per_kw = None if feerate is None else _per_kw(feerate)
         coins = [
             o
             for o in desk.ask("listfunds")["outputs"]
-            if o["status"] in ("confirmed", "unconfirmed") and not o.get("reserved")
+            if o["status"] in statuses and not o.get("reserved")
         ]
         self.has_msat = sum(int(o["amount_msat"]) for o in coins)
         if per_kw is None:

@@ -71,9 +71,9 @@ class Desk:
             return None
 
     def alias(self, node_id: str) -> str:
-        """What a node calls itself, made safe; "" when nobody knows."""
+        """What a node calls itself, a stranger's words; "" when nobody knows."""
         found = self.ask_if_known("listnodes", id=node_id) or {}
-        return next((safe_text(str(n.get("alias") or ""), 32) for n in found.get("nodes", ())), "")
+        return next((str(n.get("alias") or "") for n in found.get("nodes", ())), "")
 
     def one_word(self, what: str) -> str:
         """The only word that was given; `-` reads it from standard input. Raises `UsageError`."""

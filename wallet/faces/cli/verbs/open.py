@@ -49,7 +49,7 @@ class Opening:
         asked_sat = 0 if self.everything else read_whole_sat(desk.words[1])
         push = desk.flags.get("--push")
         self.push_msat = None if push is None else read_amount(push)
-        coins = Coins(desk, desk.flags.get("--feerate"))
+        coins = Coins(desk, desk.flags.get("--feerate"), "confirmed", "unconfirmed")
         self.feerate, self.fee_msat, self.has_msat = coins.feerate, coins.fee_msat, coins.has_msat
         self.amount_msat = self.has_msat if self.everything else asked_sat * MSAT_PER_SAT
 

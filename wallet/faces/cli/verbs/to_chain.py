@@ -32,7 +32,7 @@ class ToAddress:
         amounts = [] if self.everything else [read_whole_sat(word) for word in words]
         if len(set(amounts)) > 1:
             raise UsageError(f"the link asks for {amounts[1]:,} sat, not {amounts[0]:,} sat")
-        coins = Coins(desk, desk.flags.get("--feerate"))
+        coins = Coins(desk, desk.flags.get("--feerate"), "confirmed")
         self.feerate, self.fee_msat, self.has_msat = coins.feerate, coins.fee_msat, coins.has_msat
         self.amount_msat = self.has_msat if self.everything else amounts[0] * MSAT_PER_SAT
         desk.look = "leyden history --kind withdrawal"

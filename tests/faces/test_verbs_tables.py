@@ -1,0 +1,253 @@
+"""What people see, line by line: each verb's lines from answers that never change."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wallet.faces.cli.arguments import UsageError
+from wallet.faces.cli.verbs import balance, channels, decode, fees, history, peers, show, status
+from wallet.faces.cli.verbs.doctor import look_at_chain, look_at_directory
+from wallet.faces.cli.verbs.target import ADDRESS, INVOICE, NODE, read_target
+
+BOB = "02" + "ab" * 32
+HASH = "9f2c" + "00" * 30
+AT = 1_795_536_000
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def _channel(**more: Any) -> dict[str, Any]:
+    return {
+        "peer_id": BOB,
+        "state": "CHANNELD_NORMAL",
+        "peer_connected": True,
+        "reestablished": True,
+        "spendable_msat": 580_000_999,
+        "receivable_msat": 390_000_000,
+        "to_us_msat": 600_000_000,
+        "total_msat": 1_000_000_000,
+        "short_channel_id": "103x1x0",
+        "channel_id": "cc" * 32,
+        **more,
+    }
+
+
+def test_balance() -> None:
+    outputs = [
+        {"status": "confirmed", "amount_msat": 4_998_999_000},
+        {"status": "unconfirmed", "amount_msat": 5_000},
+        {"status": "spent", "amount_msat": 7_000},
+    ]
+    held = [{"direction": "out", "amount_msat": 1_000}, {"direction": "in", "amount_msat": 9_000}]
+    several = [
+        _channel(htlcs=held),
+        _channel(peer_connected=False, to_us_msat=11_000),
+        _channel(state="CHANNELD_AWAITING_LOCKIN", to_us_msat=12_000),
+        _channel(state="ONCHAIN", to_us_msat=13_000),
+    ]
+    assert list(balance.lines(balance.balance(outputs, several))) == [
+        "███████████████████░░░░░░░░░░░░░  1 channel",
+        "can send      580,000 sat",
+        "can receive   390,000 sat",
+        "in flight           1 sat  on its way",
+        "peer away          11 sat  ours, in channels whose peer is not here",
+        "opening            12 sat  ours, until the chain has confirmed it",
+        "closing            13 sat  ours, on its way back to the chain",
+        "on chain    4,998,999 sat",
+        "unconfirmed         5 sat  on chain, without a block",
+    ]
+    assert list(balance.lines(balance.balance([], []))) == [
+        "can send    0 sat",
+        "can receive 0 sat",
+        "on chain    0 sat",
+        "no channel can be used: leyden open PEER AMOUNT",
+    ]
+
+
+def test_channels() -> None:
+    rows = [
+        _channel(peer_alias="bob\u202e"),
+        _channel(state="FUNDING_SPEND_SEEN", spendable_msat=0, receivable_msat=0, to_us_msat=0),
+        _channel(peer_connected=False),
+        _channel(state="NOVEL_STATE", short_channel_id=None),
+    ]
+    assert channels.lines(rows, 100) == [
+        "peer           state        can send  yours / theirs    can receive  channel",
+        "bob\\u202e      open          580,000  ██████████░░░░░░      390,000  103x1x0",
+        "02ababab…abab  on chain            0  ░░░░░░░░░░░░░░░░            0  103x1x0",
+        "02ababab…abab  peer away     580,000  ██████████░░░░░░      390,000  103x1x0",
+        "02ababab…abab  novel_state   580,000  ██████████░░░░░░      390,000  cccccccc…cccc",
+    ]
+    assert max(map(len, channels.lines(rows, 70))) <= 80
+    assert channels.lines([], 80) == ["no channels: leyden open PEER AMOUNT"]
+
+
+def test_peers_and_fees() -> None:
+    here = {"id": BOB, "connected": True, "num_channels": 2, "netaddr": ["127.0.0.1:9735"]}
+    away = {"id": BOB, "connected": False, "num_channels": 1, "alias": "b\x1b[0mb"}
+    assert peers.lines([here, away], 100) == [
+        "peer         is    channels  address         id",
+        "-            here         2  127.0.0.1:9735  02ababab…abab",
+        "b\\u001b[0mb  away         1  -               02ababab…abab",
+    ]
+    terms = {
+        "peer_id": BOB,
+        "short_channel_id": "103x1x0",
+        "fee_base_msat": 1_000,
+        "fee_proportional_millionths": 10,
+        "minimum_htlc_out_msat": 1,
+        "maximum_htlc_out_msat": 990_000_000,
+    }
+    assert fees.lines([terms], 100) == [
+        "base fee  millionths  least     most  peer           channel",
+        "       1          10  0.001  990,000  02ababab…abab  103x1x0",
+    ]
+
+
+def test_history() -> None:
+    base = {"at": AT, "amount_msat": 250_000_000, "status": "complete"}
+    items = [
+        {**base, "kind": "payment", "direction": "out", "fee_msat": 212_500, "payment_hash": HASH,
+         "label": "lamp", "description": "Desk lamp"},
+        {**base, "kind": "payment", "direction": "out", "status": "failed", "payment_hash": HASH,
+         "failure": "no route\n"},
+        {**base, "kind": "invoice", "direction": "in", "description": "tea", "label": "x1",
+         "payment_hash": HASH},
+        {**base, "kind": "forward", "direction": "through", "in_channel": "1x1x1",
+         "out_channel": "2x2x2", "status": "pending"},
+        {**base, "kind": "channel_open", "direction": "self", "peer_id": BOB, "txid": "77" * 32},
+    ]  # fmt: skip
+    assert list(history.lines({"history": items, "next": "1.2.3"}, 100)) == [
+        "when              what            amount      fee  money       id        about",
+        "2026-11-24 16:00  payment       -250,000  212.500  arrived     9f2c0000  lamp",
+        "2026-11-24 16:00  payment       -250,000           not sent    9f2c0000  no route\\n",
+        "2026-11-24 16:00  invoice       +250,000           arrived     9f2c0000  tea",
+        "2026-11-24 16:00  forward        250,000           on its way  -         1x1x1 to 2x2x2",
+        "2026-11-24 16:00  channel open   250,000           arrived     77777777  02ababab…abab",
+        "more: leyden history --start 1.2.3",
+    ]
+    assert list(history.lines({"history": []}, 80)) == ["nothing has happened yet"]
+
+
+def test_history__times() -> None:
+    assert history.read_time("1795536000") == AT
+    assert history.read_time("2026-11-24") == AT - 16 * 3600
+    assert history.read_time("2026-11-24T16:00") == AT
+    for text in ("", "tomorrow", "2026-13-01", "2026-11-24 16:00", "-5", "9" * 20):
+        with pytest.raises(UsageError):
+            history.read_time(text)
+
+
+def test_show__a_payment_in_parts() -> None:
+    payment = {
+        "payment_hash": HASH,
+        "status": "complete",
+        "amount_msat": 250_000_000,
+        "amount_sent_msat": 250_212_000,
+        "destination": BOB,
+        "created_at": AT,
+        "completed_at": AT + 4,
+        "preimage": "6f" * 32,
+        "description": "Desk lamp",
+        "attempts": [
+            {"status": "failed", "amount_sent_msat": 250_100_000, "erring_node": BOB,
+             "erring_channel": "103x1x0", "reason": "temporary channel failure"},
+            {"status": "complete", "amount_sent_msat": 250_212_000},
+        ],
+    }  # fmt: skip
+    assert list(show.payment_lines(payment, 100)) == [
+        "money   arrived",
+        "amount  250,000 sat",
+        "fee     212 sat",
+        "for     Desk lamp",
+        f"to      {BOB}",
+        "began   2026-11-24 16:00",
+        "ended   2026-11-24 16:00",
+        f"hash    {HASH}",
+        f"proof   {'6f' * 32}",
+        "",
+        "part     sent  money     said by        of channel  reason",
+        "   1  250,100  not sent  02ababab…abab  103x1x0     temporary channel failure",
+        "   2  250,212  arrived",
+    ]
+
+
+def test_status_and_decode() -> None:
+    locked = {"locked": True, "network": "regtest", "lightning-dir": "/data/regtest"}
+    assert list(status.lines(locked)) == [
+        "node       locked: leyden unlock",
+        "network    regtest",
+        "directory  /data/regtest",
+    ]
+    node = {
+        "alias": "alice",
+        "id": BOB,
+        "network": "regtest",
+        "blockheight": 107,
+        "num_active_channels": 1,
+        "num_pending_channels": 2,
+        "num_inactive_channels": 0,
+        "num_peers": 0,
+        "warning_bitcoind_sync": "The chain backend has not answered yet.",
+    }
+    assert list(status.lines(node)) == [
+        "node      alice",
+        f"id        {BOB}",
+        "network   regtest, block 107",
+        "chain     The chain backend has not answered yet.",
+        "channels  1 open, 2 opening",
+        "peers     0",
+    ]
+    invoice = {"type": "bolt11 invoice", "valid": False, "created_at": AT, "expiry": 60}
+    assert list(decode.lines(invoice)) == [
+        "what     bolt11 invoice",
+        "amount   the payer chooses",
+        "made     2026-11-24 16:00",
+        "expires  2026-11-24 16:01",
+        "valid    no: do not pay this",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "of", "amount_msat"),
+    [
+        (BOB.upper(), NODE, BOB, None),
+        (" lnbcrt1abc\n", INVOICE, "lnbcrt1abc", None),
+        ("LIGHTNING:LNBCRT1ABC", INVOICE, "LNBCRT1ABC", None),
+        ("bitcoin:bcrt1qabcdefghijkl?amount=0.5", ADDRESS, "bcrt1qabcdefghijkl", 50_000_000_000),
+        ("bitcoin:bcrt1qabcdefghijkl?lightning=lnbcrt1abc", INVOICE, "lnbcrt1abc", None),
+    ],
+)
+def test_target(text: str, kind: str, of: str, amount_msat: int | None) -> None:
+    target = read_target(text)
+    assert (target.kind, target.text, target.amount_msat) == (kind, of, amount_msat)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lno1qabc", "lightning:", "bitcoin:", "bitcoin:x?req-y=1", "a b", "04" * 33 + "!",
+             "bcrt1\u202eq", "https://a"],
+)  # fmt: skip
+def test_target__what_cannot_be_paid(text: str) -> None:
+    with pytest.raises(UsageError):
+        read_target(text)
+
+
+def test_doctor__sentences(tmp_path: Any) -> None:
+    tmp_path.chmod(0o700)
+    assert look_at_directory(tmp_path)[0] == "ok"
+    seed = tmp_path / "seed.json"
+    seed.touch(0o640)
+    seed.chmod(0o640)
+    assert look_at_directory(tmp_path) == ("bad", f"others can read {seed}: chmod 600 {seed}")
+
+    assert look_at_chain({"warning_bitcoind_sync": "Gone."})[0] == "bad"
+    assert look_at_chain({"warning_lightningd_sync": "Reading."})[0] == "warn"
