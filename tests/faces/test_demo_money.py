@@ -109,6 +109,20 @@ def test_what_a_commitment_has_not_paid_out_yet_is_a_claim() -> None:
     }
 
 
+def test_of_a_settled_channel_only_its_anchors_may_be_left() -> None:
+    # Bob's commitment was on the chain a hundred blocks ago, and all of it but this was taken.
+    closed = [{"last_commitment_txid": "b1"}]
+    alice = replace(ALICE, outputs=[*ALICE.outputs, output("b1", 0, 2_670_000)], channels=[])
+    alice = replace(alice, commitments=[])
+    bob = replace(BOB, channels=[], commitments=[], closed=closed)
+    coins = [*COINS[:2], coin("b1", 0, 2_670), coin("b1", 1, 330)]
+    found = check(coins, alice, bob)
+    assert found.ok
+    assert found.owners["anchors that anybody may sweep"] == 330
+    more = [*coins[:3], coin("b1", 1, 331)]
+    assert "b1…:1 with 331 sat belongs to nobody" in check(more, alice, bob).faults
+
+
 @pytest.mark.parametrize(
     ("coins", "books", "fault"),
     [

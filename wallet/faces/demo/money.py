@@ -5,16 +5,18 @@ belong to exactly one wallet or one channel, a channel only if both of its sides
 how it is split, and build, each from its own records alone, the same two commitments; nobody may
 claim a coin that the chain does not have; and all coins together are the subsidies of all blocks,
 since the fees went to the miner.  What a commitment on the chain has not paid out yet is a claim
-that waits: its channel's.
+that waits: its channel's; of a channel that is settled only the anchors may be left.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 Coin = tuple[str, int]
 """txid, output index"""
 
+ANCHOR_MSAT: Final = 330_000
+"""BOLT 3: what an anchor output holds."""
 _SPENT: Final = "spent"
 _LIVING: Final = frozenset(
     {
@@ -29,12 +31,13 @@ _LIVING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """One node's answers to `listfunds`, `listpeerchannels` and `commitments`."""
+    """One node's answers: `listfunds`, `listpeerchannels`, `commitments`, `listclosedchannels`."""
 
     name: str
     outputs: list[dict[str, Any]]
     channels: list[dict[str, Any]]
     commitments: list[dict[str, Any]]
+    closed: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class _Claims:
         self._by_coin: dict[Coin, list[tuple[str, int]]] = {}
         self._channels: dict[Coin, list[_Side]] = {}
         self._commitments: dict[str, Coin] = {}
+        self._settled: set[str] = set()
         self.faults: list[str] = []
 
     def add_wallet(self, book: Books) -> None:
@@ -113,6 +117,7 @@ class _Claims:
 
     def add_channels(self, book: Books) -> None:
         built = {row["channel_id"]: row for row in book.commitments}
+        self._settled.update(row["last_commitment_txid"] for row in book.closed)
         for channel in book.channels:
             coin = (channel["funding_txid"], channel["funding_outnum"])
             side = _Side(book.name, channel, built.get(channel["channel_id"]))
@@ -127,6 +132,9 @@ class _Claims:
         if not claims and coin[0] in self._commitments:
             sides = self._channels[self._commitments[coin[0]]]
             return [(f"a claim that waits, of {_channel_name(sides)}", amount_msat)]
+        if not claims and coin[0] in self._settled and amount_msat == ANCHOR_MSAT:
+            # BOLT 3: sixteen blocks after the commitment anybody may sweep what nobody needed.
+            return [("anchors that anybody may sweep", amount_msat)]
         if (both := self._channels.pop(coin, None)) is not None:
             claims.append((_channel_name(both), _agreed_msat(both)))
             self.faults += _disagreements(both)

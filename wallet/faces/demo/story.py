@@ -326,6 +326,7 @@ class Story:
                     node.call("listfunds")["outputs"],
                     node.call("listpeerchannels")["channels"],
                     node.call("commitments")["commitments"],
+                    node.call("listclosedchannels")["closedchannels"],
                 )
                 for node in nodes
             ]
