@@ -10,6 +10,7 @@ import pytest
 from tests.support.terminal import LEYDEN, answer, environment, piped, typed
 from tests.support.two import Two, silent, two_daemons
 from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.tui.qr import half_blocks, modules
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,21 @@ def test_receive__waits(two: Two) -> None:
     done = piped(two.bob.socket, "receive", "2", "--wait", "--timeout", "0.5")
     assert done.returncode == Exit.TIMED_OUT
     assert done.stdout.startswith("{")
+
+
+@pytest.mark.parametrize("words", ["receive 5 --qr", "address --qr"])
+def test_qr__is_what_is_written_below_it(two: Two, words: str) -> None:
+    code, seen = typed(two.bob.socket, *words.split(), COLUMNS="200")
+    assert code == 0, seen
+    drawn = [line for line in seen.splitlines() if line.startswith("\x1b[38;5;16;48;5;231m")]
+    text = next(line for line in seen.splitlines() if line.startswith(("lnbcrt", "bcrt1")))
+    inside = [line.removesuffix("\x1b[0m").partition("231m")[2] for line in drawn]
+    assert inside == half_blocks(modules(text))
+    _, seen = typed(two.bob.socket, *words.split(), COLUMNS="20")
+    assert "(a QR code needs " in seen
+    _, seen = typed(two.bob.socket, *words.split(), "--ascii")
+    assert "\x1b" not in seen
+    assert answer(two.bob.socket, *words.split())
 
 
 @pytest.mark.parametrize("words", ["receive 0", "receive x", "receive 1 2", "receive --wait=1"])

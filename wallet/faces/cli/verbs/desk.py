@@ -20,6 +20,8 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable, call
 from wallet.faces.rpc.errors import Code
 
 COMMON: Final[Flags] = {"--ascii": False}
+_INK: Final = "\x1b[38;5;16;48;5;231m"
+_PLAIN: Final = "\x1b[0m"
 
 
 class Halt(WalletError):
@@ -107,14 +109,27 @@ class Desk:
         text = "\n".join(self._fit(line, sys.stdout) for line in lines())
         return put(text, Exit.DONE, self.asked)
 
+    def qr(self, text: str) -> list[str]:
+        """`text` as a QR code, black on white whatever the terminal's colours are."""
+        from wallet.faces.tui.qr import half_blocks, modules
+
+        drawn = half_blocks(modules(text))
+        if self._is_narrow(sys.stdout):
+            return ["(a QR code needs a terminal with UTF-8)"]
+        if len(drawn[0]) > self.width:
+            return [f"(a QR code needs {len(drawn[0])} columns, and here are {self.width})"]
+        return [f"{_INK}{line}{_PLAIN}" for line in drawn]
+
     def note(self, line: str) -> None:
         """Progress or a question's facts: on stderr, never in a pipe's data."""
         print(self._fit(line, sys.stderr), file=sys.stderr, flush=True)
 
     def _fit(self, line: str, file: Any) -> str:
+        return plain(line) if self._is_narrow(file) else line
+
+    def _is_narrow(self, file: Any) -> bool:
         encoding = (getattr(file, "encoding", None) or "ascii").lower().replace("-", "")
-        narrow = encoding != "utf8" or os.environ.get("TERM") == "linux" or "--ascii" in self.flags
-        return plain(line) if narrow else line
+        return encoding != "utf8" or os.environ.get("TERM") == "linux" or "--ascii" in self.flags
 
     # --- the person ---------------------------------------------------------------------------
 

@@ -10,13 +10,21 @@ from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.paper import facts, when
 from wallet.faces.cli.verbs.words import Flags
 
-FLAGS: Final[Flags] = {"--description": True, "--label": True, "--expiry": True, "--wait": False}
+FLAGS: Final[Flags] = {
+    "--description": True,
+    "--label": True,
+    "--expiry": True,
+    "--wait": False,
+    "--qr": False,
+}
 USAGE: Final = """\
-leyden receive [AMOUNT] [--description TEXT] [--label NAME] [--expiry SECONDS] [--wait]
+leyden receive [AMOUNT] [--description TEXT] [--label NAME] [--expiry SECONDS] [--wait] [--qr]
 
 Makes an invoice; without AMOUNT (satoshi; msat, sat, btc may follow) the payer chooses.
---wait prints it at once and then waits until it is paid: two JSON objects in a pipe. With
---timeout SECONDS the wait ends with 5; the invoice stays good."""
+
+  --qr     draw it for a phone (on a terminal)
+  --wait   print it at once, then wait until it is paid: two JSON objects in a pipe. With
+           --timeout SECONDS the wait ends with 5; the invoice stays good"""
 
 
 def run(desk: Desk) -> int:
@@ -35,9 +43,10 @@ def run(desk: Desk) -> int:
     )
     asked = {} if amount_msat is None else {"amount_msat": amount_msat}
     invoice = {"bolt11": made["bolt11"], "label": label, **asked, **made}
+    code = desk.qr(invoice["bolt11"]) if "--qr" in desk.flags and desk.human else []
+    shown = desk.show(invoice, lambda: [*code, *lines(invoice)])
     if "--wait" not in desk.flags:
-        return desk.show(invoice, lambda: lines(invoice))
-    desk.show(invoice, lambda: lines(invoice))
+        return shown
     desk.note("# waiting for the payment; Ctrl-C ends the wait, the invoice stays good")
     paid = desk.ask("waitinvoice", label=label)
     return desk.show(paid, lambda: [f"received {sat(paid['amount_received_msat'])} sat"])
