@@ -84,7 +84,7 @@ def read_digits(text: str) -> tuple[str, bytes]:
         raise DecodeError("upper and lower case are mixed")
     hrp, separator, data = lower.rpartition("1")
     if not separator or not hrp or not hrp.isascii() or not hrp.isprintable():
-        raise DecodeError("no 1 stands between a prefix and the data")
+        raise DecodeError("this is no invoice: no 1 stands between a prefix and the data")
     letters = data.encode("utf-8")
     words = letters.translate(_TO_WORDS)
     if (place := words.find(_BAD)) >= 0:

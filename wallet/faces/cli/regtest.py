@@ -26,7 +26,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"leyden regtest: {refused.message}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"leyden regtest: {error}", file=sys.stderr)
+        print(
+            f"leyden regtest: cannot use {args.dir} or the port: {error.strerror or error};"
+            " give another --dir or --rpc-port",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from wallet.base.errors import WalletError
 from wallet.faces.demo.story import Story
-from wallet.faces.rpc.client import Interrupted
+from wallet.faces.rpc.client import Interrupted, RpcError
 
 Say = Callable[[str], None]
 
@@ -70,6 +71,8 @@ def _try(name: str, act: Callable[[], None], report: Report) -> str | None:
     except Interrupted:
         # The socket's client says so when Ctrl-C came while it waited for an answer.
         raise KeyboardInterrupt from None
+    except (WalletError, RpcError) as error:
+        fault = str(error)
     except Exception as error:
         # Whatever it is, scripts read it in `steps`; a traceback would take the report along.
         fault = f"{type(error).__name__}: {error}"
