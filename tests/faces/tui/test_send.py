@@ -89,9 +89,11 @@ async def test_review_and_done(core: FakeCore, size: str) -> None:
         await pilot.press("p")
         await core.until_asked("pay")
         await until(pilot, lambda: "Paying 150,000 sat to dave" in grid(pilot), "paying")
+        await until(pilot, lambda: "Send · paying" in grid(pilot), "the title")
         check(pilot, "send-paying")
         held.set()
         await until(pilot, lambda: "Proof of payment" in grid(pilot), "the proof")
+        await until(pilot, lambda: "Send · done" in grid(pilot), "the title")
         check(pilot, "send-done")
     [params] = core.asked("pay")
     assert params == {"invstring": INVOICE, "maxfee": 750_000, "retry_for": 60}
@@ -150,6 +152,7 @@ async def test_failed__money_first_then_why(core: FakeCore) -> None:
         await review(pilot)
         await pilot.press("p")
         await until(pilot, lambda: "never left" in grid(pilot), "the failure")
+        await until(pilot, lambda: "Send · failed" in grid(pilot), "the title")
         check(pilot, "send-failed")
 
 

@@ -36,6 +36,7 @@ Parameters stand in order, or as key=value (-k, -o: do not guess). - reads stand
 
 {verbs}
 
+  leyden tui           the terminal app; leyden without a word opens it too
   leyden init          make a wallet, or --restore one
   leyden daemon        run the node in the foreground
   leyden unlock        hand the password to a locked node
@@ -95,7 +96,7 @@ def _run(words: list[str]) -> int:
         print(f"leyden {__version__}")
         return Exit.DONE
     if "help" in options.values:
-        if rest and rest[0] not in ("help", "rpc"):
+        if rest and rest[0] not in ("help", "rpc", "tui"):
             return _page(rest[0])
         return put(_help_text(), Exit.DONE, "help")
     return _dispatch(options, rest)
@@ -121,6 +122,10 @@ def _dispatch(options: Options, rest: list[str]) -> int:
     match rest:
         case []:
             return _alone(options)
+        case ["tui"]:
+            return _tui(options)
+        case ["tui", *_]:
+            raise UsageError("tui takes no words, only --dir, --network or --rpc-file")
         case ["help"]:
             return _help(options)
         case ["help", name] if name in VERBS:
@@ -186,10 +191,12 @@ def _print(options: Options, result: Any, method: str) -> int:
 
 
 def _alone(options: Options) -> int:
-    """`leyden` without a word: where things stand, or in a pipe how it is used."""
+    """`leyden` without a word: the terminal app, or in a pipe how it is used."""
     if not sys.stdout.isatty():
         print(_help_text())
         return Exit.USAGE
+    if _has_whole_terminal():
+        return _tui(options)
     rpc_file = options.rpc_file
     try:
         node = call(rpc_file, "getinfo", timeout=5)
@@ -200,6 +207,21 @@ def _alone(options: Options) -> int:
     alias, network, height = (node.get(k, "?") for k in ("alias", "network", "blockheight"))
     print(safe_text(f"{alias} on {network}, block {height}; {rpc_file}"))
     print("leyden help lists what it can do")
+    return Exit.DONE
+
+
+def _has_whole_terminal() -> bool:
+    """The app reads keys and draws on standard error; a file there would break the picture."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(s.isatty() for s in streams) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _tui(options: Options) -> int:
+    if not _has_whole_terminal():
+        raise UsageError("tui needs a terminal for input, output and errors")
+    from wallet.faces.tui.app import run as open_app
+
+    open_app(options.rpc_file)
     return Exit.DONE
 
 

@@ -102,7 +102,7 @@ class Activity(Listing):
         rows = [
             ends(row("  All"), row((f"{self.first + 1:,}-{last:,} of {of}  newest first ", QUIET)),
                  cells),
-            row((f"  When   {right(str(unit), 14)}  {left('What', cells - 50)}Status"
+            row((f"  When   {right(str(unit), 15)}  {left('What', cells - 51)}Status"
                  f"{right('fee', 19)}", QUIET)),
         ]  # fmt: skip
         now = self.state.clock()
@@ -116,8 +116,8 @@ class Activity(Listing):
         fee = "" if item.fee is None else self.state.money.bare(item.fee, up=True)
         mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
         return row(
-            (f"{mark}{left(when(item.at, now), 7)}{right(amount, 14)}  ", ground),
-            (left(what(item, self.state.names), cells - 51) + " ", ground),
+            (f"{mark}{left(when(item.at, now), 7)}{right(amount, 15)}  ", ground),
+            (left(what(item, self.state.names), cells - 52) + " ", ground),
             (left(word, 15), ground or style),
             (right(fee, 9) + " ", ground or QUIET),
         )

@@ -115,9 +115,9 @@ def _recent(item: Item, state: State, cells: int) -> Row:
     word, style = status(item)
     amount = state.money.signed(item.amount, SIGNS.get(item.direction, ""))
     fee = f"fee {state.money.bare(item.fee, up=True)}" if item.fee else ""
-    room = max(8, cells - 2 - 8 - 13 - 2 - 14 - 9)
+    room = max(8, cells - 2 - 8 - 15 - 2 - 14 - 9)
     return row(
-        f"  {left(when(item.at, state.clock()), 8)}{right(amount, 13)}  ",
+        f"  {left(when(item.at, state.clock()), 8)}{right(amount, 15)}  ",
         left(what(item, state.names), room - 1) + " ",
         (left(word, 14), style),
         (right(fee, 9), QUIET),

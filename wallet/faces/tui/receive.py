@@ -60,6 +60,7 @@ class Receive(Sheet):
         yield Field(id="for", placeholder="what for (the payer sees it)")
 
     def on_mount(self) -> None:
+        self.set_focus(self.query_one("#amount"))
         self.set_interval(0.5, self._tick)
 
     @property
@@ -145,6 +146,7 @@ class Receive(Sheet):
 
     def _tick(self) -> None:
         if self._code:
+            self.set_class(self._paid is None, "showing")
             self.redraw()
 
     # --- rows ---------------------------------------------------------------------------------

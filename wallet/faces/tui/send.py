@@ -93,6 +93,8 @@ class Send(Sheet):
 
     def on_mount(self) -> None:
         self.query_one("#amount").display = False
+        # At once: what is typed into a sheet that has just opened belongs to its field.
+        self.set_focus(self.query_one("#what"))
         self.set_interval(0.1, self._tick)
 
     # --- steps --------------------------------------------------------------------------------
