@@ -12,7 +12,19 @@ from tests.support.terminal import LEYDEN, answer, environment, piped, typed
 from tests.support.two import CAPACITY, Two, two_daemons
 from wallet.faces.cli.exit_codes import Exit
 
-HEAVY = ("textual", "rich", "asyncio", "aiosqlite", "coincurve", "argparse", "cryptography")
+HEAVY = (
+    "textual",
+    "rich",
+    "asyncio",
+    "aiosqlite",
+    "coincurve",
+    "argparse",
+    "cryptography",
+    "dataclasses",
+    "inspect",
+    "shutil",
+    "segno",
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from wallet.base.values.amounts import FEERATE_FLOOR, MSAT_PER_SAT
+from wallet.base.values.amounts import FEERATE_FLOOR
 from wallet.faces.cli.arguments import UsageError
+from wallet.faces.cli.verbs.amount import MSAT_PER_SAT
 from wallet.faces.cli.verbs.desk import Desk
 
 _FRAME_WEIGHT: Final = 50 + 2 * 4 * 43

@@ -1,7 +1,6 @@
 """Where a verb stands: it asks the daemon, shows what it found, and asks a person for a yes."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,17 +9,19 @@ from typing import Any, Final
 from wallet.base.errors import WalletError
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of
-from wallet.faces.cli.exit_codes import Exit, of_error
+from wallet.faces.cli.exit_codes import Exit, of_error, of_lost_answer
 from wallet.faces.cli.output import render
-from wallet.faces.cli.talking import Stdin, lost, put, put_field
+from wallet.faces.cli.talking import Stdin, lost, put, put_field, say
 from wallet.faces.cli.verbs.names import METHODS_TOO
 from wallet.faces.cli.verbs.paper import plain
 from wallet.faces.cli.verbs.words import Flags, split_words
-from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable, call
+from wallet.faces.rpc.client import ConnectionLost, Interrupted, RpcError, Unreachable, call
 from wallet.faces.rpc.errors import Code
 
 COMMON: Final[Flags] = {"--ascii": False}
 _INK: Final = "\x1b[38;5;16;48;5;231m"
+_COLUMNS: Final = 100
+"""Where nobody says how wide a line may be."""
 _PLAIN: Final = "\x1b[0m"
 
 
@@ -98,7 +99,13 @@ class Desk:
     @property
     def width(self) -> int:
         """Cells of a line."""
-        return shutil.get_terminal_size((100, 24)).columns
+        given = os.environ.get("COLUMNS", "")
+        if given.isascii() and given.isdigit() and int(given[:5]) > 0:
+            return int(given[:5])
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).columns or _COLUMNS
+        except (OSError, ValueError):
+            return _COLUMNS
 
     def show(self, answer: Any, lines: Callable[[], Iterable[str]]) -> int:
         """The answer on stdout: as `lines` for a person, else as JSON with the same facts."""
@@ -165,6 +172,12 @@ def run(body: Callable[[Desk], int], desk: Desk) -> int:
         error, code = {"code": int(halt.code), "message": str(halt)}, halt.code
     except (Unreachable, ConnectionLost) as fault:
         return lost(desk.asked, fault, desk.look)
+    except KeyboardInterrupt:
+        # Between two calls, or before the first: only what was asked last can have moved money.
+        code = of_lost_answer(desk.asked, Exit.INTERRUPTED)
+        if code == Exit.OUTCOME_OPEN:
+            return lost(desk.asked, Interrupted("interrupted"), desk.look)
+        return say("stopped; nothing was sent", code)
     if not desk.human:
         return put(render(error, desk.options.output), of_error(code), desk.asked or desk.name)
     desk.note(f"leyden {desk.name}: {safe_text(str(error.get('message', error)))}")

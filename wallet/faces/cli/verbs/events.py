@@ -1,6 +1,8 @@
 """`leyden events`: what happens, as it happens, one JSON object on each line."""
 
 import json
+import select
+import sys
 from typing import Any, Final
 
 from wallet.faces.cli.arguments import UsageError
@@ -18,8 +20,8 @@ N lines are printed, or with 5 once nothing has happened for --timeout seconds. 
 {"missed": true} says that some were dropped: read the lists again. With parameters it is the
 daemon's events: leyden events SINCE [TIMEOUT]."""
 
-_PATIENCE: Final = 60
-"""Seconds for which one call waits in the daemon; then the next one does."""
+_PATIENCE: Final = 5
+"""Seconds for which one call waits in the daemon; then it is seen whether anybody still reads."""
 
 
 def run(desk: Desk) -> int:
@@ -33,8 +35,8 @@ def run(desk: Desk) -> int:
         since = int(desk.ask("events")["next"])
     # The daemon waits so long; a client that hangs up first would not know what it missed.
     patience = _PATIENCE if desk.timeout is None else max(1, int(desk.timeout))
-    desk.timeout, ends = None, desk.timeout is not None
-    while True:
+    ends, desk.timeout = desk.timeout is not None, None
+    while _is_read():
         answer: dict[str, Any] = desk.ask("events", since=since, timeout=patience)
         if answer.get("missed"):
             print(json.dumps({"missed": True}), flush=True)
@@ -48,6 +50,14 @@ def run(desk: Desk) -> int:
         if ends and not answer["events"]:
             return Exit.TIMED_OUT
         since = int(answer["next"])
+    return Exit.DONE
+
+
+def _is_read() -> bool:
+    """Whether the other end of the pipe is still open (`| head` closes it)."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0))
 
 
 def _number(desk: Desk, flag: str) -> int | None:

@@ -3,9 +3,8 @@
 import re
 from typing import Any, Final
 
-from wallet.base.values.amounts import MSAT_PER_SAT
 from wallet.faces.cli.arguments import UsageError
-from wallet.faces.cli.verbs.amount import percent, read_amount, read_whole_sat, sat
+from wallet.faces.cli.verbs.amount import MSAT_PER_SAT, percent, read_amount, read_whole_sat, sat
 from wallet.faces.cli.verbs.coins import Coins
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.limits import approve, read_ceilings

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from wallet.base.values.amounts import MSAT_PER_SAT
 from wallet.faces.cli.arguments import UsageError
-from wallet.faces.cli.verbs.amount import percent, read_whole_sat, sat
+from wallet.faces.cli.verbs.amount import MSAT_PER_SAT, percent, read_whole_sat, sat
 from wallet.faces.cli.verbs.coins import Coins
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.plans import Facts
