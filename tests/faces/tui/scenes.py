@@ -205,15 +205,22 @@ def grid(pilot: Pilot[None]) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def check(pilot: Pilot[None], name: str) -> None:
-    """The screen is as `goldens/NAME-SIZE.txt` has it; LEYDEN_UPDATE_GOLDENS=1 writes it anew."""
+async def check(pilot: Pilot[None], name: str) -> None:
+    """The screen is, or soon becomes, as `goldens/NAME-SIZE.txt` has it.
+
+    LEYDEN_UPDATE_GOLDENS=1 writes them anew: look at what has changed.
+    """
     size = f"{pilot.app.size.width}x{pilot.app.size.height}"
     golden = GOLDENS / f"{name}-{size}.txt"
-    shown = grid(pilot)
     if os.environ.get("LEYDEN_UPDATE_GOLDENS"):
-        golden.write_text(shown)
+        await pilot.pause(0.5)
+        golden.write_text(grid(pilot))
     wanted = golden.read_text() if golden.exists() else "(there is none)"
-    assert shown == wanted, f"{golden.name} is another screen. Now it is\n{shown}"
+    for _ in range(100):
+        if grid(pilot) == wanted:
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"{golden.name} is another screen. Now it is\n{grid(pilot)}")
 
 
 def assert_harmless(shown: str) -> None:

@@ -12,14 +12,14 @@ from wallet.faces.tui.app import Leyden
 @pytest.mark.parametrize("size", SIZES)
 async def test_home(core: FakeCore, size: str) -> None:
     async with opened(core, SIZES[size]) as pilot:
-        check(pilot, "home")
+        await check(pilot, "home")
 
 
 async def test_help__lists_the_keys(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        check(pilot, "help")
+        await check(pilot, "help")
         await pilot.press("escape")
         await pilot.pause()
         assert "Can send now" in grid(pilot)

@@ -25,14 +25,14 @@ async def test_activity(core: FakeCore, size: str) -> None:
     async with opened(core, SIZES[size]) as pilot:
         await pilot.press("2", "j", "j", "j")
         await pilot.pause()
-        check(pilot, "activity")
+        await check(pilot, "activity")
 
 
 async def test_activity__one_payment_in_full(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("2", "j", "j", "j", "enter")
         await pilot.pause()
-        check(pilot, "payment-failed")
+        await check(pilot, "payment-failed")
         assert "nothing left your wallet" in grid(pilot)
         await pilot.press("escape", "k", "enter")
         await pilot.pause()
@@ -44,7 +44,7 @@ async def test_activity__nothing_yet(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("2")
         await pilot.pause()
-        check(pilot, "activity-empty")
+        await check(pilot, "activity-empty")
 
 
 def _long_past(params: dict[str, Any]) -> dict[str, Any]:
@@ -88,14 +88,14 @@ async def test_channels(core: FakeCore, size: str) -> None:
     async with opened(core, SIZES[size]) as pilot:
         await pilot.press("3", "j")
         await pilot.pause()
-        check(pilot, "channels")
+        await check(pilot, "channels")
 
 
 async def test_channels__one_in_full_and_gone(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("3", "j", "enter")
         await pilot.pause()
-        check(pilot, "channel")
+        await check(pilot, "channel")
         core.replies["listpeerchannels"] = {"channels": []}
         await core.tell("channel_state_changed", channel_id="00")
         await until(pilot, lambda: "No channel yet" in grid(pilot), "the empty list")

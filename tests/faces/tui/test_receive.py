@@ -74,10 +74,10 @@ async def test_receive__form_code_and_paid(core: FakeCore, size: str) -> None:
     async with opened(core, SIZES[size]) as pilot:
         await pilot.press("r")
         await pilot.pause()
-        check(pilot, "receive-form")
+        await check(pilot, "receive-form")
         await pilot.press("escape")
         await _created(pilot)
-        check(pilot, "receive-code")
+        await check(pilot, "receive-code")
         lines = [line.split("│")[1][2:] for line in grid(pilot).splitlines()[1:-2]]
         wanted = modules_of(BOLT11)
         high = 2 if size == "120x40" else 3
@@ -90,7 +90,7 @@ async def test_receive__form_code_and_paid(core: FakeCore, size: str) -> None:
         assert (params["amount_msat"], params["description"]) == (250_000_000, "Desk lamp")
         await core.tell("invoice_payment", label=params["label"], amount_msat=250_000_000)
         await until(pilot, lambda: "✓ Received 250,000 sat" in grid(pilot), "the money")
-        check(pilot, "receive-paid")
+        await check(pilot, "receive-paid")
 
 
 async def test_receive__an_address_on_the_next_tab(core: FakeCore) -> None:
