@@ -41,6 +41,7 @@ def test_person__sees_the_facts_types_pay_and_gets_the_proof(two: Two) -> None:
     assert code == 0, seen
     for words in ("Desk lamp, order 3312", "250,000 sat", "at most 2,500 sat (1.0 %)",
                   "type pay to send, anything else to stop: ", "paid 250,000 sat in ",
+                  "# on its way; Ctrl-C detaches, it does not cancel\n",
                   "fee 0 sat", "leyden show "):  # fmt: skip
         assert words in seen, seen
     [invoice] = two.bob.call("listinvoices", label="lamp")["invoices"]

@@ -131,6 +131,11 @@ class Desk:
         """Progress or a question's facts: on stderr, never in a pipe's data."""
         print(self._fit(line, sys.stderr), file=sys.stderr, flush=True)
 
+    def progress(self, line: str) -> None:
+        """What a person waits for; a pipe hears nothing."""
+        if _is_terminal(sys.stderr):
+            self.note(f"# {line}")
+
     def _fit(self, line: str, file: Any) -> str:
         return plain(line) if self._is_narrow(file) else line
 

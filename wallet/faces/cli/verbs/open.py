@@ -109,6 +109,7 @@ def run(desk: Desk) -> int:
         return desk.show(found, lambda: [*facts(plan.facts()), "nothing was opened"])
     approve(desk, "open", "open the channel", plan, ceilings)
     desk.look = "leyden channels"
+    desk.progress("asking the peer; Ctrl-C detaches, it does not cancel")
     plan.connect()
     done = plan.open()
     return desk.show(

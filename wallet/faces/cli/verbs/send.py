@@ -62,6 +62,7 @@ def run(desk: Desk) -> int:
             desk.note("# already paid; nothing was sent now")
             return desk.show(before, lambda: _told(before, None))
         approve(desk, "pay", "send", plan, ceilings)
+        desk.progress("on its way; Ctrl-C detaches, it does not cancel")
         began = time.monotonic()
         done = plan.pay()
     took = time.monotonic() - began
