@@ -1,11 +1,13 @@
 """The rows around every screen, keys that work everywhere, and how facts reach the screen."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.scenes import HISTORY, NOW, SIZES, check, grid, opened, settled, until
+from wallet.faces.tui import app as app_module
 from wallet.faces.tui.app import Leyden
 
 
@@ -90,6 +92,20 @@ async def test_lost__the_numbers_stay_and_come_back(core: FakeCore) -> None:
         await core.start()
         await until(pilot, lambda: "5 sat" in grid(pilot), "the new figure")
         assert "trying again" not in grid(pilot)
+
+
+async def test_frozen_core__the_figures_are_called_old(
+    core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(core) as pilot:
+        monkeypatch.setattr(app_module, "PATIENCE_SECONDS", 0.2)
+        answer = core.replies["listpeerchannels"]
+        core.replies["listpeerchannels"] = lambda _params: asyncio.sleep(60)
+        await core.tell("payment", payment_hash="00")
+        await until(pilot, lambda: "these figures are old" in grid(pilot), "the word")
+        assert "724,567 sat" in grid(pilot)
+        core.replies["listpeerchannels"] = answer
+        await until(pilot, lambda: "figures are old" not in grid(pilot), "the fresh figures")
 
 
 async def test_nobody_there__says_how_to_start_one(core: FakeCore) -> None:

@@ -1,5 +1,6 @@
 """The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -29,6 +30,12 @@ from wallet.faces.tui.watch import UiPump, Watcher, learn_names, load
 from wallet.faces.tui.words import failure, name_of
 
 TICK_SECONDS: Final = 0.1
+PATIENCE_SECONDS = 15.0
+"""After so long without an answer the figures are called old."""
+REST: Final = 4
+"""Times as long as the last look took, nothing is asked: watching must not slow a busy core."""
+
+_OLD: Final = "! The node has not answered for a while: these figures are old"
 
 _ABSENT: Final = {
     "network": (
@@ -85,6 +92,7 @@ class Leyden(App[None]):
         self._watcher = Watcher(path, self.state, self.pump)
         self._loading = False
         self._asked_to_quit = False
+        self._rest_until = 0.0
         self._shown: tuple[object, ...] = ()
 
     # --- frame --------------------------------------------------------------------------------
@@ -175,25 +183,35 @@ class Leyden(App[None]):
         if shown != self._shown:
             self._shown = shown
             self.redraw()
-        if not self._loading and self.state.link is not None and self.pump.stale:
+        rested = self.payer.monotonic() >= self._rest_until
+        if rested and not self._loading and self.state.link is not None and self.pump.stale:
             self._loading = True
             self.run_worker(self._load(), exit_on_error=False)
 
     async def _load(self) -> None:
         parts, told = self.pump.take()
+        began = self.payer.monotonic()
         try:
             link = self.state.connected
-            self.state.facts = await load(link, parts, self.state.facts)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                self.state.facts = await load(link, parts, self.state.facts)
             self.state.told = True
+            if self.state.notice[0] == _OLD:
+                self.state.say("")
             self.payer.learn(self.state.facts.recent)
             await learn_names(link, self.state.facts, self.state.names)
         except ConnectionLost:
             # The watcher says so, and everything is asked again when it is back.
             return
+        except TimeoutError:
+            self.pump.stale |= parts
+            self.state.say(_OLD, WARN)
         except RpcError as fault:
             self.state.say(safe(str(fault), 160), QUIET)
         finally:
             self._loading = False
+            now = self.payer.monotonic()
+            self._rest_until = now + REST * (now - began)
         for event in told:
             self._tell(event)
         self.redraw()
