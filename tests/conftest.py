@@ -1,19 +1,12 @@
 """What every test may use, and what the run says at its end."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.support.kernel_engine import tally
 from tests.support.regtest_node import TestClock
-
-# What a test does not say itself: few examples in the run that everybody waits for.
-settings.register_profile("default run", max_examples=40, deadline=None)
-settings.register_profile("long", max_examples=1_000, deadline=None)
-settings.load_profile("long" if "LEYDEN_LONG" in os.environ else "default run")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

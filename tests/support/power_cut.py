@@ -61,18 +61,18 @@ def committed_length(wal: Path) -> int:
     return max((end for end, commits in frames(wal) if commits), default=0)
 
 
-def truncations(wal: Path, synced: int, inside: int = 1) -> list[int]:
+def truncations(wal: Path, synced: int) -> list[int]:
     """Every length the log may have after a cut when its first `synced` bytes were synced.
 
-    Each end of a frame from `synced` on, and one place inside each `inside`-th.  Raises
-    `ValueError` when `synced` is no end of a frame: the log was started anew since then.
+    Each end of a frame from `synced` on, and one place inside each frame.  Raises `ValueError`
+    when `synced` is no end of a frame: the log was started anew since then.
     """
     ends = [end for end, _ in frames(wal)]
     if synced not in (0, *ends):
         raise ValueError(f"{synced} is not the end of a frame of this log")
     later = [end for end in ends if end > synced]
     torn = [(start + end) // 2 for start, end in zip([synced, *later], later, strict=False)]
-    return sorted([synced, *later, *torn[::inside]])
+    return sorted([synced, *later, *torn])
 
 
 def cut(database: Path, into: Path, length: int) -> Path:

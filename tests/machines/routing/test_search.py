@@ -170,7 +170,7 @@ def test_the_plain_dijkstra_knows_what_a_way_costs() -> None:
     assert reference(Case(graph, query, Knowledge())) == 2 * HOP_MSAT + 1_100 + 1_100
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1_500, deadline=None)
 @given(st.integers(0, 2**32))
 def test_it_finds_no_less_than_a_plain_dijkstra_and_nothing_dearer(seed: int) -> None:
     case = case_of(seed)
