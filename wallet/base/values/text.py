@@ -10,6 +10,19 @@ _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _MARKS_IN_A_ROW: Final = 2
 """More combining marks than any living script stacks on a letter climb into the lines above."""
 _CUT: Final = "…"
+_MARKS: Final = frozenset({"Mn", "Me", "Mc"})
+
+
+def _chars(*ranges: tuple[int, int]) -> frozenset[str]:
+    return frozenset(chr(n) for first, last in ranges for n in range(first, last + 1))
+
+
+# Inner and last letters of a Korean syllable, which join the one before.
+_JOINING: Final = _chars((0x1160, 0x11FF), (0xD7B0, 0xD7FF))
+# Wide in terminals since Unicode 16, which Python does not know yet.
+_WIDENED: Final = _chars(
+    (0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D356), (0x1D360, 0x1D376)
+)
 
 
 def safe_text(text: str, width: int | None = None) -> str:
@@ -19,7 +32,7 @@ def safe_text(text: str, width: int | None = None) -> str:
     With a `width` it is cut to that many cells of a terminal, and the cut is shown.
     """
     shown = text if text.isascii() and text.isprintable() else "".join(map(_spelt, *_marked(text)))
-    return shown if width is None else _cut(shown, width)
+    return shown if width is None else cut(shown, width)
 
 
 def cells(text: str) -> int:
@@ -43,19 +56,20 @@ def _spelt(char: str, marks: int) -> str:
     return json.dumps(char)[1:-1] if hidden else char
 
 
-def _cell(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
-
-
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """A safe text in at most so many cells, with `…` where something was left out."""
     if cells(text) <= width:
         return text
-    kept, room = "", width - 1
+    kept, room = [], width - 1
     for char in text:
         room -= _cell(char)
         if room < 0:
             break
-        kept += char
-    return kept + _CUT if width > 0 else ""
+        kept.append(char)
+    return "".join(kept) + _CUT if width > 0 else ""
+
+
+def _cell(char: str) -> int:
+    if unicodedata.category(char) in _MARKS or char in _JOINING:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" or char in _WIDENED else 1

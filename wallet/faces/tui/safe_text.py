@@ -9,6 +9,11 @@ enters, and is shown without markup.
 import unicodedata
 from typing import Final
 
+from wallet.base.values.text import cells as width
+from wallet.base.values.text import cut
+
+__all__ = ["MOST", "cut", "left", "middle_cut", "right", "safe", "width"]
+
 MOST: Final = 640
 """Characters of one text that are looked at; BOLT 11 descriptions have at most 639 bytes."""
 INSTEAD: Final = "\ufffd"
@@ -27,12 +32,6 @@ _INVISIBLE: Final = _chars(
     (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0x1D159, 0x1D159),
     (0x1F3FB, 0x1F3FF), (0xE0100, 0xE01EF),
 )  # fmt: skip
-# Inner and last letters of a Korean syllable, which join the one before.
-_JOINING: Final = _chars((0x1160, 0x11FF), (0xD7B0, 0xD7FF))
-# Wide in terminals since Unicode 16, which Python does not know yet.
-_WIDENED: Final = _chars(
-    (0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D356), (0x1D360, 0x1D376)
-)
 # Control, format (bidi marks, zero width), surrogate, private, unassigned, line ends.
 _REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKS: Final = frozenset({"Mn", "Me", "Mc"})
@@ -70,32 +69,6 @@ def safe(value: object, most: int = MOST) -> str:
 
 def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def width(text: str) -> int:
-    """How many cells of a terminal `text` fills; `text` is safe."""
-    return len(text) if text.isascii() else sum(map(_cells, text))
-
-
-def _cells(char: str) -> int:
-    if unicodedata.category(char) in _MARKS or char in _JOINING:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" or char in _WIDENED else 1
-
-
-def cut(text: str, cells: int) -> str:
-    """`text` in at most so many cells, with `…` where something was left out."""
-    if width(text) <= cells:
-        return text
-    if cells <= 0:
-        return ""
-    kept, used = [], 0
-    for char in text:
-        used += _cells(char)
-        if used > cells - 1:
-            break
-        kept.append(char)
-    return "".join(kept) + "…"
 
 
 def left(text: str, cells: int) -> str:
