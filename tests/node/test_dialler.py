@@ -12,7 +12,7 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import NodeId
 from wallet.node import dialler
 from wallet.node.dialler import Dialler
-from wallet.node.memory import KnownPeer
+from wallet.node.memory import ConnectedPeer, KnownPeer
 from wallet.services.ports import Peer
 
 
@@ -97,3 +97,18 @@ async def test_a_link_that_lasted_is_made_again_soon(
     async with dialling(world, lasts=0.04) as line:
         await asyncio.sleep(0.6)
         assert line.calls >= 6
+
+
+async def test_a_peer_is_dialled_before_the_kernel_has_heard_that_it_went(world: World) -> None:
+    """A busy kernel has a hundred words of the peer to absorb before it learns of the end."""
+    async with dialling(world, lasts=10.0) as line:
+        await asyncio.sleep(0.05)
+        assert line.calls == 1
+        memory = world.alice.kernel.board.memory
+        bob = ConnectedPeer(world.bob.id, "127.0.0.1:9", True, OUR_INIT)
+        memory.peers[world.bob.id] = bob
+        line._hang_up()
+        await asyncio.sleep(0.1)
+        del memory.peers[world.bob.id]
+        await asyncio.sleep(0.3)
+        assert line.calls == 2, "nobody wakes the dialler again once the kernel has heard"

@@ -91,7 +91,9 @@ class Dialler:
             peer = channel.terms.peer
             wanted = channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED
             known = memory.known_peers.get(peer)
-            there = peer in memory.peers or self._transport.peer(peer) is not None
+            # The transport knows first.  The kernel hears of an end after all that was said before
+            # it, and nobody would wake us again when it has.
+            there = self._transport.peer(peer) is not None
             if wanted and not there and known is not None and known.address:
                 places[peer] = HostPort.parse(known.address)
         return places
