@@ -37,6 +37,8 @@ SEEDS = (1, 2, 3)
 KILLS = 3
 PAYMENTS_A_KILL = 200
 IN_FLIGHT = 30
+SPARE = 60
+"""HTLCs that may end between the last look and the blow."""
 STAGES = 4
 DELAYS = (0.05, 0.2, 0.5)
 """Seconds within which payer, forwarder or payee dies: so long does the crowd need to get there."""
@@ -81,6 +83,7 @@ def test_no_payment_is_lost_or_doubled_by_kills(trio: Trio, seed: int, tmp_path:
     assert_same_story(trio, invoices)
     assert_money(trio)
     # And it was a crowd, in many different states.
+    # A payee that dies last may have settled many in one batch, so the deaths count together.
     assert sum(crowds) >= KILLS * IN_FLIGHT, crowds
     assert len(seen) >= STAGES, seen
 
@@ -90,7 +93,7 @@ def kill_while_paying(
 ) -> None:
     """Start payments without waiting for their ends; kill at a random moment in the crowd."""
     payer, payee = trio.payer, trio.payee
-    crowd = chance.randrange(2 * IN_FLIGHT, len(invoices) // 2)
+    crowd = chance.randrange(4 * IN_FLIGHT, len(invoices) * 3 // 4)
     since = next_htlc(payer)
     waiting = deque(each["bolt11"] for each in invoices)
     with closing(Pipe(payer)) as pipe:
@@ -105,7 +108,8 @@ def kill_while_paying(
                 start_some()
         # The crowd is with the payer: let it come as far as chance will have it.
         moment = time.monotonic() + chance.random() * DELAYS[trio.nodes.index(victim)]
-        while time.monotonic() < moment:
+        # However far it has come, it is a crowd when the blow falls.
+        while time.monotonic() < moment and in_flight(payer, since) > IN_FLIGHT + SPARE:
             start_some()
         victim.kill()
 
