@@ -193,7 +193,7 @@ async def settled(pilot: Pilot[None]) -> None:
     """Everything stale is loaded and drawn."""
     app = pilot.app
     assert isinstance(app, Leyden)
-    await until(pilot, lambda: not app.pump.stale and not app._loading, "the facts")
+    await until(pilot, lambda: not app.is_stale and not app._loading, "the facts")
     await pilot.pause(0.15)
 
 

@@ -2,5 +2,5 @@
 
 cli/main enters, for `leyden` and `leyden tui`.
 Never here: keys, database, any way to a core but its socket; text from outside that is not `safe`.
-Read first: app.py, send.py.
+Read first: app.py, watch.py.
 """

@@ -15,18 +15,18 @@ from textual.widgets import ContentSwitcher
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts
-from wallet.faces.tui.activity import Activity
-from wallet.faces.tui.channels import Channels
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
-from wallet.faces.tui.home import Home
-from wallet.faces.tui.keys import EVERYWHERE, TABS
+from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
 from wallet.faces.tui.pane import Absent, Pane
 from wallet.faces.tui.safe_text import safe
+from wallet.faces.tui.screens.activity import Activity
+from wallet.faces.tui.screens.channels import Channels
+from wallet.faces.tui.screens.home import Home
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
-from wallet.faces.tui.watch import UiPump, Watcher, learn_names, load
+from wallet.faces.tui.watch import BASE, UiPump, Watcher, learn_names, load
 from wallet.faces.tui.words import failure, name_of
 
 TICK_SECONDS: Final = 0.1
@@ -130,10 +130,23 @@ class Leyden(App[None]):
             if key.id != "command_palette":
                 name = key.words.capitalize()
                 yield SystemCommand(name, f"key {key.shown}", self._run(key.id))
+        for tab in TABS:
+            for key in OWN.get(tab.id, ()):
+                name = key.words.capitalize()
+                yield SystemCommand(name, f"{tab.title}, key {key.shown}", self._do(tab.id, key.id))
         yield SystemCommand("Theme", "choose colours, dark or light", self.action_change_theme)
 
     def _go(self, tab: str) -> Callable[[], None]:
         return lambda: self.action_tab(tab)
+
+    def _do(self, tab: str, action: str) -> Callable[[], object]:
+        """An action of a screen's own: the screen first, so that its outcome is seen."""
+
+        def act() -> None:
+            self.action_tab(tab)
+            self.call_later(self.pane.run_action, action)
+
+        return act
 
     def _run(self, action: str) -> Callable[[], object]:
         return lambda: self.call_later(self.run_action, action)
@@ -177,19 +190,30 @@ class Leyden(App[None]):
 
     # --- facts --------------------------------------------------------------------------------
 
+    @property
+    def _wanted(self) -> frozenset[str]:
+        return BASE | self.pane.WANTS
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether anything that is shown now has to be asked for again."""
+        return bool(self.pump.stale & self._wanted)
+
     def _tick(self) -> None:
         """Ten times a second: draw what has changed, ask for what is stale."""
+        if not self.screen_stack:
+            return  # the app is closing
         shown = (self.state.notice_row, self.state.facts)
         if shown != self._shown:
             self._shown = shown
             self.redraw()
         rested = self.payer.monotonic() >= self._rest_until
-        if rested and not self._loading and self.state.link is not None and self.pump.stale:
+        if rested and not self._loading and self.state.link is not None and self.is_stale:
             self._loading = True
             self.run_worker(self._load(), exit_on_error=False)
 
     async def _load(self) -> None:
-        parts, told = self.pump.take()
+        parts, told = self.pump.take(self._wanted)
         began = self.payer.monotonic()
         try:
             link = self.state.connected
@@ -236,12 +260,12 @@ class Leyden(App[None]):
         self.redraw()
 
     def action_help(self) -> None:
-        from wallet.faces.tui.help import Help
+        from wallet.faces.tui.sheets.help import Help
 
         self.push_screen(Help(self.pane))
 
     def action_send(self) -> None:
-        from wallet.faces.tui.send import Send
+        from wallet.faces.tui.sheets.send import Send
 
         self.push_screen(Send(self.state, self.payer))
 
@@ -257,7 +281,7 @@ class Leyden(App[None]):
                 self.state.say(f"… Still on its way: {amount} to {name}", WARN)
 
     def action_receive(self) -> None:
-        from wallet.faces.tui.receive import Receive
+        from wallet.faces.tui.sheets.receive import Receive
 
         self.push_screen(Receive(self.state))
 

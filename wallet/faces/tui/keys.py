@@ -17,6 +17,8 @@ class Key:
     keys: str
     shown: str
     words: str
+    needs: tuple[str, ...] = ()
+    """Methods of the node without which it does nothing, and says so."""
 
     @property
     def hint(self) -> str:
@@ -48,6 +50,24 @@ MOVEMENT: Final = (
 )
 DETAIL: Final = Key("detail", "enter", "enter", "detail")
 BACK: Final = Key("back", "escape", "esc", "back")
+LIST: Final = (*MOVEMENT, DETAIL, BACK)
+"""On every screen that is a list."""
+
+OWN: Final[dict[str, tuple[Key, ...]]] = {
+    "home": (),
+    "activity": (),
+    "channels": (),
+    "network": (),
+    "chain": (),
+    "demo": (),
+    "log": (),
+}
+"""What works on one screen only, by tab."""
+
+
+def hints(*keys: Key, more: str = "") -> str:
+    """The hint row's words for these keys."""
+    return "  ".join([*(key.hint for key in keys), *([more] if more else [])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ from typing import ClassVar
 
 from textual import events
 
-from wallet.faces.tui.keys import BACK, DETAIL, MOVEMENT
+from wallet.faces.tui.keys import LIST
 from wallet.faces.tui.pane import Pane
 
 
 class Listing(Pane):
     """Moves a cursor over `count` rows, of which `room` are seen; `detail` opens the chosen one."""
 
-    BINDINGS: ClassVar = [key.binding for key in (*MOVEMENT, DETAIL, BACK)]
-    KEYS: ClassVar = (BACK,)
+    BINDINGS: ClassVar = [key.binding for key in LIST]
+    LISTS: ClassVar = True
     HEAD: ClassVar = 2
     """Lines above the first row."""
     TALL: ClassVar = 1

@@ -22,9 +22,11 @@ class Pane(Widget, can_focus=True):
     class HintsChanged(Message):
         """Other keys work now."""
 
-    KEYS: ClassVar[tuple[Key, ...]] = ()
-    """Its own keys, for the hint row and the help."""
     HINTS: ClassVar[str] = ""
+    WANTS: ClassVar[frozenset[str]] = frozenset()
+    """Parts of the facts (`watch.PARTS`) that are asked for only while it is in front."""
+    LISTS: ClassVar[bool] = False
+    """Whether the keys of a list work here."""
 
     def __init__(self, state: State, id: str) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
@@ -46,6 +48,10 @@ class Pane(Widget, can_focus=True):
     def facts_changed(self) -> None:
         """New facts have come, and this pane is in front."""
         self.refresh()
+
+    def allows(self, key: Key) -> bool:
+        """Whether the node can do what a key is for; if not, the notice row says why."""
+        return self.state.allows(*key.needs)
 
 
 class Absent(Pane):

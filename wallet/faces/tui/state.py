@@ -42,6 +42,13 @@ class State:
         """Whether the core knows all of these; True while nobody is connected."""
         return self.link is None or self.link.can(*methods)
 
+    def allows(self, *methods: str) -> bool:
+        """As `can`; when it cannot, the notice row says what is missing."""
+        missing = [m for m in methods if not self.can(m)]
+        if missing:
+            self.say(f"! This node cannot do that: it has no {' and no '.join(missing)}", WARN)
+        return not missing
+
     def say(self, sentence: str, style: str = GOOD) -> None:
         """Put a sentence on the notice row."""
         self.notice = (sentence, style)

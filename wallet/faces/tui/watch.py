@@ -5,8 +5,8 @@ marks and asks for those parts, so a thousand events a second cost no more than 
 """
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,42 @@ from wallet.faces.tui.link import Link
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.state import State
 
-PARTS: Final = frozenset({"node", "coins", "channels", "history"})
 PAGE: Final = 200
 """Rows of the history that are asked for at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the facts: whose answer it is, and where that answer goes."""
+
+    method: str
+    absorb: Callable[[Facts, Any], Facts]
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+def _history(known: Facts, answer: Any) -> Facts:
+    recent, more = facts.items(answer)
+    return replace(known, recent=recent, more=more)
+
+
+def _coins(known: Facts, answer: Any) -> Facts:
+    confirmed, unconfirmed = facts.coins(answer)
+    return replace(known, on_chain=confirmed, unconfirmed=unconfirmed)
+
+
+NODE: Final = "node"
+PARTS: Final = {
+    NODE: Part("getinfo", lambda known, answer: replace(known, node=facts.node(answer))),
+    "channels": Part(
+        "listpeerchannels",
+        lambda known, answer: replace(known, channels=facts.channels(answer)),
+    ),
+    "coins": Part("listfunds", _coins),
+    "history": Part("history", _history, {"limit": PAGE}),
+}
+BASE: Final = frozenset({NODE, "channels", "coins", "history"})
+"""Parts that are kept fresh whatever is in front; a screen's `WANTS` adds to them."""
+EVERYTHING: Final = frozenset(PARTS)
 
 _PAYMENT: Final = frozenset({"channels", "history"})
 _STALE: Final[dict[str, frozenset[str]]] = {
@@ -53,16 +86,17 @@ class UiPump:
     def note(self, event: facts.Json) -> None:
         """One event of the core's journal."""
         topic = str(event.get("topic", ""))
-        self.stale |= _STALE.get(topic, PARTS)
+        self.stale |= _STALE.get(topic, EVERYTHING)
         subject = event.get("payment_hash") or event.get("channel_id") or event.get("id")
         self.told[f"{topic} {subject}"] = event
         if len(self.told) > self.MOST_TOLD:
             del self.told[next(iter(self.told))]
 
-    def take(self) -> tuple[frozenset[str], list[facts.Json]]:
-        """All of it; afterwards nothing is stale."""
-        taken = frozenset(self.stale), list(self.told.values())
-        self.stale, self.told = set(), {}
+    def take(self, wanted: frozenset[str]) -> tuple[frozenset[str], list[facts.Json]]:
+        """What is stale of the wanted parts, and what was told; both are done with."""
+        taken = wanted & self.stale, list(self.told.values())
+        self.stale -= wanted
+        self.told = {}
         return taken
 
 
@@ -98,14 +132,14 @@ class Watcher:
                 # Where the journal ends is asked before the lists are: nothing falls between.
                 if link.can("events") and not await self._is_locked(link):
                     since = (await link.ask("events"))["next"]
-                self._pump.stale |= PARTS
+                self._pump.stale |= EVERYTHING
             if since is None:
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
             answer = await link.ask("events", since=since, timeout=_LISTEN_SECONDS)
             since = answer["next"]
             if answer.get("missed"):
-                self._pump.stale |= PARTS
+                self._pump.stale |= EVERYTHING
             for event in answer["events"]:
                 self._pump.note(event)
 
@@ -116,29 +150,14 @@ class Watcher:
 async def load(link: Link, parts: Iterable[str], known: Facts) -> Facts:
     """The facts with these parts asked for anew. Raises `RpcError` or `ConnectionLost`."""
     wanted = set(parts)
-    node = facts.node(await link.ask("getinfo")) if "node" in wanted else known.node
+    node = facts.node(await link.ask("getinfo")) if NODE in wanted else known.node
+    known = replace(known, node=node)
     if node.locked:
-        return replace(known, node=node)
-    questions = {part: ask for part, ask in _QUESTIONS.items() if part in wanted and link.can(ask)}
-    params = {"history": {"limit": PAGE}}
-    answers = await asyncio.gather(
-        *(link.ask(ask, **params.get(part, {})) for part, ask in questions.items())
-    )
-    return _with(replace(known, node=node), dict(zip(questions, answers, strict=True)))
-
-
-_QUESTIONS: Final = {"coins": "listfunds", "channels": "listpeerchannels", "history": "history"}
-
-
-def _with(known: Facts, answers: dict[str, Any]) -> Facts:
-    if (found := answers.get("coins")) is not None:
-        confirmed, unconfirmed = facts.coins(found)
-        known = replace(known, on_chain=confirmed, unconfirmed=unconfirmed)
-    if (found := answers.get("channels")) is not None:
-        known = replace(known, channels=facts.channels(found))
-    if (found := answers.get("history")) is not None:
-        recent, more = facts.items(found)
-        known = replace(known, recent=recent, more=more)
+        return known
+    asked = [PARTS[name] for name in sorted(wanted - {NODE}) if link.can(PARTS[name].method)]
+    answers = await asyncio.gather(*(link.ask(part.method, **part.params) for part in asked))
+    for part, answer in zip(asked, answers, strict=True):
+        known = part.absorb(known, answer)
     return known
 
 

@@ -11,8 +11,8 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import qr
 from wallet.faces.tui.paint import EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import middle_cut, safe, width
-from wallet.faces.tui.send import Digits
-from wallet.faces.tui.sheet import Field, Sheet
+from wallet.faces.tui.sheets.send import Digits
+from wallet.faces.tui.sheets.sheet import Field, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
 from wallet.faces.tui.words import span

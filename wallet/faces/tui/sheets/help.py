@@ -6,11 +6,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from wallet.faces.tui.keys import DETAIL, EVERYWHERE, MOVEMENT, Key
+from wallet.faces.tui.keys import EVERYWHERE, LIST, OWN, Key
 from wallet.faces.tui.paint import EMPTY, KEY, QUIET, Row, Span, row
 from wallet.faces.tui.pane import Pane
 from wallet.faces.tui.safe_text import left
-from wallet.faces.tui.sheet import Sheet
+from wallet.faces.tui.sheets.sheet import Sheet
 
 
 class Help(Sheet):
@@ -28,7 +28,7 @@ class Help(Sheet):
         yield from ()
 
     def rows(self, cells: int) -> list[Row]:
-        own = [*self._pane.KEYS, *MOVEMENT, DETAIL] if self._pane.KEYS else []
+        own = [*OWN.get(self._pane.id or "", ()), *(LIST if self._pane.LISTS else ())]
         everywhere = [
             Key("", "", "1-8", "go to a tab"),
             Key("", "", "[ ]", "previous, next tab"),

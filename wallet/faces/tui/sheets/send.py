@@ -15,7 +15,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui.outgoing import Order, Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import left, middle_cut, safe
-from wallet.faces.tui.sheet import Field, Sheet
+from wallet.faces.tui.sheets.sheet import Field, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
 from wallet.faces.tui.words import PAID_BEFORE, failure, name_of, span
