@@ -322,6 +322,9 @@ def test_min_fee_knobs(node: Regtest) -> None:
     node.mempool.min_fee = 5_000
     assert refused(node, tx) == f"mempool min fee not met, 500 < {fee_at(5_000, tx.vsize)}"
     node.mempool.min_fee = 0
+    node.mempool.min_relay_fee = 5_000
+    assert refused(node, tx) == f"min relay fee not met, 500 < {fee_at(5_000, tx.vsize)}"
+    node.mempool.min_relay_fee = 0
     node.check(spend([coin(node, 1)], 0))
     send(node, tx)
     node.mempool.min_block_fee = 5_000

@@ -43,6 +43,53 @@ class Chunk:
 Pool = Mapping[Txid, Member]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Clusters that new transactions touch or form: as they are, and as they would be."""
+
+    before: Pool
+    after: Pool
+    new: frozenset[Txid]
+
+    @property
+    def too_large(self) -> bool:
+        """Whether one that holds a new transaction would be above Core's limits.
+
+        What stays of the touched clusters may have fallen apart: only what hangs together with a
+        new transaction counts.
+        """
+        children: dict[Txid, set[Txid]] = {}
+        for txid, member in self.after.items():
+            for parent in member.parents:
+                children.setdefault(parent, set()).add(txid)
+        left = set(self.new)
+        while left:
+            own = cluster_of([next(iter(left))], self.after, children)
+            weight = sum(self.after[txid].weight for txid in own)
+            if len(own) > MAX_CLUSTER_COUNT or weight > MAX_CLUSTER_WEIGHT:
+                return True
+            left -= own
+        return False
+
+    @property
+    def pays(self) -> bool:
+        """Whether a miner gains by it, with any amount of space."""
+        return improves(
+            chunks_of(self.before, self.before),
+            chunks_of(self.after, self.after),
+        )
+
+
+def change(
+    pool: Pool, children: Mapping[Txid, set[Txid]], new: Pool, replaced: Collection[Txid]
+) -> Change:
+    """What adding `new` and dropping `replaced` (with all their descendants) does to clusters."""
+    parents = {parent for member in new.values() for parent in member.parents}
+    before = {t: pool[t] for t in cluster_of({*parents, *replaced}, pool, children)}
+    after = {t: member for t, member in before.items() if t not in replaced}
+    return Change(before, {**after, **new}, frozenset(new))
+
+
 def cluster_of(
     roots: Collection[Txid], pool: Pool, children: Mapping[Txid, set[Txid]]
 ) -> set[Txid]:

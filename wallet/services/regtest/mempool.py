@@ -1,44 +1,35 @@
-"""Unconfirmed transactions: Core's checks in Core's order, with Core's words for each refusal.
+"""Unconfirmed transactions: which there are, how they hang together, and what a miner takes.
 
-The order matters, because a transaction that breaks two rules is answered with the first. Fees are
-in satoshi, feerates in satoshi per 1,000 virtual bytes. Kept in memory only, as a play chain may.
+What may enter is acceptance.py's and packages.py's to say. Fees are in satoshi, feerates in satoshi
+per 1,000 virtual bytes. Kept in memory only, as a play chain may.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from wallet.base.bitcoin.block import Block
-from wallet.base.bitcoin.transaction import SEQUENCE_FINAL, Transaction
+from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.ids import OutPoint, Txid
-from wallet.services.regtest import policy, truc
 from wallet.services.regtest.chain import Chain
 from wallet.services.regtest.clusters import (
-    MAX_CLUSTER_COUNT,
-    MAX_CLUSTER_WEIGHT,
+    Change,
     Chunk,
     Member,
     by_feerate,
+    change,
     chunks_of,
     cluster_of,
-    improves,
 )
 from wallet.services.regtest.index import Coin
-from wallet.services.regtest.miner import COINBASE_MATURITY, MAX_BLOCK_WEIGHT
-from wallet.services.regtest.policy import MAX_MONEY, Rejected
+from wallet.services.regtest.miner import MAX_BLOCK_WEIGHT
 
 MIN_RELAY_FEE: Final = 100
 """0.1 sat/vB: Core's default since version 30, for relay and for the step of a replacement."""
 MIN_BLOCK_FEE: Final = 1
 """What a miner asks at least: Core's `-blockmintxfee` default."""
 
-_MAX_REPLACED_CLUSTERS: Final = 100
 _RESERVED_WEIGHT: Final = 8_000
-_LOCKTIME_IS_TIME: Final = 500_000_000
-_SEQUENCE_NO_LOCK: Final = 1 << 31
-_SEQUENCE_IS_TIME: Final = 1 << 22
-_SEQUENCE_MASK: Final = 0xFFFF
-_SEQUENCE_TIME_SHIFT: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What would happen if the transaction were taken in."""
+    """What taking a transaction in would do."""
 
     entry: Entry
     parents: frozenset[Txid]
@@ -70,13 +61,15 @@ class Mempool:
     """The unconfirmed transactions on top of one chain."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain = chain
+        self.chain = chain
         self.entries: dict[Txid, Entry] = {}
         self._spender: dict[OutPoint, Txid] = {}
         self._members: dict[Txid, Member] = {}
         self._children: dict[Txid, set[Txid]] = {}
-        self.min_fee = MIN_RELAY_FEE
-        """Knob: what a transaction must pay now, as if the mempool were full below it."""
+        self.min_fee = 0
+        """Knob: what a package must pay now, as if the mempool were full below it."""
+        self.min_relay_fee = MIN_RELAY_FEE
+        """Knob: Core's `-minrelaytxfee`."""
         self.min_block_fee = MIN_BLOCK_FEE
         """Knob: the least feerate that our miner mines."""
 
@@ -84,25 +77,23 @@ class Mempool:
 
     def coin(self, outpoint: OutPoint) -> Coin | None:
         """An output that no block and no unconfirmed transaction has spent."""
-        return None if outpoint in self._spender else self._created(outpoint)
+        return None if outpoint in self._spender else self.created(outpoint)
 
     def any_coin(self, outpoint: OutPoint) -> Coin | None:
         """An output that exists or existed, spent or not."""
-        if (coin := self._created(outpoint)) is not None:
+        if (coin := self.created(outpoint)) is not None:
             return coin
-        spent = self._chain.index.spent_coin(outpoint)
+        spent = self.chain.index.spent_coin(outpoint)
         return spent[0] if spent else None
+
+    def created(self, outpoint: OutPoint) -> Coin | None:
+        """An output that no block has spent; an unconfirmed transaction may have."""
+        entry = self.entries.get(outpoint.txid)
+        return self.chain.index.coin(outpoint) if entry is None else unconfirmed(entry.tx, outpoint)
 
     def spender(self, outpoint: OutPoint) -> Txid | None:
         """The unconfirmed transaction that spends an output."""
         return self._spender.get(outpoint)
-
-    def _created(self, outpoint: OutPoint) -> Coin | None:
-        entry = self.entries.get(outpoint.txid)
-        if entry is None:
-            return self._chain.index.coin(outpoint)
-        outputs = entry.tx.outputs
-        return Coin(outputs[outpoint.index], None, False) if outpoint.index < len(outputs) else None
 
     def parents(self, txid: Txid) -> frozenset[Txid]:
         """Unconfirmed transactions whose outputs an entry spends."""
@@ -134,56 +125,27 @@ class Mempool:
                 todo.extend(self._children.get(txid, ()))
         return found
 
-    # Taking in.
+    def clusters(self, txids: Iterable[Txid]) -> list[set[Txid]]:
+        """The different clusters that entries belong to."""
+        found: list[set[Txid]] = []
+        seen: set[Txid] = set()
+        for txid in txids:
+            if txid not in seen:
+                cluster = cluster_of([txid], self._members, self._children)
+                found.append(cluster)
+                seen |= cluster
+        return found
 
-    def check(self, tx: Transaction, now: int, *, returned: bool = False) -> Acceptance:
-        """Whether `tx` may enter; raises `Rejected`.
+    def change(self, new: Mapping[Txid, Member], replaced: Collection[Txid]) -> Change:
+        """What adding `new` and dropping `replaced` (with all descendants) would do to clusters."""
+        return change(self._members, self._children, new, replaced)
 
-        `returned`: it comes back from a disconnected block, where no fee was asked of it.
-        """
-        policy.check_transaction(tx)
-        if policy.is_coinbase(tx):
-            raise Rejected("coinbase")
-        policy.check_standard(tx)
-        if not self.is_final(tx):
-            raise Rejected("non-final")
-        if (known := self.entries.get(tx.txid)) is not None:
-            raise Rejected(
-                "txn-already-in-mempool"
-                if known.tx.wtxid == tx.wtxid
-                else "txn-same-nonwitness-data-in-mempool"
-            )
-        coins = self._coins_of(tx)
-        self._check_sequence_locks(tx, coins)
-        fee = self._fee(tx, coins)
-        prevouts = [coin.output for coin in coins]
-        policy.check_inputs_standard(tx, prevouts)
-        if fee and policy.dust_outputs(tx):
-            raise Rejected("dust", "tx with dust output must be 0-fee")
-        entry = Entry(tx, fee, tx.weight, now, self._chain.height)
-        if not returned:
-            self._check_feerate(entry)
-        parents = frozenset(i.outpoint.txid for i in tx.inputs if i.outpoint.txid in self.entries)
-        conflicts = {self._spender[i.outpoint] for i in tx.inputs if i.outpoint in self._spender}
-        conflicts |= truc.check(self, entry, parents, conflicts)
-        replaced = self.descendants(conflicts)
-        if spent := replaced & parents:
-            raise Rejected(
-                "bad-txns-spends-conflicting-tx",
-                f"{tx.txid} spends conflicting transaction {min(spent)}",
-            )
-        if conflicts:
-            self._check_pays_for_replaced(entry, conflicts, replaced)
-        self._check_cluster(entry, parents, replaced)
-        bad_input = self._chain.engine.verify(tx, prevouts)
-        if bad_input is not None:
-            raise Rejected("mempool-script-verify-flag-failed", f"input {bad_input} of {tx.txid}")
-        return Acceptance(entry, parents, frozenset(replaced))
+    # Changing.
 
     def add(self, accepted: Acceptance) -> None:
-        """Take in what `check` has just found acceptable, and drop what it replaces."""
+        """Take in what has just been found acceptable, and drop what it replaces."""
         for txid in accepted.replaced:
-            self._remove(txid)
+            self.remove(txid)
         entry = accepted.entry
         txid = entry.tx.txid
         self.entries[txid] = entry
@@ -193,150 +155,17 @@ class Mempool:
         for txin in entry.tx.inputs:
             self._spender[txin.outpoint] = txid
 
-    def _coins_of(self, tx: Transaction) -> list[Coin]:
-        coins: list[Coin] = []
-        for txin in tx.inputs:
-            coin = self._created(txin.outpoint)
-            if coin is None:
-                if self._chain.index.has_unspent_of(tx.txid):
-                    raise Rejected("txn-already-known")
-                raise Rejected("bad-txns-inputs-missingorspent", missing=True)
-            coins.append(coin)
-        return coins
-
-    def is_final(self, tx: Transaction) -> bool:
-        """Whether `locktime` lets the next block have `tx` (BIP 113: by median time past)."""
-        if not tx.locktime or all(i.sequence == SEQUENCE_FINAL for i in tx.inputs):
-            return True
-        if tx.locktime < _LOCKTIME_IS_TIME:
-            return tx.locktime < self._chain.height + 1
-        return tx.locktime < self._chain.median_time_past
-
-    def _check_sequence_locks(self, tx: Transaction, coins: Sequence[Coin]) -> None:
-        """BIP 68: relative locks must be open in the next block."""
-        if tx.version < 2:
-            return
-        next_height = self._chain.height + 1
-        for txin, coin in zip(tx.inputs, coins, strict=True):
-            if txin.sequence & _SEQUENCE_NO_LOCK:
-                continue
-            # An unconfirmed parent counts as mined in the next block.
-            height = next_height if coin.height is None else coin.height
-            span = txin.sequence & _SEQUENCE_MASK
-            if txin.sequence & _SEQUENCE_IS_TIME:
-                before = self._chain.hash_at(max(height - 1, 0))
-                opens = self._chain.index.median_time_past(before) + (span << _SEQUENCE_TIME_SHIFT)
-                locked = opens > self._chain.median_time_past
-            else:
-                locked = height + span > next_height
-            if locked:
-                raise Rejected("non-BIP68-final")
-
-    def _fee(self, tx: Transaction, coins: Sequence[Coin]) -> int:
-        next_height = self._chain.height + 1
-        total = 0
-        for coin in coins:
-            depth = next_height - (next_height if coin.height is None else coin.height)
-            if coin.coinbase and depth < COINBASE_MATURITY:
-                raise Rejected(
-                    "bad-txns-premature-spend-of-coinbase",
-                    f"tried to spend coinbase at depth {depth}",
-                )
-            total += coin.output.amount.sat
-        if total > MAX_MONEY:
-            raise Rejected("bad-txns-inputvalues-outofrange")
-        spent = sum(out.amount.sat for out in tx.outputs)
-        if total < spent:
-            raise Rejected(
-                "bad-txns-in-belowout",
-                f"value in ({format_money(total)}) < value out ({format_money(spent)})",
-            )
-        return total - spent
-
-    def _check_feerate(self, entry: Entry) -> None:
-        for least, reason in (
-            (self.min_fee if self.min_fee > MIN_RELAY_FEE else 0, "mempool min fee not met"),
-            (min(self.min_fee, MIN_RELAY_FEE), "min relay fee not met"),
-        ):
-            asked = fee_at(least, entry.vsize)
-            if entry.fee < asked:
-                raise Rejected(reason, f"{entry.fee} < {asked}")
-
-    def _check_pays_for_replaced(
-        self, entry: Entry, conflicts: set[Txid], replaced: set[Txid]
-    ) -> None:
-        """Full RBF with increment (Core's rules 3, 4 and 5 of its replacement policy)."""
-        txid, fee = entry.tx.txid, entry.fee
-        clusters = {min(cluster_of([c], self._members, self._children)) for c in conflicts}
-        if len(clusters) > _MAX_REPLACED_CLUSTERS:
-            raise Rejected(
-                "too many potential replacements",
-                f"rejecting replacement {txid}; too many conflicting clusters "
-                f"({len(clusters)} > {_MAX_REPLACED_CLUSTERS})",
-            )
-        old_fees = sum(self.entries[t].fee for t in replaced)
-        if fee < old_fees:
-            raise Rejected(
-                "insufficient fee",
-                f"rejecting replacement {txid}, less fees than conflicting txs; "
-                f"{format_money(fee)} < {format_money(old_fees)}",
-            )
-        step = fee_at(MIN_RELAY_FEE, entry.vsize)
-        if fee - old_fees < step:
-            raise Rejected(
-                "insufficient fee",
-                f"rejecting replacement {txid}, not enough additional fees to relay; "
-                f"{format_money(fee - old_fees)} < {format_money(step)}",
-            )
-
-    def _check_cluster(self, entry: Entry, parents: frozenset[Txid], replaced: set[Txid]) -> None:
-        txid = entry.tx.txid
-        touched = cluster_of({*parents, *replaced}, self._members, self._children)
-        after = {t: self._members[t] for t in touched if t not in replaced}
-        after[txid] = Member(entry.fee, entry.weight, parents)
-        # What stays of the touched clusters may have fallen apart: only what hangs together with
-        # the new transaction counts against the limits.
-        children = {t: self._children.get(t, set()) - replaced for t in after}
-        for parent in parents:
-            children[parent] = children[parent] | {txid}
-        own = cluster_of([txid], after, children)
-        weight = sum(after[t].weight for t in own)
-        if len(own) > MAX_CLUSTER_COUNT or weight > MAX_CLUSTER_WEIGHT:
-            raise Rejected("too-large-cluster")
-        if replaced and not improves(chunks_of(touched, self._members), chunks_of(after, after)):
-            raise Rejected(
-                "replacement-failed", "insufficient feerate: does not improve feerate diagram"
-            )
-
-    # Blocks.
-
     def block_connected(self, block: Block) -> None:
-        """Forget what the block confirms, and whatever conflicts with it."""
+        """Drop what a block has confirmed, and whatever conflicts with it."""
         for tx in block.transactions[1:]:
-            self._remove(tx.txid)
+            self.remove(tx.txid)
             for txin in tx.inputs:
                 rival = self._spender.get(txin.outpoint)
                 for txid in self.descendants([rival] if rival else ()):
-                    self._remove(txid)
+                    self.remove(txid)
 
-    def refill(self, returned: Sequence[Transaction], now: int) -> list[Transaction]:
-        """After a reorg: offer `returned` (oldest block first), then all that was here, anew.
-
-        The other order would drop children whose parents come back later, and would let what was
-        here keep out what had been confirmed. Returns the transactions that are gone.
-        """
-        kept = list(self.entries.values())
-        for txid in list(self.entries):
-            self._remove(txid)
-        lost: list[Transaction] = []
-        for tx, time in [(tx, now) for tx in returned] + [(e.tx, e.time) for e in kept]:
-            try:
-                self.add(self.check(tx, time, returned=True))
-            except Rejected:
-                lost.append(tx)
-        return lost
-
-    def _remove(self, txid: Txid) -> None:
+    def remove(self, txid: Txid) -> None:
+        """Take out one entry; its children, if they stay, have one unconfirmed parent less."""
         entry = self.entries.pop(txid, None)
         if entry is None:
             return
@@ -348,13 +177,12 @@ class Mempool:
             member = self._members[child]
             self._members[child] = Member(member.fee, member.weight, member.parents - {txid})
 
+    # Mining.
+
     def template(self) -> list[Entry]:
         """What a miner takes into the next block: best chunks first, parents before children."""
         chunks: list[Chunk] = []
-        left = set(self.entries)
-        while left:
-            cluster = cluster_of([next(iter(left))], self._members, self._children)
-            left -= cluster
+        for cluster in self.clusters(self.entries):
             chunks.extend(chunks_of(cluster, self._members))
         taken: dict[Txid, Entry] = {}
         weight = _RESERVED_WEIGHT
@@ -371,6 +199,12 @@ class Mempool:
                 taken.update((txid, self.entries[txid]) for txid in chunk.txids)
                 weight += chunk.weight
         return list(taken.values())
+
+
+def unconfirmed(tx: Transaction, outpoint: OutPoint) -> Coin | None:
+    """An output of an unconfirmed transaction, if it has that many."""
+    outputs = tx.outputs
+    return Coin(outputs[outpoint.index], None, False) if outpoint.index < len(outputs) else None
 
 
 def fee_at(per_kvb: int, vsize: int) -> int:

@@ -13,10 +13,11 @@ from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import Satoshi
 from wallet.base.values.ids import BlockHash, OutPoint
+from wallet.services.regtest.acceptance import check, refill
 from wallet.services.regtest.chain import Chain, ChainChange, OpenEngine
 from wallet.services.regtest.engine import KernelEngine
 from wallet.services.regtest.events import EventLog
-from wallet.services.regtest.mempool import Acceptance, Entry, Mempool
+from wallet.services.regtest.mempool import Acceptance, Mempool
 from wallet.services.regtest.miner import coinbase, mine, subsidy
 from wallet.services.regtest.policy import Rejected
 
@@ -165,7 +166,7 @@ class Regtest:
             returned = [
                 tx for _, block in reversed(change.disconnected) for tx in block.transactions[1:]
             ]
-            self.mempool.refill(returned, self.now())
+            refill(self.mempool, returned, self.now())
         if change.disconnected or change.connected:
             self.events.ring()
 
@@ -174,7 +175,7 @@ class Regtest:
     def check(self, tx: Transaction) -> Acceptance:
         """Whether the mempool would take `tx`; raises `Rejected`, for a script with its reason."""
         try:
-            return self.mempool.check(tx, self.now())
+            return check(self.mempool, tx, self.now())
         except Rejected as rejected:
             if rejected.reason != _EXPLAINED:
                 raise
@@ -199,7 +200,3 @@ class Regtest:
             return "unknown error"
         words = reason.removeprefix(_EXPLAINABLE).lstrip()
         return words[1:].partition("), input")[0].removesuffix(")")
-
-    def entries(self) -> list[Entry]:
-        """The mempool in order of arrival."""
-        return list(self.mempool.entries.values())

@@ -77,8 +77,6 @@ async def waitforevents(
 @method
 def getnetworkinfo(context: Context) -> Json:
     """Version and relay settings; there is no network."""
-    relay = btc(MIN_RELAY_FEE)
-    del context
     return {
         "version": CORE_VERSION,
         "subversion": "/libbitcoinkernel:31.99.0/Leyden:embedded/",
@@ -92,8 +90,8 @@ def getnetworkinfo(context: Context) -> Json:
         "connections_in": 0,
         "connections_out": 0,
         "networks": [],
-        "relayfee": relay,
-        "incrementalfee": relay,
+        "relayfee": btc(context.node.mempool.min_relay_fee),
+        "incrementalfee": btc(MIN_RELAY_FEE),
         "localaddresses": [],
         "warnings": [],
     }

@@ -5,7 +5,7 @@ transaction, of its inputs and of its witnesses. Script policy (LOW_S, MINIMALIF
 CLEANSTACK) needs a script interpreter and is not here: the kernel knows consensus only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from wallet.base.bitcoin.script import P2A, Op, dust_limit, witness_program
@@ -34,13 +34,17 @@ class Rejected(Exception):
     """A transaction was not accepted. `reason` is Core's token, `detail` its debug message.
 
     `missing` says that inputs are not known here (now): Core answers those in other words.
+    `underpaid` says that only its fee stands against it, so that a child may make up for it.
     """
 
-    def __init__(self, reason: str, detail: str = "", *, missing: bool = False) -> None:
+    def __init__(
+        self, reason: str, detail: str = "", *, missing: bool = False, underpaid: bool = False
+    ) -> None:
         super().__init__(f"{reason}, {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.missing = missing
+        self.underpaid = underpaid
 
 
 def check_transaction(tx: Transaction) -> None:
@@ -101,6 +105,25 @@ def dust_outputs(tx: Transaction) -> list[int]:
     return [
         index for index, out in enumerate(tx.outputs) if out.amount < dust_limit(out.script_pubkey)
     ]
+
+
+def check_dust_spent(tx: Transaction, parents: Iterable[Transaction]) -> None:
+    """A child of unconfirmed `parents` spends each one's dust; raises `Rejected`.
+
+    Asked of every child, so that none can be mined that leaves the dust in the UTXO set.
+    """
+    spent = {txin.outpoint for txin in tx.inputs}
+    for parent in parents:
+        if any(parent.outpoint(index) not in spent for index in dust_outputs(parent)):
+            raise Rejected(
+                "missing-ephemeral-spends",
+                f"{described(tx)} did not spend parent's ephemeral dust",
+            )
+
+
+def described(tx: Transaction) -> str:
+    """Both names of a transaction, as Core's messages have them."""
+    return f"tx {tx.txid} (wtxid={tx.wtxid})"
 
 
 def check_inputs_standard(tx: Transaction, prevouts: Sequence[TxOut]) -> None:

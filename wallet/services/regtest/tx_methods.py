@@ -255,8 +255,8 @@ def getmempoolinfo(context: Context) -> Json:
         "usage": sum(e.weight for e in entries),
         "total_fee": btc(sum(e.fee for e in entries)),
         "maxmempool": 300_000_000,
-        "mempoolminfee": btc(max(pool.min_fee, MIN_RELAY_FEE)),
-        "minrelaytxfee": btc(min(pool.min_fee, MIN_RELAY_FEE)),
+        "mempoolminfee": btc(max(pool.min_fee, pool.min_relay_fee)),
+        "minrelaytxfee": btc(pool.min_relay_fee),
         "incrementalrelayfee": btc(MIN_RELAY_FEE),
         "unbroadcastcount": 0,
         "fullrbf": True,
@@ -302,8 +302,14 @@ def setestimatedfee(context: Context, feerate: Decimal | None = None) -> None:
 
 @method
 def setmempoolminfee(context: Context, feerate: Decimal | None = None) -> None:
-    """Ours: what the mempool asks now, BTC per 1,000 virtual bytes; null: the relay minimum."""
-    context.node.mempool.min_fee = MIN_RELAY_FEE if feerate is None else feerate_of(feerate)
+    """Ours: what a full mempool would ask now, BTC per 1,000 virtual bytes; null: nothing."""
+    context.node.mempool.min_fee = 0 if feerate is None else feerate_of(feerate)
+
+
+@method
+def setminrelayfee(context: Context, feerate: Decimal | None = None) -> None:
+    """Ours: Core's -minrelaytxfee, BTC per 1,000 virtual bytes; null: its default."""
+    context.node.mempool.min_relay_fee = MIN_RELAY_FEE if feerate is None else feerate_of(feerate)
 
 
 @method
