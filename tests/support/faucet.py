@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from wallet.base.bitcoin.address import encode_address
 from wallet.base.bitcoin.block import Block
 from wallet.base.bitcoin.chains import REGTEST
-from wallet.base.bitcoin.script import p2wpkh, p2wpkh_code
+from wallet.base.bitcoin.script import P2A, op_return, p2wpkh, p2wpkh_code
 from wallet.base.bitcoin.sighash import script_signature, segwit_v0
 from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
 from wallet.base.crypto.curve import point_of, sign
@@ -23,15 +23,16 @@ ELSEWHERE_ADDRESS = encode_address(ELSEWHERE, REGTEST)
 
 @dataclass(frozen=True, slots=True)
 class Spendable:
-    """An output of the faucet's key."""
+    """An output of the faucet's key, or an anchor that anybody may spend."""
 
     outpoint: OutPoint
     amount: Satoshi
+    script_pubkey: bytes = SCRIPT
 
     @property
     def output(self) -> TxOut:
         """As it stands in its transaction."""
-        return TxOut(self.amount, SCRIPT)
+        return TxOut(self.amount, self.script_pubkey)
 
 
 def coinbase_of(block: Block) -> Spendable:
@@ -40,9 +41,19 @@ def coinbase_of(block: Block) -> Spendable:
 
 
 def output_of(tx: Transaction, index: int) -> Spendable:
-    """One of a transaction's outputs, which must be the faucet's."""
-    assert tx.outputs[index].script_pubkey == SCRIPT
-    return Spendable(tx.outpoint(index), tx.outputs[index].amount)
+    """One of a transaction's outputs, which must be the faucet's or an anchor."""
+    out = tx.outputs[index]
+    assert out.script_pubkey in (SCRIPT, P2A)
+    return Spendable(tx.outpoint(index), out.amount, out.script_pubkey)
+
+
+def of_vsize(coins: Sequence[Spendable], fee: int, vsize: int, *, version: int = 2) -> Transaction:
+    """A transaction of exactly `vsize` virtual bytes, with data to fill it."""
+    for size in range(vsize - spend(coins, fee).vsize - 20, vsize):
+        tx = spend(coins, fee, outputs=[TxOut(Satoshi(0), op_return(bytes(size)))], version=version)
+        if tx.vsize == vsize:
+            return tx
+    raise AssertionError(vsize)
 
 
 def spend(
@@ -74,10 +85,12 @@ def spend(
 
 
 def signed(tx: Transaction, coins: Sequence[Spendable]) -> Transaction:
-    """The transaction with the faucet's witness on every input."""
+    """The transaction with the faucet's witness on every input, none on anchors."""
     code = p2wpkh_code(PUBLIC_KEY)
     witnesses = [
-        (script_signature(sign(SECRET, segwit_v0(tx, i, code, coin.amount))), PUBLIC_KEY)
+        ()
+        if coin.script_pubkey == P2A
+        else (script_signature(sign(SECRET, segwit_v0(tx, i, code, coin.amount))), PUBLIC_KEY)
         for i, coin in enumerate(coins)
     ]
     inputs = tuple(

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.faucet import SCRIPT, Spendable, coinbase_of
 from wallet.base.bitcoin.block import Block
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.ids import Txid
 from wallet.services.regtest.index import Coin
 from wallet.services.regtest.node import Regtest
+from wallet.services.regtest.packages import Accepted, AlreadyHere, Verdict
+from wallet.services.regtest.policy import Rejected
 
 
 class TestClock:
@@ -47,6 +51,25 @@ def send(node: Regtest, *txs: Transaction) -> list[Txid]:
     for tx in txs:
         node.accept(node.check(tx))
     return [tx.txid for tx in txs]
+
+
+def refused(node: Regtest, tx: Transaction) -> str:
+    """Reason and detail of the rejection of `tx`, which leaves no trace."""
+    before = list(node.mempool.entries)
+    with pytest.raises(Rejected) as rejected:
+        node.check(tx)
+    assert list(node.mempool.entries) == before
+    return str(rejected.value)
+
+
+def words(verdict: Verdict, *txs: Transaction) -> list[str]:
+    """What a verdict says of each transaction: `in` (now), `here` (before), or why not."""
+    out: list[str] = []
+    for tx in txs:
+        outcome = verdict.outcomes.get(tx.wtxid)
+        said = {Accepted: "in", AlreadyHere: "here", type(None): "not looked at"}
+        out.append(said.get(type(outcome)) or str(outcome))
+    return out
 
 
 def utxos(node: Regtest) -> dict[str, Coin]:

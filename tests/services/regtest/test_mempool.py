@@ -15,7 +15,7 @@ from tests.support.faucet import (
     signed,
     spend,
 )
-from tests.support.regtest_node import TestClock, block_at, coin, funded, send
+from tests.support.regtest_node import TestClock, block_at, coin, funded, refused, send
 from wallet.base.bitcoin.script import P2A, Op, op_return, p2tr, p2wsh, push, script
 from wallet.base.bitcoin.transaction import SEQUENCE_FINAL, Transaction, TxIn, TxOut
 from wallet.base.values.amounts import Satoshi
@@ -30,15 +30,6 @@ def node(chain_directory: Path, clock: TestClock) -> Iterator[Regtest]:
     made = funded(chain_directory, clock, 120)
     yield made
     made.close()
-
-
-def refused(node: Regtest, tx: Transaction) -> str:
-    """Reason and detail of a rejection."""
-    before = list(node.mempool.entries)
-    with pytest.raises(Rejected) as rejected:
-        node.check(tx)
-    assert list(node.mempool.entries) == before
-    return str(rejected.value)
 
 
 def paying(node: Regtest, *outputs: TxOut, height: int = 1, fee: int = 10_000) -> Transaction:
@@ -427,32 +418,6 @@ def test_cluster__a_replacement_frees_its_room(node: Regtest) -> None:
     better = spend([output_of(txs[61], 0)], 50_000)
     send(node, better)
     assert len(node.mempool.entries) == 63
-
-
-# Version 3 (BIP 431).
-
-
-def test_truc__one_parent_one_child(node: Regtest) -> None:
-    parent = spend([coin(node, 1)], 1_000, parts=2, version=3)
-    send(node, parent)
-    assert "cannot spend from version=3 tx" in refused(node, spend([output_of(parent, 0)], 1_000))
-    child = spend([output_of(parent, 0)], 1_000, version=3)
-    send(node, child)
-    assert "too many ancestors" in refused(node, spend([output_of(child, 0)], 1_000, version=3))
-    cheap = spend([output_of(parent, 1)], 1_000, version=3)
-    assert refused(node, cheap).startswith("insufficient fee")
-    sibling = spend([output_of(parent, 1)], 3_000, version=3)
-    send(node, sibling)
-    assert child.txid not in node.mempool.entries
-
-
-def test_truc__sizes(node: Regtest) -> None:
-    huge = spend([coin(node, 1)], 100_000, parts=330, version=3)
-    assert "is too big" in refused(node, huge)
-    parent = spend([coin(node, 1)], 1_000, version=3)
-    send(node, parent)
-    child = spend([output_of(parent, 0)], 50_000, parts=40, version=3)
-    assert "version=3 child tx" in refused(node, child)
 
 
 # Blocks and reorgs.

@@ -5,6 +5,7 @@ between a block and what it does to the mempool.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import Satoshi
 from wallet.base.values.ids import BlockHash, OutPoint
+from wallet.services.regtest import packages
 from wallet.services.regtest.acceptance import check, refill
 from wallet.services.regtest.chain import Chain, ChainChange, OpenEngine
 from wallet.services.regtest.engine import KernelEngine
@@ -177,10 +179,7 @@ class Regtest:
         try:
             return check(self.mempool, tx, self.now())
         except Rejected as rejected:
-            if rejected.reason != _EXPLAINED:
-                raise
-            why = self._why(tx)
-            raise Rejected(f"{_EXPLAINED} ({why})", rejected.detail) from None
+            raise self._explained(rejected, tx) from None
 
     def accept(self, accepted: Acceptance) -> None:
         """Take in what `check` has found acceptable, and announce it."""
@@ -188,14 +187,53 @@ class Regtest:
         self.events.append("tx", None, str(accepted.entry.tx.txid))
         self.events.ring()
 
-    def _why(self, tx: Transaction) -> str:
-        """The interpreter's words for a script that fails: from a block that must be refused."""
+    def submit_package(
+        self, package: Sequence[Transaction], max_feerate: int | None = None
+    ) -> packages.Verdict:
+        """Take in what may enter of a child with its parents, and announce that."""
+        verdict = packages.submit(self.mempool, package, self.now(), max_feerate)
+        for tx in package:
+            if isinstance(verdict.outcomes.get(tx.wtxid), packages.Accepted):
+                self.events.append("tx", None, str(tx.txid))
+        self.events.ring()
+        return self._with_reasons(verdict, package)
+
+    def rehearse(self, package: Sequence[Transaction]) -> packages.Verdict:
+        """What would become of transactions that may build on each other."""
+        verdict = packages.rehearse(self.mempool, package, self.now())
+        return self._with_reasons(verdict, package)
+
+    def _with_reasons(
+        self, verdict: packages.Verdict, package: Sequence[Transaction]
+    ) -> packages.Verdict:
+        outcomes = dict(verdict.outcomes)
+        for position, tx in enumerate(package):
+            outcome = outcomes.get(tx.wtxid)
+            if isinstance(outcome, Rejected):
+                outcomes[tx.wtxid] = self._explained(outcome, tx, package[:position])
+        return replace(verdict, outcomes=outcomes)
+
+    def _explained(
+        self, rejected: Rejected, tx: Transaction, package: Sequence[Transaction] = ()
+    ) -> Rejected:
+        """A script's failure in the interpreter's words; any other rejection as it is."""
+        if rejected.reason != _EXPLAINED:
+            return rejected
+        return Rejected(f"{_EXPLAINED} ({self._why(tx, package)})", rejected.detail)
+
+    def _why(self, tx: Transaction, package: Sequence[Transaction]) -> str:
+        """What the interpreter says: from a block, with all ancestors, that must be refused."""
         pool = self.mempool
-        parents = {i.outpoint.txid for i in tx.inputs if i.outpoint.txid in pool.entries}
+        family = [tx]
+        parents = {txin.outpoint.txid for txin in tx.inputs}
+        for other in reversed(package):
+            if other.txid in parents - pool.entries.keys():
+                family.insert(0, other)
+                parents |= {txin.outpoint.txid for txin in other.inputs}
+        above = pool.ancestors(parents & pool.entries.keys())
         # Arrival order has parents before their children.
-        family = pool.ancestors(parents)
-        before = [e.tx for txid, e in pool.entries.items() if txid in family]
-        reason = self.chain.explain(self._block(self.chain.tip, b"\x51", [*before, tx], 0))
+        before = [e.tx for txid, e in pool.entries.items() if txid in above]
+        reason = self.chain.explain(self._block(self.chain.tip, b"\x51", [*before, *family], 0))
         if reason is None or not reason.startswith(_EXPLAINABLE):
             return "unknown error"
         words = reason.removeprefix(_EXPLAINABLE).lstrip()

@@ -18,14 +18,14 @@ from typing import Any, Final
 import h11
 
 from wallet.base.errors import Refused
-from wallet.services.regtest import chain_methods, node_methods, tx_methods
+from wallet.services.regtest import chain_methods, node_methods, submit_methods, tx_methods
 from wallet.services.regtest.context import Context
 from wallet.services.regtest.json_text import dumps, loads
 from wallet.services.regtest.node import Regtest
 from wallet.services.regtest.rpc import INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, answer
 
 # The files of methods fill the table by being imported.
-__all__ = ["chain_methods", "node_methods", "serve", "tx_methods"]
+__all__ = ["chain_methods", "node_methods", "serve", "submit_methods", "tx_methods"]
 
 HOST: Final = "127.0.0.1"
 COOKIE_USER: Final = "__cookie__"

@@ -1,4 +1,4 @@
-"""RPC methods about transactions, the mempool, fees and mining."""
+"""RPC methods that tell of transactions and the mempool, set fees and mine."""
 
 import asyncio
 from decimal import Decimal
@@ -19,22 +19,15 @@ from wallet.services.regtest.context import (
 )
 from wallet.services.regtest.index import Coin
 from wallet.services.regtest.json_text import btc
-from wallet.services.regtest.mempool import MIN_BLOCK_FEE, MIN_RELAY_FEE, Entry, fee_at
-from wallet.services.regtest.policy import Rejected
+from wallet.services.regtest.mempool import MIN_BLOCK_FEE, MIN_RELAY_FEE, Entry
 from wallet.services.regtest.render import Json, shown, transaction_json
 from wallet.services.regtest.rpc import (
     INVALID_ADDRESS_OR_KEY,
     INVALID_PARAMETER,
-    TYPE_ERROR,
-    VERIFY_ALREADY_IN_UTXO_SET,
-    VERIFY_ERROR,
-    VERIFY_REJECTED,
     RpcError,
     method,
 )
 
-DEFAULT_MAX_FEERATE: Final = 10_000_000
-"""0.10 BTC per 1,000 virtual bytes: above that a fee is taken for a mistake."""
 _MAX_BLOCKS: Final = 10_000
 _BLOCKS_AT_ONCE: Final = 50
 
@@ -109,88 +102,6 @@ def decoderawtransaction(context: Context, hexstring: str, iswitness: bool | Non
     """A transaction as an object."""
     del context, iswitness
     return transaction_json(transaction_of(hexstring))
-
-
-@method
-def sendrawtransaction(
-    context: Context,
-    hexstring: str,
-    maxfeerate: Decimal | str | None = None,
-    maxburnamount: Decimal | str | None = None,
-) -> str:
-    """Put a transaction into the mempool and announce it."""
-    node = context.node
-    tx = transaction_of(hexstring)
-    burnt = max((o.amount.sat for o in tx.outputs if o.script_pubkey[:1] == b"\x6a"), default=0)
-    if burnt > (0 if maxburnamount is None else _feerate(maxburnamount)):
-        raise RpcError(
-            VERIFY_ERROR, "Unspendable output exceeds maximum configured by user (maxburnamount)"
-        )
-    if tx.txid in node.mempool.entries:
-        return str(tx.txid)  # Core announces it once more and is content.
-    if node.chain.index.has_unspent_of(tx.txid):
-        raise RpcError(VERIFY_ALREADY_IN_UTXO_SET, "Transaction outputs already in utxo set")
-    try:
-        accepted = node.check(tx)
-    except Rejected as rejected:
-        code = VERIFY_ERROR if rejected.missing else VERIFY_REJECTED
-        raise RpcError(code, str(rejected)) from None
-    if _above(accepted.entry, maxfeerate):
-        raise RpcError(
-            VERIFY_ERROR,
-            "Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)",
-        )
-    node.accept(accepted)
-    return str(tx.txid)
-
-
-def _feerate(amount: Decimal | int | str) -> int:
-    """Core takes amounts as numbers and as strings."""
-    try:
-        return feerate_of(Decimal(amount))
-    except ArithmeticError:
-        raise RpcError(TYPE_ERROR, "Invalid amount") from None
-
-
-def _above(entry: Entry, maxfeerate: Decimal | str | None) -> bool:
-    limit = DEFAULT_MAX_FEERATE if maxfeerate is None else _feerate(maxfeerate)
-    return limit > 0 and entry.fee > fee_at(limit, entry.vsize)
-
-
-@method
-def testmempoolaccept(
-    context: Context, rawtxs: list[Any], maxfeerate: Decimal | str | None = None
-) -> list[Json]:
-    """Whether each transaction would be accepted, alone and now."""
-    if not 1 <= len(rawtxs) <= 25:
-        raise RpcError(INVALID_PARAMETER, "Array must contain between 1 and 25 transactions.")
-    txs = [transaction_of(text) for text in strings_of(rawtxs, "rawtxs")]
-    return [_tested(context, tx, maxfeerate) for tx in txs]
-
-
-def _tested(context: Context, tx: Transaction, maxfeerate: Decimal | str | None) -> Json:
-    out: Json = {"txid": str(tx.txid), "wtxid": str(tx.wtxid)}
-    try:
-        entry = context.node.check(tx).entry
-    except Rejected as rejected:
-        out["allowed"] = False
-        out["reject-reason"] = "missing-inputs" if rejected.missing else rejected.reason
-        if not rejected.missing:
-            out["reject-details"] = str(rejected)
-        return out
-    if _above(entry, maxfeerate):
-        return {**out, "allowed": False, "reject-reason": "max-fee-exceeded"}
-    return {
-        **out,
-        "allowed": True,
-        "vsize": entry.vsize,
-        "fees": {
-            "base": btc(entry.fee),
-            # Truncated, as Core does.
-            "effective-feerate": btc(entry.fee * 1000 // entry.vsize),
-            "effective-includes": [str(tx.wtxid)],
-        },
-    }
 
 
 @method
