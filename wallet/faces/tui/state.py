@@ -30,6 +30,8 @@ class State:
     """Invoices paid since the app was opened: millisatoshi by label."""
     made: int = 0
     """Invoices made by this app."""
+    errands: int = 0
+    """What the node was asked to do and has not answered yet, beside payments."""
 
     @property
     def connected(self) -> Link:
@@ -59,7 +61,7 @@ class State:
         if self.trouble:
             return f"! {self.trouble}", WARN
         if self.facts.node.locked:
-            return "! Locked. Payments on their way go on. Unlock it: leyden unlock", WARN
+            return "! Locked: the node does nothing until it is opened. U unlocks it", WARN
         if self.facts.node.warning:
             return f"! {self.facts.node.warning}", WARN
         if not self.told:

@@ -96,6 +96,11 @@ def moment(at: int, now: datetime) -> str:
     return f"{datetime.fromtimestamp(at, now.tzinfo):%a %d %b %Y, %H:%M:%S}"
 
 
+def blocks(count: int) -> str:
+    """`1 block`, `144 blocks`."""
+    return f"{count} block{'' if count == 1 else 's'}"
+
+
 def span(seconds: int) -> str:
     """`59:12`, `2 h 10 m`, `4 d`."""
     seconds = max(0, seconds)

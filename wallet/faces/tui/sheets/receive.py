@@ -11,7 +11,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import qr
 from wallet.faces.tui.paint import EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import middle_cut, safe, width
-from wallet.faces.tui.sheets.send import Digits
+from wallet.faces.tui.sheets.fields import Digits
 from wallet.faces.tui.sheets.sheet import Field, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class Receive(Sheet):
-    """A form, then the code; `tab` there goes between an invoice and an on-chain address."""
+    """A form, then the code; `tab` goes between an invoice and an on-chain address."""
 
     NAME = "Receive"
     DEFAULT_CSS = """
@@ -41,10 +41,10 @@ class Receive(Sheet):
         Binding("tab", "kind", show=False),
     ]
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, on_chain: bool = False) -> None:
         super().__init__(state)
         self._problem = ""
-        self._kind = Kind.INVOICE
+        self._kind = Kind.ADDRESS if on_chain else Kind.INVOICE
         self._code = ""
         """What the QR code says; empty while the form is open."""
         self._label = ""
@@ -62,6 +62,8 @@ class Receive(Sheet):
     def on_mount(self) -> None:
         self.set_focus(self.query_one("#amount"))
         self.set_interval(0.5, self._tick)
+        if self._kind is Kind.ADDRESS:
+            self.run_worker(self._to_address(), exit_on_error=False)
 
     @property
     def _money(self) -> Money:
@@ -106,46 +108,63 @@ class Receive(Sheet):
         self._problem = warnings[0] if warnings else ""
         self._show()
 
+    @property
+    def _asking(self) -> bool:
+        """Whether the form is open: an invoice is wanted and none is made."""
+        return self._kind is Kind.INVOICE and not self._code
+
     def _show(self) -> None:
         for field in self.query(Field):
-            field.display = not self._code
-        self.set_class(bool(self._code), "showing")
-        self.set_focus(None if self._code else self.query_one("#amount"))
+            field.display = self._asking
+        self.set_class(not self._asking, "showing")
+        self.set_focus(self.query_one("#amount") if self._asking else None)
         self.redraw()
 
     async def action_kind(self) -> None:
-        if not self._code:
+        if self._asking:
             self.focus_next()
+        elif self._kind is Kind.ADDRESS:
+            self._kind = Kind.INVOICE
+            self._show()
+        else:
+            await self._to_address()
+
+    async def _to_address(self) -> None:
+        self._kind = Kind.ADDRESS
+        self._show()
+        if self._address:
             return
-        if self._kind is Kind.INVOICE and not self._address:
-            try:
-                made = await self.state.connected.ask("newaddr", addresstype="bech32")
-            except (RpcError, ConnectionLost) as fault:
-                self._problem = safe(str(fault), 200)
-                self.redraw()
-                return
+        try:
+            made = await self.state.connected.ask("newaddr", addresstype="bech32")
+        except (RpcError, ConnectionLost) as fault:
+            self._problem = safe(str(fault), 200)
+        else:
             self._address = safe(made.get("bech32"), 100)
-        self._kind = Kind.ADDRESS if self._kind is Kind.INVOICE else Kind.INVOICE
-        self.redraw()
+        if self.is_attached:
+            self.redraw()
 
     def action_size(self) -> None:
-        if self._code:
+        if self._shown:
             self._compact = not self._is_compact(self.size.height - 3)
             self.redraw()
 
-    def action_anew(self) -> None:
-        if self._code:
-            self._code = self._label = self._problem = ""
+    async def action_anew(self) -> None:
+        self._problem = ""
+        if self._kind is Kind.ADDRESS:
+            self._address = ""
+            await self._to_address()
+        elif self._code:
+            self._code = self._label = ""
             self._show()
 
     def action_copy(self) -> None:
-        if self._code:
+        if self._shown:
             self.app.copy_to_clipboard(self._shown)
             self._problem = f"copied ({len(self._shown)} characters), check before you paste it"
             self.redraw()
 
     def _tick(self) -> None:
-        if self._code:
+        if not self._asking:
             self.set_class(self._paid is None, "showing")
             self.redraw()
 
@@ -161,14 +180,14 @@ class Receive(Sheet):
         return (len(qr.modules(self._shown)) + 1) // 2 > height
 
     def hints(self) -> str:
-        if not self._code:
+        if self._asking:
             return "enter create  tab next  esc cancel"
         if self._paid is not None:
             return "n new  esc close"
         return "y copy  tab invoice or address  z QR size  n new  esc close"
 
     def rows(self, cells: int) -> list[Row]:
-        if not self._code:
+        if self._asking:
             return self._form(cells)
         if self._paid is not None:
             return [
@@ -179,6 +198,8 @@ class Receive(Sheet):
                 EMPTY,
                 row(("  It is in the list of activity: 2", QUIET)),
             ]
+        if not self._shown:
+            return self._trouble(cells) or [row(("asking the node …", QUIET))]
         return self._with_code(cells)
 
     def _form(self, cells: int) -> list[Row]:

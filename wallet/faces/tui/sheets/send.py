@@ -7,7 +7,6 @@ review appeared and only there, and a large part of the wallet needs its amount 
 from enum import Enum, auto
 from typing import Any, ClassVar, Final
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 
@@ -15,6 +14,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui.outgoing import Order, Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import left, middle_cut, safe
+from wallet.faces.tui.sheets.fields import Digits
 from wallet.faces.tui.sheets.sheet import Field, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
@@ -46,22 +46,6 @@ _NAMES: Final = {
     Step.PAYING: "Send · paying",
 }
 _ENDS: Final = {Outcome.ARRIVED: "Send · done", Outcome.NOT_SENT: "Send · failed"}
-
-
-class Digits(Field):
-    """A field for amounts: letters pass it by, so that they stay keys of the sheet."""
-
-    async def _on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character is not None and event.character not in _DIGITS:
-            event.prevent_default()
-            return
-        await super()._on_key(event)
-
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        return character is not None and character in _DIGITS
-
-
-_DIGITS: Final = "0123456789,._ "
 
 
 class Send(Sheet):
