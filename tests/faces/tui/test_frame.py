@@ -120,7 +120,7 @@ async def test_nobody_there__says_how_to_start_one(core: FakeCore) -> None:
 async def test_locked__says_how_to_unlock(core: FakeCore) -> None:
     core.replies["getinfo"] = {"locked": True, "network": "regtest"}
     async with opened(core) as pilot:
-        assert "Unlock it: leyden unlock" in grid(pilot)
+        assert "The wallet is locked" in grid(pilot)
         assert core.asked("listfunds") == []
 
 

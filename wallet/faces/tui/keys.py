@@ -36,6 +36,7 @@ EVERYWHERE: Final = (
     Key("receive", "r", "r", "receive"),
     Key("unit", "u", "u", "unit"),
     Key("hide", "full_stop", ".", "hide amounts"),
+    Key("unlock", "U", "U", "unlock", ("unlock",)),
     Key("command_palette", "colon,ctrl+p", ":", "palette"),
     Key("help", "question_mark", "?", "help"),
     Key("quit_app", "q", "q", "quit"),
@@ -53,16 +54,34 @@ BACK: Final = Key("back", "escape", "esc", "back")
 LIST: Final = (*MOVEMENT, DETAIL, BACK)
 """On every screen that is a list."""
 
+_OPEN: Final = Key("open_channel", "o", "o", "open channel", ("fundchannel",))
+
 OWN: Final[dict[str, tuple[Key, ...]]] = {
-    "home": (),
+    "home": (_OPEN,),
     "activity": (),
-    "channels": (),
-    "network": (),
-    "chain": (),
+    "channels": (
+        _OPEN,
+        Key("close_channel", "c", "c", "close together", ("close",)),
+        Key("fees", "f", "f", "fees", ("setchannel",)),
+        Key("force_close", "X", "X", "force close (in detail)", ("close",)),
+    ),
+    "network": (
+        Key("connect", "c", "c", "connect", ("connect",)),
+        Key("disconnect", "d", "d", "disconnect", ("disconnect",)),
+    ),
+    "chain": (
+        Key("address", "a", "a", "new address", ("newaddr",)),
+        Key("withdraw", "w", "w", "withdraw", ("withdraw",)),
+    ),
     "demo": (),
     "log": (),
 }
 """What works on one screen only, by tab."""
+
+
+def own(tab: str, action: str) -> Key:
+    """A screen's own key."""
+    return next(key for key in OWN[tab] if key.id == action)
 
 
 def hints(*keys: Key, more: str = "") -> str:

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from wallet.faces.tui.keys import Key
+from wallet.faces.tui.keys import Key, own
 from wallet.faces.tui.paint import Row, content, row
 from wallet.faces.tui.state import State
 
@@ -52,6 +52,17 @@ class Pane(Widget, can_focus=True):
     def allows(self, key: Key) -> bool:
         """Whether the node can do what a key is for; if not, the notice row says why."""
         return self.state.allows(*key.needs)
+
+    def may(self, action: str) -> bool:
+        """As `allows`, of one of this screen's own actions."""
+        return self.allows(own(self.id or "", action))
+
+    def action_open_channel(self) -> None:
+        """On every screen that has the key."""
+        from wallet.faces.tui.sheets.open import Open
+
+        if self.may("open_channel"):
+            self.app.push_screen(Open(self.state))
 
 
 class Absent(Pane):

@@ -3,11 +3,13 @@
 from typing import ClassVar
 
 from wallet.faces.tui.facts import ChannelFacts
+from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.listing import Listing
 from wallet.faces.tui.paint import (
     CHOSEN,
     EMPTY,
     GOOD,
+    KEY,
     QUIET,
     STRONG,
     WARN,
@@ -25,7 +27,8 @@ from wallet.faces.tui.words import name_of, state
 class Channels(Listing):
     """The third tab."""
 
-    HINTS: ClassVar = "enter detail  j k move  s send  r receive  : palette  ? help"
+    HINTS: ClassVar = "enter detail  o open  c close  f fees  s send  r receive  : palette  ? help"
+    BINDINGS: ClassVar = [key.binding for key in OWN["channels"]]
     HEAD: ClassVar = 4
     TALL: ClassVar = 2
 
@@ -34,7 +37,50 @@ class Channels(Listing):
         return len(self.state.facts.channels)
 
     def hints(self) -> str:
-        return "esc back  s send  r receive  ? help" if self.open else self.HINTS
+        if not self.open:
+            return self.HINTS
+        return "esc back  c close together  f fees  X force close  s send  ? help"
+
+    # --- keys -----------------------------------------------------------------------------------
+
+    @property
+    def _chosen(self) -> ChannelFacts | None:
+        """The one under the cursor."""
+        return self.state.facts.channels[self.cursor] if self.count else None
+
+    def _living(self, action: str) -> ChannelFacts | None:
+        """The chosen one, if the node can do it and the channel is not closing already."""
+        chosen = self._chosen
+        if chosen is None or not self.may(action):
+            return None
+        if chosen.usable or chosen.opening:
+            return chosen
+        self.state.say("! This channel is closing already", WARN)
+        return None
+
+    def action_close_channel(self) -> None:
+        from wallet.faces.tui.sheets.close import Close
+
+        if (chosen := self._living("close_channel")) is not None:
+            self.app.push_screen(Close(self.state, chosen))
+
+    def action_fees(self) -> None:
+        from wallet.faces.tui.sheets.fees import Fees
+
+        if (chosen := self._living("fees")) is not None:
+            self.app.push_screen(Fees(self.state, chosen))
+
+    def action_force_close(self) -> None:
+        """From what is shown in full only: it should be seen which channel that is."""
+        from wallet.faces.tui.sheets.close import ForceClose
+
+        chosen = self._chosen
+        if chosen is None or not self.may("force_close"):
+            return
+        if self.open or self.size.width >= WIDE:
+            self.app.push_screen(ForceClose(self.state, chosen))
+        else:
+            self.action_detail()
 
     def facts_changed(self) -> None:
         self.cursor = max(0, min(self.cursor, self.count - 1))
@@ -59,9 +105,8 @@ class Channels(Listing):
             row("      No channel yet."),
             EMPTY,
             row("      A channel is what payments go through. It is opened from coins on chain:"),
-            row(("      leyden newaddr             an address to send coins to", STRONG)),
-            row(("      leyden connect ID@HOST     a link to a peer", STRONG)),
-            row(("      leyden fundchannel ID AMOUNT", STRONG)),
+            row("      ", ("5 a", KEY), "   an address to send coins to"),
+            row("      ", ("o", KEY), "     open a channel with those coins"),
         ]
 
     def _list(self, cells: int) -> list[Row]:

@@ -1,6 +1,9 @@
 """Home: can I pay, can I be paid, does anything need me?"""
 
+from typing import ClassVar
+
 from wallet.faces.tui.facts import ChannelFacts, Facts, Item
+from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
     EMPTY,
     GOOD,
@@ -23,11 +26,12 @@ from wallet.faces.tui.words import SIGNS, name_of, state, status, what, when
 class Home(Pane):
     """The first tab."""
 
-    HINTS = "s send  r receive  u unit  . hide  3 channels  : palette  ? help  q quit"
+    HINTS = "s send  r receive  o open channel  u unit  . hide  : palette  ? help  q quit"
+    BINDINGS: ClassVar = [key.binding for key in OWN["home"]]
 
     def rows(self, cells: int, height: int) -> list[Row]:
         shown = self.state
-        if not shown.told:
+        if not shown.told or shown.facts.node.locked:
             return _waiting(shown)
         if cells < WIDE:
             return [EMPTY, *_left(shown, cells - 3, height - 1)]
@@ -37,6 +41,14 @@ class Home(Pane):
 
 
 def _waiting(state: State) -> list[Row]:
+    if state.facts.node.locked:
+        return [
+            EMPTY,
+            row(("  ! The wallet is locked", WARN)),
+            EMPTY,
+            row("  Your money is where it was. What it is, the node knows once it is opened."),
+            row("  ", ("U", KEY), " opens it with its password."),
+        ]
     if not state.trouble:
         return []
     return [
@@ -107,7 +119,7 @@ def _attention(state: State) -> list[Row]:
         elif "Frozen" in channel.status or "Failed" in channel.status:
             found.append(f"{name}: {channel.status}")
     if not facts.channels and facts.on_chain:
-        found.append("You have coins but no channel: leyden fundchannel ID AMOUNT")
+        found.append("You have coins but no channel: o opens one")
     return [row("  ", ("! ", WARN), line) for line in found]
 
 
@@ -145,6 +157,7 @@ def _right(state: State, cells: int) -> list[Row]:
         row("Quick actions"),
         row("  ", ("s", KEY), " send           paste anything payable"),
         row("  ", ("r", KEY), " receive        an invoice with its QR code, or an address"),
+        row("  ", ("o", KEY), " open channel   from coins on chain"),
     ]
     return rows
 
