@@ -94,6 +94,7 @@ class Leyden(App[None]):
         self._asked_to_quit = False
         self._rest_until = 0.0
         self._shown: tuple[object, ...] = ()
+        self._offered_unlock = False
 
     # --- frame --------------------------------------------------------------------------------
 
@@ -222,6 +223,7 @@ class Leyden(App[None]):
             self.state.told = True
             if self.state.notice[0] == _OLD:
                 self.state.say("")
+            self._offer_unlock()
             self.payer.learn(self.state.facts.recent)
             await learn_names(link, self.state.facts, self.state.names)
         except ConnectionLost:
@@ -285,11 +287,28 @@ class Leyden(App[None]):
 
         self.push_screen(Receive(self.state))
 
+    def action_unlock(self) -> None:
+        from wallet.faces.tui.sheets.unlock import Unlock
+
+        if not self.state.allows("unlock"):
+            return
+        if self.state.facts.node.locked:
+            self.push_screen(Unlock(self.state))
+        else:
+            self.state.say("The wallet is open", QUIET)
+
+    def _offer_unlock(self) -> None:
+        """Once by itself; `U` does it again."""
+        locked = self.state.facts.node.locked
+        if locked and not self._offered_unlock and self.state.can("unlock"):
+            self.action_unlock()
+        self._offered_unlock = locked
+
     def action_quit_app(self) -> None:
-        if self.payer.moving and not self._asked_to_quit:
+        if (self.payer.moving or self.state.errands) and not self._asked_to_quit:
             self._asked_to_quit = True
             self.state.say(
-                "… A payment is on its way and goes on without this: q again quits", WARN
+                "… Something is on its way and goes on without this: q again quits", WARN
             )
             self.redraw()
             return
