@@ -91,6 +91,23 @@ async def test_letter__is_not_armed_at_once(
         assert acted(core) == []
 
 
+async def test_letter__a_second_review_is_armed_by_its_own_time(
+    core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(core) as pilot:
+        monkeypatch.setattr(review, "ARMED_AFTER", 0.3)
+        await form(pilot)
+        await pilot.press(*"bob", "tab", *"1000000", "enter")
+        await until_shown(pilot, "· review")
+        monkeypatch.setattr(review, "ARMED_AFTER", 60)
+        await pilot.press("e", "enter")
+        await pilot.pause(0.4)
+        await pilot.press("o")
+        await pilot.pause()
+        assert "· review" in grid(pilot)
+        assert acted(core) == []
+
+
 async def test_letter__is_disarmed_by_going_back(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await reviewed(pilot)

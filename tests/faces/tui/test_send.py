@@ -20,6 +20,7 @@ from tests.faces.tui.scenes import (
     paid,
     until,
 )
+from wallet.faces.tui.sheets import send
 
 INVOICE = "lnbcrt1500u1pgys8lu7cdxlpcmqu3wx"
 HASH = "9f2c" * 16
@@ -103,6 +104,22 @@ async def test_pay__not_armed_at_once(core: FakeCore) -> None:
         await pilot.pause(0.2)
         assert core.asked("pay") == []
         assert "Send · review" in grid(pilot)
+
+
+async def test_pay__a_second_review_is_armed_by_its_own_time(
+    core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(core) as pilot:
+        monkeypatch.setattr(send, "ARMED_AFTER", 0.3)
+        await pilot.press("s", *INVOICE, "enter")
+        await until(pilot, lambda: "Send · review" in grid(pilot), "the review")
+        monkeypatch.setattr(send, "ARMED_AFTER", 60)
+        await pilot.press("e", "enter")
+        await pilot.pause(0.4)
+        await pilot.press("p")
+        await pilot.pause()
+        assert "Send · review" in grid(pilot)
+        assert core.asked("pay") == []
 
 
 async def test_paste__a_line_end_pays_nothing(core: FakeCore) -> None:

@@ -9,18 +9,19 @@ from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.timer import Timer
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui.outgoing import Order, Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
-from wallet.faces.tui.safe_text import left, middle_cut, safe
+from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.sheets.fields import Digits
+from wallet.faces.tui.sheets.review import ARMED_AFTER, line
 from wallet.faces.tui.sheets.sheet import Field, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
 from wallet.faces.tui.words import PAID_BEFORE, failure, name_of, span
 
-ARMED_AFTER: Final = 0.4
 FEE_LIMITS: Final = (5_000, 10_000, 20_000, 50_000)
 """Millionths of the amount that `l` goes through; the first is the usual one."""
 LEAST_FEE: Final = 5_000
@@ -69,6 +70,7 @@ class Send(Sheet):
         self._amount = 0
         self._limit = 0
         self._armed = False
+        self._arming: Timer | None = None
         self._paying: Outgoing | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -95,8 +97,10 @@ class Send(Sheet):
             amount.focus()
         else:
             self.set_focus(None)
+        if self._arming is not None:
+            self._arming.stop()  # a review before this one does not arm it
         if step is Step.REVIEW:
-            self.set_timer(ARMED_AFTER, self._arm)
+            self._arming = self.set_timer(ARMED_AFTER, self._arm)
         self.retitle(_NAMES[step])
         self.redraw()
 
@@ -271,10 +275,10 @@ class Send(Sheet):
     def _whom(self, cells: int) -> list[Row]:
         payee = safe(self._decoded.get("payee"), 66)
         name = name_of(payee, self.state.names)
-        rows = [_line("To", f"{name}   {middle_cut(payee, 15)}")]
+        rows = [line("To", f"{name}   {middle_cut(payee, 15)}")]
         said = safe(self._decoded.get("description")) or "(no description)"
         lines = folded(said, cells - 13, 2)
-        return rows + [_line("" if n else "For", text) for n, text in enumerate(lines)]
+        return rows + [line("" if n else "For", text) for n, text in enumerate(lines)]
 
     def _review(self, cells: int) -> list[Row]:
         money, facts = self._money, self.state.facts
@@ -285,14 +289,14 @@ class Send(Sheet):
         rows = [
             EMPTY,
             *self._whom(cells),
-            _line("Amount", money.shown(self._amount), money.other(self._amount)),
-            _line("Fee", f"up to {money.shown(self._max_fee, up=True)}", f"limit {limit}"),
-            _line(
+            line("Amount", money.shown(self._amount), money.other(self._amount)),
+            line("Fee", f"up to {money.shown(self._max_fee, up=True)}", f"limit {limit}"),
+            line(
                 "At most",
                 money.shown(most, up=True),
                 f"leaves {money.shown(left_over)} to spend" if left_over >= 0 else "",
             ),
-            _line("Expires", f"in {span(ends_in)}"),
+            line("Expires", f"in {span(ends_in)}"),
         ]
         if left_over < 0:
             rows.append(
@@ -328,7 +332,7 @@ class Send(Sheet):
                 return [
                     EMPTY,
                     row(("✓ ", GOOD), (f"Paid {amount} to {name} in {paying.took:.1f} s", STRONG)),
-                    _line("Fee", money.shown(paying.fee, up=True), f"{paying.parts} part(s)"),
+                    line("Fee", money.shown(paying.fee, up=True), f"{paying.parts} part(s)"),
                     EMPTY,
                     row(("Proof of payment (preimage)", QUIET)),
                     row(paying.proof or "kept by the node: leyden listpays"),
@@ -359,9 +363,5 @@ class Send(Sheet):
                 return rows
 
 
-def _line(name: str, text: str, more: str = "") -> Row:
-    return row((left(name, 11), QUIET), left(text, 28) if more else text, (more, QUIET))
-
-
 def _lines(name: str, texts: list[str]) -> list[Row]:
-    return [_line("" if number else name, text) for number, text in enumerate(texts)]
+    return [line("" if number else name, text) for number, text in enumerate(texts)]
