@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from tests.faces.tui.corpus import INJECTIONS
 from tests.faces.tui.fake_core import FakeCore, Refusal
 from tests.faces.tui.money import ADDRESS, TXID, acted, armed, learnt, moving, paste, until_shown
-from tests.faces.tui.scenes import SIZES, assert_harmless, check, grid, opened
+from tests.faces.tui.scenes import SIZES, assert_harmless, channel, check, grid, opened
 from wallet.faces.tui.app import Leyden
 from wallet.faces.tui.sheets import review
 from wallet.faces.tui.sheets.withdraw import Asked, Withdraw, grouped, read_link
@@ -71,6 +71,17 @@ async def test_everything__its_amount_is_typed(core: FakeCore) -> None:
         await pilot.press("backspace", "backspace", *"70", "w")
         await until_shown(pilot, "✓ Sent")
     assert core.asked("withdraw")[0]["satoshi"] == "all"
+
+
+async def test_everything__without_a_channel_nothing_stays(core: FakeCore) -> None:
+    core.replies["listpeerchannels"] = {"channels": [channel("erin", 5, 9, state="ONCHAIN")]}
+    async with opened(core) as pilot:
+        await form(pilot)
+        await paste(pilot, ADDRESS)
+        await pilot.press("tab", "a", "enter")
+        await armed(pilot)
+        assert "about 2,499,070 sat" in grid(pilot)
+        assert "Reserve" not in grid(pilot)
 
 
 @pytest.mark.parametrize(

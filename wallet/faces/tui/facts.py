@@ -15,6 +15,7 @@ Json: TypeAlias = Mapping[str, Any]
 NORMAL: Final = "CHANNELD_NORMAL"
 _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
 _ENDED: Final = frozenset({"CLOSED"})
+_LIVING: Final = _OPENING | {NORMAL, "CHANNELD_SHUTTING_DOWN", "CLOSINGD_SIGEXCHANGE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,11 @@ class ChannelFacts:
     def usable(self) -> bool:
         """Payments can go through it when the peer is there."""
         return self.state == NORMAL
+
+    @property
+    def living(self) -> bool:
+        """No transaction ends it yet, so coins are kept for closing it by force."""
+        return self.state in _LIVING
 
     @property
     def theirs(self) -> int:

@@ -111,7 +111,7 @@ class Withdraw(Reviewed):
 
     @property
     def _keep(self) -> int:
-        return EMERGENCY_SAT if self.state.facts.channels else 0
+        return EMERGENCY_SAT if any(c.living for c in self.state.facts.channels) else 0
 
     def check(self) -> str:
         asked = read_link("".join(self.query_one("#to", Field).value.split()))
