@@ -7,6 +7,8 @@ dataclasses.  One connection per call, as Core Lightning's own clients do.
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +46,53 @@ class Interrupted(ConnectionLost):
     """Ctrl-C after the request had been sent. It goes on in the daemon."""
 
 
+class Asked:
+    """A request that was sent and whose answer is read later: a context, which hangs up at its end.
+
+    It has a `fileno`, so that several can be waited for at once.  What hung up on only waits ends
+    in the daemon; what moves money goes on there.
+    """
+
+    def __init__(self, path: Path, request: dict[str, Any], timeout: float | None = None) -> None:
+        """Send it. `timeout` is in seconds. Raises `Unreachable`, `ConnectionLost`."""
+        self._id = request.get("id")
+        self._connected = _connect(path, timeout)
+        try:
+            with _open_outcome():
+                self._connected.sendall(json.dumps(request).encode())
+        except BaseException:
+            self._connected.close()
+            raise
+
+    def __enter__(self) -> "Asked":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connected.close()
+
+    def fileno(self) -> int:
+        """Of the socket: it is readable when the answer comes."""
+        return self._connected.fileno()
+
+    def result(self) -> Any:
+        """The answer's result. Raises `RpcError`, `ConnectionLost`."""
+        with _open_outcome():
+            return _result(_receive(self._connected, self._id))
+
+
+def request_of(
+    method: str, params: Params | None = None, answer_filter: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The request object of a call."""
+    request: dict[str, Any] = {
+        "jsonrpc": "2.0",
+        "id": f"leyden:{method}#{os.getpid()}",
+        "method": method,
+        "params": {} if params is None else params,
+    }
+    return request if answer_filter is None else {**request, "filter": answer_filter}
+
+
 def call(
     path: Path,
     method: str,
@@ -57,19 +106,7 @@ def call(
     `timeout` is in seconds and covers each wait for the daemon; None waits for ever.  Raises
     `RpcError`, `Unreachable` or `ConnectionLost` (`TimedOut`, `Interrupted`).
     """
-    request_id = f"leyden:{method}#{os.getpid()}"
-    request: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": request_id,
-        "method": method,
-        "params": {} if params is None else params,
-    }
-    if answer_filter is not None:
-        request["filter"] = answer_filter
-    answer = exchange(path, request, timeout=timeout)
-    if "error" in answer:
-        raise RpcError(answer["error"])
-    return answer.get("result")
+    return _result(exchange(path, request_of(method, params, answer_filter), timeout=timeout))
 
 
 def exchange(
@@ -79,17 +116,29 @@ def exchange(
 
     Raises as `call` does, but an `error` is returned and not raised.
     """
-    connected = _connect(path, timeout)
-    with connected:
-        try:
-            connected.sendall(json.dumps(request).encode())
-            return _receive(connected, request.get("id"))
-        except TimeoutError:
-            raise TimedOut("no answer in time; the request goes on in the daemon") from None
-        except KeyboardInterrupt:
-            raise Interrupted("detached; the request goes on in the daemon") from None
-        except OSError as error:
-            raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
+    # Not by `Asked`: here no instant lies outside between sending and reading.
+    with _connect(path, timeout) as connected, _open_outcome():
+        connected.sendall(json.dumps(request).encode())
+        return _receive(connected, request.get("id"))
+
+
+def _result(answer: dict[str, Any]) -> Any:
+    if "error" in answer:
+        raise RpcError(answer["error"])
+    return answer.get("result")
+
+
+@contextmanager
+def _open_outcome() -> Iterator[None]:
+    """From the first byte sent on, whatever breaks leaves the outcome open."""
+    try:
+        yield
+    except TimeoutError:
+        raise TimedOut("no answer in time; the request goes on in the daemon") from None
+    except KeyboardInterrupt:
+        raise Interrupted("detached; the request goes on in the daemon") from None
+    except OSError as error:
+        raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
 
 
 def _connect(path: Path, timeout: float | None) -> socket.socket:
