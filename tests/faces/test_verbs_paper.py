@@ -13,7 +13,8 @@ from wallet.faces.cli.verbs.amount import (
     sat,
     whole_sat,
 )
-from wallet.faces.cli.verbs.paper import bar, facts, plain, short, table
+from wallet.faces.cli.verbs.ink import BAD, GOOD, in_tone, is_wanted, joined, painted, plain
+from wallet.faces.cli.verbs.paper import bar, facts, short, table
 from wallet.faces.cli.verbs.words import split_words
 
 
@@ -97,6 +98,19 @@ def test_table__aligns_cuts_and_spells_out() -> None:
     assert table(("who",), [], 80) == []
 
 
+def test_table__that_does_not_fit_becomes_names_and_values() -> None:
+    rows = [("bob", 5, "lamp"), ("carol", 12_345, "tea")]
+    assert table(("who", "satoshi", "what"), rows, 15) == [
+        "who      bob",
+        "satoshi  5",
+        "what     lamp",
+        "",
+        "who      carol",
+        "satoshi  12345",
+        "what     tea",
+    ]
+
+
 def test_facts__leave_out_what_is_not_there() -> None:
     shown = facts((("node", "alice"), ("chain", None), ("alias", ""), ("peers", 0)))
     assert shown == ["node   alice", "peers  0"]
@@ -143,3 +157,55 @@ def test_words__flags_and_options_stand_anywhere() -> None:
 def test_words__wrong_flags(words: list[str]) -> None:
     with pytest.raises(UsageError):
         split_words(words, {"--yes": False, "--label": True}, Options())
+
+
+# --- colours ------------------------------------------------------------------------------------
+
+
+def test_ink__is_seen_only_where_it_is_wanted() -> None:
+    line = joined(("a ", in_tone("█…", GOOD), " b ", in_tone("c", BAD)))
+    assert line == "a █… b c"
+    assert painted(line, in_colour=False, in_ascii=False) == "a █… b c"
+    assert painted(line, in_colour=False, in_ascii=True) == "a #~ b c"
+    assert painted(line, in_colour=True, in_ascii=True) == "a \x1b[32m#~\x1b[0m b \x1b[31mc\x1b[0m"
+    # What is longer in ASCII than it was moves no tone.
+    line = joined(("日", in_tone("é", GOOD), "z"))
+    assert painted(line, in_colour=True, in_ascii=True) == "\\u65e5\x1b[32m\\xe9\x1b[0mz"
+
+
+def test_ink__never_carries_a_strangers_text_past_safe_text() -> None:
+    evil = in_tone("a\x1b[2J", GOOD)
+    for lines in (facts((("for", evil),)), table(("for",), [(evil,)], 80)):
+        assert "\x1b" not in "".join(painted(x, in_colour=False, in_ascii=False) for x in lines)
+        assert lines[-1].endswith("a\\u001b[2J")
+
+
+@pytest.mark.parametrize(
+    ("choice", "env", "terminal", "wanted"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": ""}, True, True),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("always", {"NO_COLOR": "1", "TERM": "dumb"}, False, True),
+        ("never", {}, True, False),
+    ],
+)
+def test_ink__is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+    choice: str,
+    env: dict[str, str],
+    terminal: bool,
+    wanted: bool,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    class Stream:
+        def isatty(self) -> bool:
+            return terminal
+
+    assert is_wanted(choice, Stream()) is wanted

@@ -1,12 +1,16 @@
 """`leyden send` over two daemons: a person's yes, a script's ceilings, and nothing paid twice."""
 
 import json
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.interop.ldk.daemon import wait_for
 from tests.support.terminal import answer, piped, typed
 from tests.support.two import Two, silent, two_daemons
 from wallet.faces.cli.exit_codes import Exit
@@ -167,6 +171,78 @@ def test_silent_peer__the_outcome_is_open(two: Two) -> None:
         assert "already on its way" in _error(two, "send", bolt11, code=Exit.OUTCOME_OPEN)
         bolder = two.alice.call("listpays", bolt11=bolt11)["pays"]
         assert [p["status"] for p in bolder] == ["pending"]
+
+
+@contextmanager
+def _awake_after(two: Two, payment_hash: str) -> Iterator[None]:
+    """Bob says nothing until Alice's payment is on its way."""
+    with silent(two.bob):
+        waker = threading.Thread(target=_wake, args=(two, payment_hash))
+        waker.start()
+        yield
+        waker.join()
+
+
+def _wake(two: Two, payment_hash: str) -> None:
+    wait_for(lambda: two.alice.call("listpays", payment_hash=payment_hash)["pays"], "a payment")
+    assert two.bob._process is not None
+    two.bob._process.send_signal(signal.SIGCONT)
+
+
+def test_no_wait__is_back_once_it_is_on_its_way(two: Two) -> None:
+    bolt11 = two.invoice("no wait")["bolt11"]
+    with silent(two.bob):
+        done = piped(two.alice.socket, "send", bolt11, "--yes", "--no-wait", "--label", "later")
+        found = json.loads(done.stdout)
+        payment_hash = found["payment_hash"]
+        assert (done.returncode, found["status"]) == (Exit.OUTCOME_OPEN, "pending")
+        assert done.stderr == f"# on its way, do not repeat it: leyden wait {payment_hash}\n"
+        words = ("send", two.bob.node_id, "9", "--no-wait")
+        code, seen = typed(two.alice.socket, *words, answers=("pay",))
+        assert code == Exit.OUTCOME_OPEN
+        assert "9 sat on its way: it may still arrive; do not repeat it\nleyden wait " in seen
+        keysend_hash = seen.rstrip().rpartition(" ")[2]
+    for name in (payment_hash, keysend_hash, "later"):
+        assert answer(two.alice.socket, "wait", name)["status"] == "complete"
+
+
+def test_no_wait__an_outcome_that_is_quicker_is_the_answer(two: Two) -> None:
+    too_much = two.invoice("too much at once", 590_000_000)["bolt11"]
+    _error(two, "send", too_much, "--yes", "--no-wait", code=Exit.REFUSED)
+    words = ("send", ADDRESS, "5000", "--yes", "--no-wait")
+    assert piped(two.alice.socket, *words).returncode == Exit.USAGE
+
+
+def test_progress__as_json_on_stderr(two: Two) -> None:
+    bolt11 = two.invoice("told")["bolt11"]
+    payment_hash = two.alice.call("decode", string=bolt11)["payment_hash"]
+    with _awake_after(two, payment_hash):
+        done = piped(two.alice.socket, "send", bolt11, "--yes", "--progress", "json")
+    assert json.loads(done.stdout)["status"] == "complete"
+    steps = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [s["step"] for s in steps] == ["under_way", "part_arrived"]
+    assert (steps[1]["payment_hash"], steps[1]["amount_msat"]) == (payment_hash, 1_000_000)
+    assert all(s["seconds"] >= 0 and s["message"] for s in steps)
+    # What was paid before is a note among them.
+    done = piped(two.alice.socket, "send", bolt11, "--progress=json")
+    [note] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (note["step"], note["message"]) == ("note", "already paid; nothing was sent now")
+    assert piped(two.alice.socket, "send", bolt11, "--progress", "x").returncode == Exit.USAGE
+
+
+def test_progress__of_a_part_that_comes_back(two: Two) -> None:
+    bolt11 = two.invoice("refused")["bolt11"]
+    two.bob.call("delinvoice", label="refused", status="unpaid")
+    payment_hash = two.alice.call("decode", string=bolt11)["payment_hash"]
+    with _awake_after(two, payment_hash):
+        done = piped(two.alice.socket, "send", bolt11, "--yes", "--progress", "json")
+    assert done.returncode == Exit.REFUSED
+    steps = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [s["step"] for s in steps] == ["under_way", "part_came_back"]
+    assert steps[1]["failure"] in steps[1]["message"]
+    words = ("send", two.invoice("none")["bolt11"], "--progress", "none")
+    _, seen = typed(two.alice.socket, *words, answers=("pay",))
+    assert "# on its way" not in seen
 
 
 # --- on chain ---------------------------------------------------------------------------------

@@ -46,13 +46,17 @@ def _interrupted(two: Two, *words: str, until: str = "") -> tuple[int, str]:
     return process.returncode, said
 
 
-def test_interrupt__detaches_from_a_payment_and_does_not_cancel_it(two: Two) -> None:
-    bolt11 = two.invoice("interrupted")["bolt11"]
+@pytest.mark.parametrize("told", [(), ("--progress", "json")])
+def test_interrupt__detaches_from_a_payment_and_does_not_cancel_it(
+    two: Two, told: tuple[str, ...]
+) -> None:
+    bolt11 = two.invoice(f"interrupted {told}")["bolt11"]
     payment_hash = two.alice.call("decode", string=bolt11)["payment_hash"]
     with silent(two.bob):
-        code, said = _interrupted(two, "send", bolt11, "--yes", until=payment_hash)
+        code, said = _interrupted(two, "send", bolt11, "--yes", *told, until=payment_hash)
         assert code == Exit.OUTCOME_OPEN
-        assert said.endswith(f"do not repeat it: leyden show {payment_hash}\n")
+        last = json.loads(said.splitlines()[-1])["message"] if told else said.rstrip("\n")
+        assert last.endswith(f"do not repeat it: leyden show {payment_hash}")
     assert answer(two.alice.socket, "wait", payment_hash)["status"] == "complete"
 
 
@@ -88,6 +92,7 @@ def test_full_disk__after_a_payment_is_no_failure(two: Two) -> None:
         {"TERM": "dumb"},
         {"TERM": "linux"},
         {"COLUMNS": "1"},
+        {"NO_COLOR": ""},
         {"COLUMNS": "wide"},
         {"PYTHONIOENCODING": "latin-1"},
     ],
@@ -99,6 +104,7 @@ def test_terminals__of_any_kind(two: Two, env: dict[str, str]) -> None:
         assert "Traceback" not in seen
         if env.get("TERM") == "linux" or "LC_ALL" in env:
             assert seen.isascii()
+        assert ("\x1b[" in seen) is ("NO_COLOR" in env)
 
 
 def test_reader__that_leaves(two: Two) -> None:

@@ -19,7 +19,7 @@ def environment(**more: str) -> dict[str, str]:
     """The test's own, without what would change the output."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("LEYDEN_")}
     plain = {"TZ": "UTC", "TERM": "xterm-256color", "COLUMNS": "100", "PYTHONUTF8": "1"}
-    return {**kept, **plain, **more}
+    return {**kept, **plain, "NO_COLOR": "1", **more}
 
 
 def piped(

@@ -14,6 +14,7 @@ from typing import Any, Final
 from wallet.base.errors import WalletError
 
 FORMATS: Final = ("json", "raw", "flat", "human")
+COLORS: Final = ("auto", "always", "never")
 DEFAULT_NETWORK: Final = "regtest"
 SOCKET_NAME: Final = "lightning-rpc"
 
@@ -43,6 +44,7 @@ _VALUED: Final = {
     "--filter": "filter",
     "--field": "field",
     "--timeout": "timeout",
+    "--color": "color",
 }
 _KEY_VALUE: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 _NEGATIVE_NUMBER: Final = re.compile(r"-[0-9]")
@@ -113,6 +115,14 @@ class Options:
         chosen = self.values.get("output") or os.environ.get("LEYDEN_OUTPUT", "")
         if chosen and chosen not in FORMATS:
             raise UsageError(f"LEYDEN_OUTPUT should be one of {', '.join(FORMATS)}")
+        return chosen
+
+    @property
+    def color(self) -> str:
+        """One of `COLORS`."""
+        chosen = self.values.get("color", "auto")
+        if chosen not in COLORS:
+            raise UsageError(f"--color should be one of {', '.join(COLORS)}")
         return chosen
 
     @property

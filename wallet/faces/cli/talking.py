@@ -67,18 +67,28 @@ def put_field(answer: Any, name: str, method: str) -> int:
     return put(text, Exit.DONE, method)
 
 
-def lost(method: str, fault: Unreachable | ConnectionLost, look: str = "") -> int:
-    """What a call without an answer means; `look` is the command that tells what became of it."""
+def lost(method: str, fault: Unreachable | ConnectionLost) -> int:
+    """Say what a call without an answer means; answers the exit code."""
+    return say(*meaning(method, fault))
+
+
+def meaning(method: str, fault: Unreachable | ConnectionLost, look: str = "") -> tuple[str, Exit]:
+    """What a call without an answer means, and the exit code.
+
+    `look` is the command that tells what became of it.
+    """
     match fault:
         case Unreachable():
-            return say(f"{fault} (start one: leyden daemon)", Exit.UNREACHABLE)
+            return f"{fault} (start one: leyden daemon)", Exit.UNREACHABLE
         case Interrupted():
             code = of_lost_answer(method, Exit.INTERRUPTED)
+            if code == Exit.INTERRUPTED:
+                return "stopped waiting; nothing was sent by this", code
         case TimedOut():
             code = of_lost_answer(method, Exit.TIMED_OUT)
         case _:
             code = of_lost_answer(method, Exit.UNREACHABLE)
     if code == Exit.OUTCOME_OPEN:
         then = f": {look}" if look else ""
-        return say(f"{fault}. {method} may have gone through: look, do not repeat it{then}", code)
-    return say(str(fault), code)
+        return f"{fault}. {method} may have gone through: look, do not repeat it{then}", code
+    return str(fault), code

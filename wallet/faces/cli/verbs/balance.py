@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from wallet.faces.cli.verbs.amount import whole_sat
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import joined
 from wallet.faces.cli.verbs.paper import bar
 from wallet.faces.cli.verbs.words import Flags
 
@@ -34,7 +35,9 @@ def balance(outputs: Iterable[Mapping[str, Any]], channels: Iterable[Any]) -> di
     live = [c for c in channels if usable(c)]
     away = [c for c in channels if c["state"] == _NORMAL and not usable(c)]
     opening = [c for c in channels if c["state"] in _OPENING]
-    closing = [c for c in channels if c["state"] != _NORMAL and c["state"] not in _OPENING]
+    ended = [c for c in channels if c["state"] != _NORMAL and c["state"] not in _OPENING]
+    # What both have closed together is among the coins as soon as a block has it.
+    closing = [c for c in ended if not _is_paid_out(c)]
     coins = [o for o in outputs if o["status"] != "spent"]
     return {
         "can_send_msat": _sum(live, "spendable_msat"),
@@ -60,6 +63,11 @@ def usable(channel: Mapping[str, Any]) -> bool:
     )
 
 
+def _is_paid_out(channel: Mapping[str, Any]) -> bool:
+    changes = channel.get("state_changes") or [{}]
+    return (str(channel["state"]), changes[-1].get("old_state")) == ("ONCHAIN", "CLOSINGD_COMPLETE")
+
+
 def _sum(items: Iterable[Mapping[str, Any]], name: str) -> int:
     return sum(int(item.get(name) or 0) for item in items)
 
@@ -82,7 +90,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
     size = max(len(whole_sat(amount)) for _, amount, _ in shown)
     if channels:
         count = "1 channel" if channels == 1 else f"{channels} channels"
-        yield f"{bar(send, send + receive, _BAR)}  {count}"
+        yield joined((bar(send, send + receive, _BAR), f"  {count}"))
     for name, amount, what in shown:
         if amount or name in always:
             yield f"{name:<12}{whole_sat(amount):>{size}} sat  {what}".rstrip()

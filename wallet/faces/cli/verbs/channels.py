@@ -7,6 +7,7 @@ from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.amount import whole_sat
 from wallet.faces.cli.verbs.balance import usable
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import word
 from wallet.faces.cli.verbs.paper import bar, short, table
 from wallet.faces.cli.verbs.words import Flags
 
@@ -63,7 +64,7 @@ def lines(channels: Iterable[Mapping[str, Any]], width: int) -> list[str]:
     rows = [
         (
             c.get("peer_alias") or short(c["peer_id"]),
-            state_of(c),
+            word(state_of(c)),
             whole_sat(int(c.get("spendable_msat") or 0)),
             bar(int(c.get("to_us_msat") or 0), int(c.get("total_msat") or 0)),
             whole_sat(int(c.get("receivable_msat") or 0)),

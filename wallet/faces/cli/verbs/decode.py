@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import word
 from wallet.faces.cli.verbs.paper import facts, when
 from wallet.faces.cli.verbs.words import Flags
 
@@ -37,6 +38,6 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
             ("hash", found.get("payment_hash")),
             ("network", found.get("currency")),
             ("hints", len(found.get("routes", ())) or None),
-            ("valid", "yes" if found.get("valid") else "no: do not pay this"),
+            ("valid", word("yes" if found.get("valid") else "no: do not pay this")),
         )
     )

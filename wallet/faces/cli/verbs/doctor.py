@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.cli.verbs import ink
 from wallet.faces.cli.verbs.balance import usable
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.words import Flags
@@ -25,6 +26,7 @@ something is, 2: no daemon answers."""
 
 OK, WARN, BAD = "ok", "warn", "bad"
 _MARKS: Final = {OK: "✓", WARN: "!", BAD: "✗"}
+_TONES: Final = {OK: ink.GOOD, WARN: ink.WARN, BAD: ink.BAD}
 _LEAST_BYTES: Final = 100 << 20
 _FEW_BYTES: Final = 1 << 30
 _PATIENCE: Final = 10.0
@@ -60,7 +62,8 @@ def run(desk: Desk) -> int:
 
 
 def _line(check: dict[str, str]) -> str:
-    return f"{_MARKS[check['status']]} {check['name']:<10} {safe_text(check['said'])}"
+    mark = ink.in_tone(_MARKS[check["status"]], _TONES[check["status"]])
+    return ink.joined((mark, f" {check['name']:<10} {safe_text(check['said'])}"))
 
 
 def look_at_directory(directory: Path) -> Finding:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import word
 from wallet.faces.cli.verbs.paper import short, table, when
 from wallet.faces.cli.verbs.words import Flags
 
@@ -85,7 +86,7 @@ def lines(found: Mapping[str, Any], width: int) -> Iterable[str]:
             str(item["kind"]).replace("_", " "),
             _SIGNS.get(item["direction"], "") + sat(int(item.get("amount_msat") or 0)),
             "" if item.get("fee_msat") is None else sat(int(item["fee_msat"])),
-            _MARKS.get(item["status"], item["status"]),
+            word(_MARKS.get(item["status"], item["status"])),
             name_of(item),
             what_of(item),
         )

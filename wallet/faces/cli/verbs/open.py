@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.amount import MSAT_PER_SAT, percent, read_amount, read_whole_sat, sat
-from wallet.faces.cli.verbs.coins import Coins
+from wallet.faces.cli.verbs.coins import Coins, read_feerate
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.limits import approve, read_ceilings
 from wallet.faces.cli.verbs.paper import facts
@@ -48,7 +48,8 @@ class Opening:
         asked_sat = 0 if self.everything else read_whole_sat(desk.words[1])
         push = desk.flags.get("--push")
         self.push_msat = None if push is None else read_amount(push)
-        coins = Coins(desk, desk.flags.get("--feerate"), "confirmed", "unconfirmed")
+        rate = desk.flags.get("--feerate")
+        coins = Coins(desk, rate and read_feerate(rate), "confirmed", "unconfirmed")
         self.feerate, self.fee_msat, self.has_msat = coins.feerate, coins.fee_msat, coins.has_msat
         self.amount_msat = self.has_msat if self.everything else asked_sat * MSAT_PER_SAT
 
@@ -102,14 +103,16 @@ class Opening:
 
 def run(desk: Desk) -> int:
     """Carry it out."""
+    desk.nothing = "nothing was opened"
     ceilings = read_ceilings(desk.options)
     plan = Opening(desk)
     if "--dry-run" in desk.flags:
         found = plan.preview()
-        return desk.show(found, lambda: [*facts(plan.facts()), "nothing was opened"])
+        return desk.show(found, lambda: [*facts(plan.facts()), desk.nothing])
     approve(desk, "open", "open the channel", plan, ceilings)
     desk.look = "leyden channels"
-    desk.progress("asking the peer; Ctrl-C detaches, it does not cancel")
+    said = "asking the peer; Ctrl-C detaches, it does not cancel"
+    desk.progress("opening", said, peer_id=plan.peer)
     plan.connect()
     done = plan.open()
     return desk.show(

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from wallet.base.values.text import cells, safe_text
+from wallet.faces.cli.verbs.ink import DIM, HEAD, MINE, WARN, in_tone, joined, toned, tones_of
 
 _GAP: Final = "  "
-_ASCII: Final = str.maketrans(
-    {"█": "#", "▒": "=", "░": "-", "…": "~", "·": ".", "✓": "+", "✗": "x"}
-)
+_LEAST: Final = 8
+"""Cells below which a text says nothing."""
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -19,35 +19,54 @@ def table(
     """Lines of a table: a heading, then the rows; nothing when there are none.
 
     `right` has the letter `r` in the place of each column that is aligned to the right.  The last
-    column is what gives way where the terminal has fewer than `width` cells.
+    column gives way where the terminal has fewer than `width` cells; where that is not enough each
+    row becomes lines of its own, a name and a value.
     """
-    shown = [[safe_text(str(cell)) for cell in row] for row in rows]
+    shown = [[_safe(cell) for cell in row] for row in rows]
     if not shown:
         return []
-    lines = [list(head), *shown]
+    lines: list[Sequence[str]] = [[in_tone(name, HEAD) for name in head], *shown]
     widths = [max(cells(line[n]) for line in lines) for n in range(len(head))]
     before = sum(widths[:-1]) + len(_GAP) * (len(head) - 1)
-    widths[-1] = max(min(widths[-1], width - before), min(widths[-1], 8))
-    return [
-        _GAP.join(
-            _padded(text, size, right[n : n + 1] == "r")
-            for n, (text, size) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    widths[-1] = max(min(widths[-1], width - before), min(widths[-1], _LEAST))
+    if before + widths[-1] > width:
+        blocks = [["", *facts(zip(head, row, strict=True))] for row in shown]
+        return [line for block in blocks for line in block][1:]
+    return [_row(line, widths, right) for line in lines]
 
 
-def _padded(text: str, size: int, to_right: bool) -> str:
-    text = safe_text(text, size)
-    space = " " * (size - cells(text))
-    return space + text if to_right else text + space
+def _safe(cell: object) -> str:
+    text = str(cell)
+    safe = safe_text(text)
+    # The text itself where it may keep its tones.
+    return cell if isinstance(cell, str) and tones_of(cell) and safe == text else safe
+
+
+def _row(line: Sequence[str], widths: Sequence[int], right: str) -> str:
+    parts = []
+    for n, (text, size) in enumerate(zip(line, widths, strict=True)):
+        fitting = text if cells(text) <= size else safe_text(text, size)
+        space = " " * (size - cells(fitting))
+        ends = n == len(line) - 1
+        to_right = right[n : n + 1] == "r"
+        parts += [space, fitting] if to_right else [fitting, "" if ends else space]
+        parts.append("" if ends else _GAP)
+    while parts and not parts[-1].strip():
+        parts.pop()
+    return joined(parts)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
     """Lines of names and values; a value that is None or empty is left out."""
-    shown = [(name, safe_text(str(value))) for name, value in pairs if value not in (None, "")]
+    shown = [(name, _safe(value)) for name, value in pairs if value not in (None, "")]
     longest = max((len(name) for name, _ in shown), default=0)
-    return [f"{name:<{longest}}  {value}" for name, value in shown]
+    return [_fact(f"{name:<{longest}}", value) for name, value in shown]
+
+
+def _fact(name: str, value: str) -> str:
+    if name.rstrip() == "!":
+        return in_tone(f"{name}  {value}", WARN)
+    return joined((in_tone(name, DIM), "  ", value))
 
 
 def bar(part: int, whole: int, size: int = 16) -> str:
@@ -57,12 +76,7 @@ def bar(part: int, whole: int, size: int = 16) -> str:
     full = (part * size + whole // 2) // whole
     full = max(full, 1) if part > 0 else 0
     full = min(full, size - 1) if part < whole else size
-    return "█" * full + "░" * (size - full)
-
-
-def plain(line: str) -> str:
-    """The line in ASCII: for terminals and locales that have no more."""
-    return line.translate(_ASCII).encode("ascii", "backslashreplace").decode()
+    return toned("█" * full + "░" * (size - full), (0, full, MINE), (full, size, DIM))
 
 
 def short(name: str) -> str:

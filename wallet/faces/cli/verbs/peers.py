@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import word
 from wallet.faces.cli.verbs.paper import short, table
 from wallet.faces.cli.verbs.words import Flags
 
@@ -30,7 +31,7 @@ def lines(peers: Iterable[Mapping[str, Any]], width: int) -> list[str]:
     rows = [
         (
             peer.get("alias") or "-",
-            "here" if peer["connected"] else "away",
+            word("here" if peer["connected"] else "away"),
             peer.get("num_channels", 0),
             " ".join(map(str, peer.get("netaddr", ()))) or "-",
             short(peer["id"]),

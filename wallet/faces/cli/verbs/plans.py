@@ -14,6 +14,7 @@ from wallet.faces.cli.verbs.desk import Desk, Halt
 from wallet.faces.cli.verbs.limits import Ceilings, default_fee
 from wallet.faces.cli.verbs.paper import short, when
 from wallet.faces.cli.verbs.target import Target
+from wallet.faces.cli.verbs.under_way import sent, settled
 from wallet.faces.rpc.errors import Code
 
 Facts = list[tuple[str, object]]
@@ -42,17 +43,21 @@ class Payment:
         """What the money goes to, in the daemon's words."""
         raise NotImplementedError
 
+    def is_this(self, payment: Mapping[str, Any]) -> bool:
+        """Whether a payment of `listpays` may be this one."""
+        raise NotImplementedError
+
     def pay(self) -> dict[str, Any]:
-        """Send it and wait for the outcome."""
+        """Send it and wait for the outcome; with `--no-wait` only until it is on its way."""
         retry = self.desk.flags.get("--retry-for")
-        done = self.desk.ask(
-            self.method,
+        params = {
             **self.asked(),
-            maxfee=self.fee_msat,
-            label=self.label,
-            retry_for=None if retry is None else _seconds(retry),
-        )
-        return result_of(done)
+            "maxfee": self.fee_msat,
+            "label": self.label,
+            "retry_for": None if retry is None else _seconds(retry),
+        }
+        follow = sent if "--no-wait" in self.desk.flags else settled
+        return result_of(follow(self.desk, self.method, params, self.is_this))
 
     def facts(self) -> Facts:
         """What a person should know before the yes."""
@@ -101,8 +106,8 @@ class Payment:
             found["routes"] = routes["routes"]
             found["probability_ppm"] = routes["probability_ppm"]
             firsts = (r["path"][0] for r in routes["routes"] if r.get("path"))
-            sent = sum(first.get("amount_in_msat", first.get("amount_msat")) for first in firsts)
-            found["fee_msat"] = sent - self.amount_msat
+            gone = sum(first.get("amount_in_msat", first.get("amount_msat")) for first in firsts)
+            found["fee_msat"] = gone - self.amount_msat
         return found
 
 
@@ -158,6 +163,9 @@ class ToInvoice(Payment):
         amount_msat = self.amount_msat if self.asks_msat is None else None
         return {"bolt11": self.bolt11, "amount_msat": amount_msat}
 
+    def is_this(self, payment: Mapping[str, Any]) -> bool:
+        return bool(payment.get("payment_hash") == self.payment_hash)
+
     def facts(self) -> Facts:
         ends = self.decoded.get("created_at", 0) + self.decoded.get("expiry", 0)
         found = super().facts()
@@ -184,6 +192,10 @@ class ToNode(Payment):
 
     def asked(self) -> dict[str, Any]:
         return {"destination": self.payee, "amount_msat": self.amount_msat}
+
+    def is_this(self, payment: Mapping[str, Any]) -> bool:
+        paid = (payment.get("destination"), payment.get("amount_msat"))
+        return paid == (self.payee, self.amount_msat)
 
     def warnings(self) -> Facts:
         return [("!", "nobody asked for this payment: there is no invoice"), *super().warnings()]

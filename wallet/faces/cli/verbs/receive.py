@@ -47,7 +47,8 @@ def run(desk: Desk) -> int:
     shown = desk.show(invoice, lambda: [*code, *lines(invoice)])
     if "--wait" not in desk.flags:
         return shown
-    desk.note("# waiting for the payment; Ctrl-C ends the wait, the invoice stays good")
+    said = "waiting for the payment; Ctrl-C ends the wait, the invoice stays good"
+    desk.progress("waiting", said, label=label)
     paid = desk.ask("waitinvoice", label=label)
     return desk.show(paid, lambda: [f"received {sat(paid['amount_received_msat'])} sat"])
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wallet.faces.cli.arguments import UsageError
+from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.verbs import once
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
@@ -22,6 +23,7 @@ FLAGS: Final[Flags] = {
     "--label": True,
     "--idempotency-key": True,
     "--retry-for": True,
+    "--no-wait": False,
     "--feerate": True,
     "--from-file": True,
 }
@@ -38,6 +40,7 @@ AMOUNT is in satoshi; msat, sat and btc may follow; `all` empties the wallet on 
   --label TEXT          remember it under this name
   --idempotency-key K   pay once: a second call with the same key gives the first one's result
   --retry-for SECONDS   how long to look for a way (60)
+  --no-wait             do not wait for the outcome: back, with exit code 4, once it is on its way
   --feerate RATE        of a transaction, as 1000perkw
   --from-file PATH      read WHAT from a file
 
@@ -62,11 +65,15 @@ def run(desk: Desk) -> int:
             desk.note("# already paid; nothing was sent now")
             return desk.show(before, lambda: _told(before, None))
         approve(desk, "pay", "send", plan, ceilings)
-        desk.progress("on its way; Ctrl-C detaches, it does not cancel")
         began = time.monotonic()
         done = plan.pay()
     took = time.monotonic() - began
-    return desk.show(done, lambda: _told(done, took))
+    code = desk.show(done, lambda: _told(done, took))
+    if done["type"] != "payment" or done["status"] != "pending":
+        return code
+    if not desk.human:
+        desk.note(f"# on its way, do not repeat it: leyden wait {done['payment_hash']}")
+    return Exit.OUTCOME_OPEN
 
 
 def _target(desk: Desk) -> Target:
@@ -112,6 +119,11 @@ def _told(done: dict[str, Any], took: float | None) -> list[str]:
     after = "" if took is None else f" in {took:.1f} s"
     if done["type"] == "withdrawal":
         return [f"sent {amount} to the chain; it waits for a block", f"txid {done['txid']}"]
+    if done["status"] == "pending":
+        return [
+            f"{amount} on its way: it may still arrive; do not repeat it",
+            f"leyden wait {done['payment_hash']}",
+        ]
     fee = f", fee {sat(done['fee_msat'])} sat" if "fee_msat" in done else ""
     lines = [f"paid {amount}{after}{fee}"]
     if "payment_preimage" in done:

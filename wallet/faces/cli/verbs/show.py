@@ -6,6 +6,7 @@ from typing import Any, Final
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.found import INVOICE, PAYMENT, find
+from wallet.faces.cli.verbs.ink import word
 from wallet.faces.cli.verbs.paper import facts, short, table, when
 from wallet.faces.cli.verbs.words import Flags
 from wallet.faces.rpc.client import RpcError
@@ -86,7 +87,7 @@ def payment_lines(payment: Mapping[str, Any], width: int) -> Iterable[str]:
     fee = f"{sat(sent - amount)} sat" if complete and amount is not None and sent else None
     yield from facts(
         (
-            ("money", _MONEY.get(payment["status"], payment["status"])),
+            ("money", word(_MONEY.get(payment["status"], payment["status"]))),
             ("why", payment.get("failure")),
             ("amount", None if amount is None else f"{sat(amount)} sat"),
             ("fee", fee),
@@ -103,7 +104,7 @@ def payment_lines(payment: Mapping[str, Any], width: int) -> Iterable[str]:
         (
             n,
             sat(part.get("amount_sent_msat") or part.get("amount_msat") or 0),
-            _MONEY.get(part["status"], part["status"]).partition(":")[0],
+            word(_MONEY.get(part["status"], part["status"]).partition(":")[0]),
             short(part.get("erring_node", "")),
             part.get("erring_channel", ""),
             part.get("reason", ""),
@@ -125,9 +126,9 @@ def other_lines(found: Mapping[str, Any]) -> list[str]:
     return facts(
         (
             ("what", str(found["type"]).replace("_", " ")),
-            ("money", _MONEY.get(found["status"], found["status"]).partition(":")[0]),
+            ("money", word(_MONEY.get(found["status"], found["status"]).partition(":")[0])),
             ("amount", "the payer chooses" if amount is None else f"{sat(amount)} sat"),
-            *((n.replace("_", " "), _value(n, v, times)) for n, v in rest),
+            *((n.removesuffix("_msat").replace("_", " "), _value(n, v, times)) for n, v in rest),
         )
     )
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from wallet.base.values.text import safe_text
 from wallet.faces.cli.verbs.desk import Desk
+from wallet.faces.cli.verbs.ink import WARN, in_tone
 from wallet.faces.cli.verbs.paper import facts
 from wallet.faces.cli.verbs.words import Flags
 
@@ -35,13 +37,14 @@ def lines(node: Mapping[str, Any]) -> Iterable[str]:
     channels = f"{node.get('num_active_channels', 0)} open"
     channels += f", {opening} opening" if opening else ""
     channels += f", {shut} closing" if shut else ""
+    warning = str(node.get("warning_bitcoind_sync") or node.get("warning_lightningd_sync") or "")
     places = (f"{a.get('address')}:{a.get('port')}" for a in node.get("binding", ()))
     return facts(
         (
             ("node", node.get("alias")),
             ("id", node.get("id")),
             ("network", f"{node.get('network')}, block {node.get('blockheight')}"),
-            ("chain", node.get("warning_bitcoind_sync") or node.get("warning_lightningd_sync")),
+            ("chain", in_tone(safe_text(warning), WARN)),
             ("channels", channels),
             ("peers", node.get("num_peers")),
             ("listens", " ".join(places)),

@@ -28,6 +28,9 @@ def run(desk: Desk) -> int:
     if kind == OTHER:
         raise Halt(f"a {item['kind']} is not waited for: leyden show {desk.words[0][:70]}")
     label = item.get("label")
+    if item["status"] in ("pending", "unpaid"):
+        said = f"waiting for the {kind}; Ctrl-C ends the wait and nothing else"
+        desk.progress("waiting", said, label=label, payment_hash=item["payment_hash"])
     done = desk.ask("waitinvoice", label=label) if kind == INVOICE else _outcome(desk, item)
     code = desk.show(done, lambda: other_lines({"type": kind, **done}))
     return code if done["status"] in ("complete", "paid") else Exit.REFUSED
