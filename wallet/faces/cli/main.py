@@ -9,15 +9,18 @@ import importlib
 import json
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from wallet import __version__
+from wallet.base.errors import WalletError
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
 from wallet.faces.cli.exit_codes import Exit, of_error
 from wallet.faces.cli.output import render
 from wallet.faces.cli.talking import Stdin, have_streams, lost, put, put_field, say
-from wallet.faces.cli.verbs.names import ALIASES, VERBS
+from wallet.faces.cli.verbs.names import ALIASES, METHODS_TOO, VERBS
 from wallet.faces.rpc.client import (
     ConnectionLost,
     RpcError,
@@ -25,6 +28,7 @@ from wallet.faces.rpc.client import (
     call,
     exchange,
 )
+from wallet.faces.rpc.errors import Code
 
 _LOCAL: Final = ("init", "daemon", "regtest", "demo")
 
@@ -47,7 +51,8 @@ Parameters stand in order, or as key=value (-k, -o: do not guess). - reads stand
 
   -J -R -F -H          print JSON, raw, flat, human        --field NAME   print one field
   -k -o                parameters by key=value, in order   --filter JSON  fields of the answer
-  --timeout SECONDS    how long to wait for the answer     --version
+  --timeout SECONDS    how long to wait for the answer     --color auto|always|never
+  --progress json      (verbs) how it goes, on stderr      --version
 
 Exit codes: 0 done, 1 refused, 2 no daemon, 3 usage, 4 outcome open (do not repeat), 5 timed out,
 6 needs confirmation, 7 locked, 8 not ready, 130 interrupted."""
@@ -85,6 +90,10 @@ def _run(words: list[str]) -> int:
         from wallet.faces.cli import local
 
         return local.run(pending[0], pending[1:], options)
+    if pending and pending[0] == "__complete":
+        from wallet.faces.cli import completing
+
+        return completing.run(pending[1:], options)
     if pending and pending[0] in VERBS:
         return _verb(pending[0], pending[1:], options)
     if pending[:1] == ["unlock"]:
@@ -106,11 +115,14 @@ def _verb(name: str, words: list[str], options: Options) -> int:
     from wallet.faces.cli.verbs import desk
 
     verb = importlib.import_module(f"wallet.faces.cli.verbs.{name}")
-    at = desk.Desk(name, words, verb.FLAGS, options)
-    if "help" in options.values:
-        print(verb.USAGE)
-        return Exit.DONE
-    return desk.run(verb.run, at)
+    try:
+        at = desk.Desk(name, words, verb.FLAGS, options)
+        if "help" in options.values:
+            print(verb.USAGE)
+            return Exit.DONE
+        return desk.run(verb.run, at)
+    except UsageError as fault:
+        raise UsageError(f"{fault} (leyden {name} --help)") from None
 
 
 def _help_text() -> str:
@@ -128,7 +140,7 @@ def _dispatch(options: Options, rest: list[str]) -> int:
             raise UsageError("tui takes no words, only --dir, --network or --rpc-file")
         case ["help"]:
             return _help(options)
-        case ["help", name] if name in VERBS:
+        case ["help", name] if name in VERBS and (name not in METHODS_TOO or _is_read(options)):
             print(importlib.import_module(f"wallet.faces.cli.verbs.{name}").USAGE)
             return Exit.DONE
         case ["help", name] if name in _LOCAL:
@@ -151,10 +163,31 @@ def _call(options: Options, method: str, params: dict[str, Any] | list[Any]) -> 
     try:
         result = call(rpc_file, method, params, answer_filter=wanted, timeout=timeout)
     except RpcError as fault:
-        return put(render(fault.error, output), of_error(fault.code), method)
+        code = put(render(fault.error, output), of_error(fault.code), method)
+        if fault.code == Code.METHOD_NOT_FOUND:
+            _suggest(rpc_file, method)
+        return code
     except (Unreachable, ConnectionLost) as fault:
-        return lost(method, fault)
+        code = lost(method, fault)
+        if isinstance(fault, Unreachable):
+            _suggest(rpc_file, method)
+        return code
     return _print(options, result, method)
+
+
+def _suggest(rpc_file: Path, name: str) -> None:
+    """To a person who mistyped a command, what was perhaps meant."""
+    if not sys.stderr.isatty():
+        return
+    import difflib
+
+    names = {*VERBS, *_LOCAL, "unlock", "tui", "help"}
+    with suppress(WalletError):
+        known = call(rpc_file, "help", timeout=1)["help"]
+        names |= {line["command"].partition(" ")[0] for line in known}
+    close = difflib.get_close_matches(name, sorted(names), 3) if name not in names else []
+    if close:
+        say(f"# did you mean: leyden {', leyden '.join(map(safe_text, close))}", Exit.DONE)
 
 
 def _raw_request(options: Options) -> int:
@@ -181,6 +214,7 @@ def _raw_request(options: Options) -> int:
 
 def _where(options: Options) -> tuple[Any, str, dict[str, Any] | None, float | None]:
     """Everything that can be wrong usage is read before anything is sent."""
+    _ = options.color
     return options.rpc_file, options.output, options.filter, options.timeout
 
 
@@ -233,8 +267,13 @@ def _help(options: Options) -> int:
     return _ask_help(options, None, "human")
 
 
+def _is_read(options: Options) -> bool:
+    """Whether a person reads the answer."""
+    return sys.stdout.isatty() or options.output == "human"
+
+
 def _help_method(options: Options, name: str) -> int:
-    if sys.stdout.isatty() or options.output == "human":
+    if _is_read(options):
         from wallet.faces.cli.manual import page
 
         if (text := page(name)) is not None:

@@ -13,9 +13,13 @@ VERBS: Final[dict[str, str]] = {
     "route": "the way a payment would take: route ID AMOUNT",
     "channels": "channels and how their money is split: channels [PEER]",
     "open": "opens a channel: open PEER AMOUNT",
+    "close": "ends a channel, its money comes back: close ID [--force]",
     "fees": "what forwarding through a channel costs: fees [ID]",
     "peers": "who is connected",
+    "connect": "links to a peer: connect ID@HOST:PORT",
+    "disconnect": "ends the link to a peer: disconnect ID",
     "address": "a fresh address of the wallet on chain",
+    "withdraw": "sends coins on chain away: withdraw ADDRESS SATOSHI",
     "status": "the node, its chain and its channels",
     "events": "what happens, line by line, as JSON",
     "doctor": "looks for what is wrong here",
@@ -23,7 +27,9 @@ VERBS: Final[dict[str, str]] = {
 }
 """Each verb lives in the file of its name."""
 
-METHODS_TOO: Final = frozenset({"decode", "history", "wait", "events"})
+METHODS_TOO: Final = frozenset(
+    {"close", "connect", "decode", "disconnect", "events", "history", "wait", "withdraw"}
+)
 """Verbs that bear a method's name: given the method's parameters they are the method."""
 
 ALIASES: Final[dict[str, str]] = {
