@@ -1,8 +1,6 @@
-"""Channels by friendly verbs over two daemons: open after a yes, fees, ways; doctor, completion."""
+"""Channels by friendly verbs over two daemons: open after a yes, fees, ways; doctor."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,34 +124,3 @@ def test_doctor__without_a_daemon(tmp_path: Path) -> None:
     assert "leyden init" in found["directory"]["said"]
     assert found["daemon"]["status"] == "bad"
     assert "leyden daemon" in found["daemon"]["said"]
-
-
-# --- completion ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion__names_verbs_and_their_flags(shell: str, tmp_path: Path) -> None:
-    done = piped(tmp_path / "nobody", "completion", shell)
-    assert (done.returncode, done.stderr) == (0, "")
-    for word in ("balance", "daemon", "max-fee", "idempotency-key", "rpc-file"):
-        assert word in done.stdout
-
-
-def test_completion__works_in_bash(two: Two) -> None:
-    bash = shutil.which("bash")
-    assert bash is not None
-    script = piped(two.alice.socket, "completion", "bash").stdout
-    ask = 'COMP_WORDS=({words}); COMP_CWORD={place}; _leyden; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    for words, place, wanted in (
-        ("leyden ba", 1, {"balance"}),
-        ("leyden send --dr", 2, {"--dry-run"}),
-        ("leyden --dir x send --yes --fr", 5, {"--from-file"}),
-        ("leyden completion z", 2, {"zsh"}),
-    ):
-        done = subprocess.run(
-            [bash, "--norc", "-c", script + "\n" + ask.format(words=words, place=place)],
-            capture_output=True,
-            text=True,
-        )
-        assert done.stderr == ""
-        assert set(done.stdout.split()) == wanted, words

@@ -1,14 +1,18 @@
-"""`leyden completion SHELL`: a script that completes commands, verbs and their flags."""
+"""`leyden completion SHELL`: a script that completes commands, verbs, flags, and what a node knows.
+
+What never changes is written into the script; peers, channels, labels and methods are asked for
+when the key is pressed (`leyden __complete`, completing.py).
+"""
 
 import importlib
 from typing import Final
 
-from wallet.faces.cli.arguments import UsageError, option_names
-from wallet.faces.cli.verbs.desk import COMMON, Desk
+from wallet.faces.cli.arguments import COLORS, UsageError, option_names
+from wallet.faces.cli.verbs.desk import COMMON, PROGRESS, Desk
 from wallet.faces.cli.verbs.names import VERBS
+from wallet.faces.cli.verbs.shells import SCRIPTS, Choices
 from wallet.faces.cli.verbs.words import Flags
 
-SHELLS: Final = ("bash", "zsh", "fish")
 FLAGS: Final[Flags] = {}
 USAGE: Final = """\
 leyden completion bash|zsh|fish
@@ -16,88 +20,75 @@ leyden completion bash|zsh|fish
 Prints a script for the shell:
   bash   source <(leyden completion bash)
   zsh    source <(leyden completion zsh)
-  fish   leyden completion fish | source"""
+  fish   leyden completion fish | source
+Peers, channels, labels and methods are completed while a daemon answers."""
 
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "init": "make a wallet, or restore one",
     "daemon": "run the node in the foreground",
     "unlock": "hand the password to a locked node",
     "regtest": "run the embedded chain",
     "demo": "a whole network on this machine",
+    "tui": "the terminal app",
     "rpc": "any method of the daemon",
     "help": "what there is",
 }
+"""What this program does beside verbs and methods."""
 _WORDS: Final = {
-    "completion": SHELLS,
+    "completion": tuple(SCRIPTS),
     "demo": ("up", "down", "status", "mine", "traffic", "fault", "story"),
+    "fees": ("all",),
     "help": tuple(VERBS),
 }
 """What may follow a command, beside flags."""
+_ASKED: Final = {
+    "channels": "peers aliases",
+    "close": "channels",
+    "connect": "peers",
+    "disconnect": "peers",
+    "fees": "channels",
+    "help": "methods",
+    "open": "peers",
+    "route": "peers",
+    "rpc": "methods",
+    "show": "payments labels",
+    "wait": "payments labels",
+}
+"""What the node is asked for: kinds of `__complete`."""
+_VALUES: Final = {
+    "--color": COLORS,
+    "--direction": ("in", "out", "through", "self"),
+    "--kind": ("payment", "invoice", "forward", "deposit", "withdrawal", "channel_open",
+               "channel_close"),
+    "--progress": PROGRESS,
+    "--status": ("pending", "complete", "failed"),
+    "--type": ("bech32", "p2tr", "all"),
+}  # fmt: skip
+"""What may follow a flag; after any other that takes a value comes nothing, or a file."""
+_FILES: Final = ("--dir", "--rpc-file", "--from-file")
 
 
 def run(desk: Desk) -> int:
     """Carry it out."""
-    if len(desk.words) != 1 or desk.words[0] not in SHELLS:
-        raise UsageError(f"completion is for one of {', '.join(SHELLS)}")
-    made = {"bash": _bash, "zsh": _zsh, "fish": _fish}[desk.words[0]]()
-    print(made)
+    if len(desk.words) != 1 or desk.words[0] not in SCRIPTS:
+        raise UsageError(f"completion is for one of {', '.join(SCRIPTS)}")
+    print(SCRIPTS[desk.words[0]](choices()))
     return 0
 
 
-def _flags() -> dict[str, list[str]]:
-    """The flags of each verb, without those of every call."""
+def choices() -> Choices:
+    """All that can be known without a daemon."""
+    alone, valued = option_names()
     verbs = {v: importlib.import_module(f"wallet.faces.cli.verbs.{v}") for v in VERBS}
-    return {verb: sorted({**module.FLAGS, **COMMON}) for verb, module in verbs.items()}
-
-
-def _bash() -> str:
-    general, valued = option_names()
-    cases = "\n".join(
-        f'    {name}) words="{" ".join((*_WORDS.get(name, ()), *flags))}" ;;'
-        for name, flags in {**dict.fromkeys(_WORDS, ()), **_flags()}.items()
+    flags: dict[str, dict[str, bool]] = {
+        verb: dict(sorted({**module.FLAGS, **COMMON}.items())) for verb, module in verbs.items()
+    }
+    return Choices(
+        commands={**VERBS, **COMMANDS},
+        words=_WORDS,
+        asked=_ASKED,
+        flags=flags,
+        options={**dict.fromkeys(alone, False), **dict.fromkeys(valued, True)},
+        values=_VALUES,
+        files=_FILES,
     )
-    return f"""\
-_leyden() {{
-  local cur="${{COMP_WORDS[COMP_CWORD]}}" verb="" words="" i
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case "${{COMP_WORDS[i]}}" in
-    {"|".join(valued)}) i=$((i + 1)) ;;
-    -*) ;;
-    *) verb="${{COMP_WORDS[i]}}"; break ;;
-    esac
-  done
-  case "$verb" in
-    "") words="{" ".join((*VERBS, *_COMMANDS))}" ;;
-{cases}
-  esac
-  [[ "$cur" == -* ]] && words="$words {" ".join((*general, *valued))}"
-  COMPREPLY=($(compgen -W "$words" -- "$cur"))
-}}
-complete -o default -F _leyden leyden"""
-
-
-def _zsh() -> str:
-    return f"autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n{_bash()}"
-
-
-def _fish() -> str:
-    general, valued = option_names()
-    lines = [
-        f"complete -c leyden -f -n __fish_use_subcommand -a {name} -d '{what}'"
-        for name, what in {**VERBS, **_COMMANDS}.items()
-    ]
-    lines += [
-        f"complete -c leyden -f -n '__fish_seen_subcommand_from {name}' -a '{' '.join(words)}'"
-        for name, words in _WORDS.items()
-    ]
-    lines += [
-        f"complete -c leyden -n '__fish_seen_subcommand_from {verb}' -l {flag.lstrip('-')}"
-        for verb, flags in _flags().items()
-        for flag in flags
-    ]
-    for names, follows in ((general, ""), (valued, " -r")):
-        lines += [
-            f"complete -c leyden {'-l' if name[:2] == '--' else '-s'} {name.lstrip('-')}{follows}"
-            for name in names
-        ]
-    return "\n".join(lines)
