@@ -11,6 +11,9 @@ import pytest
 from tests.support.terminal import LEYDEN, answer, environment, piped, typed
 from tests.support.two import CAPACITY, Two, two_daemons
 from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.cli.verbs.names import VERBS
+from wallet.faces.rpc.methods import METHODS
+from wallet.faces.tui import keys
 
 HEAVY = (
     "textual",
@@ -135,16 +138,66 @@ def test_help__without_a_daemon(tmp_path: Path) -> None:
         done = piped(tmp_path / "nobody", word)
         assert done.returncode == 0
         assert "leyden balance       what can be sent" in done.stdout
+    # What is a method, too, stays one in a pipe.
+    method = json.loads(piped(tmp_path / "nobody", "help", "close").stdout)
+    assert method["help"][0]["command"].startswith("close id [unilateraltimeout]")
+    assert piped(tmp_path / "nobody", "-H", "help", "close").stdout.startswith("leyden close ID")
     for words in (("channels", "--help"), ("help", "channels")):
         done = piped(tmp_path / "nobody", *words)
         assert done.returncode == 0
         assert done.stdout.startswith("leyden channels [PEER]\n")
 
 
-def test_process__is_light(two: Two) -> None:
+def test_mistyped__a_person_is_told_what_was_perhaps_meant(two: Two, tmp_path: Path) -> None:
+    code, seen = typed(two.alice.socket, "listchanels")
+    assert code == Exit.REFUSED
+    assert "# did you mean: leyden listchannels" in seen
+    code, seen = typed(tmp_path / "nobody", "balanc")
+    assert code == Exit.UNREACHABLE
+    assert seen.endswith("# did you mean: leyden balance\n")
+    assert not piped(two.alice.socket, "listchanels").stderr
+
+
+def test_filter__on_a_terminal_is_json(two: Two) -> None:
+    code, seen = typed(two.alice.socket, "history", "-l", '{"history":[{"kind":true}]}')
+    assert (code, json.loads(seen)["history"][0]) == (0, {"kind": "channel_open"})
+
+
+# --- what this program itself is ----------------------------------------------------------------
+
+
+def test_keys__are_those_of_the_app(tmp_path: Path) -> None:
+    found = answer(tmp_path / "nobody", "keys")["keys"]
+    known = {(key["screen"], key["id"]) for key in found}
+    assert len(known) == len(found)
+    assert {("everywhere", key.id) for key in keys.EVERYWHERE} <= known
+    assert {("lists", key.id) for key in keys.LIST} <= known
+    assert {(tab, key.id) for tab, own in keys.OWN.items() for key in own} <= known
+    code, seen = typed(tmp_path / "nobody", "keys")
+    assert code == 0
+    assert seen.splitlines()[0].split() == ["screen", "key", "does", "id"]
+
+
+def test_spec__names_every_command_flag_and_code(tmp_path: Path) -> None:
+    found = answer(tmp_path / "nobody", "spec")
+    verbs = {verb["name"]: verb for verb in found["verbs"]}
+    assert verbs.keys() == VERBS.keys()
+    assert verbs["send"]["usage"] == "leyden send WHAT [AMOUNT]"
+    assert {"name": "--max-fee", "takes_value": True} in verbs["send"]["flags"]
+    methods = {method["name"]: method for method in found["methods"]}
+    assert methods.keys() >= {m.name for m in METHODS}
+    assert {name for name, verb in verbs.items() if verb["is_method"]} <= methods.keys()
+    assert methods["withdraw"]["params"][0] == {"name": "destination", "required": True}
+    assert {c["code"] for c in found["exit_codes"]} == {int(code) for code in Exit}
+    code, seen = typed(tmp_path / "nobody", "spec")
+    assert (code, "methods: " in seen) == (0, True)
+
+
+@pytest.mark.parametrize("words", [["balance"], ["__complete", "channels", "peers"]])
+def test_process__is_light(two: Two, words: list[str]) -> None:
     script = (
         "import sys; from wallet.faces.cli.main import run;"
-        f"assert run(['--rpc-file', {str(two.alice.socket)!r}, 'balance']) == 0;"
+        f"assert run(['--rpc-file', {str(two.alice.socket)!r}, *{words}]) == 0;"
         f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])"
     )
     done = subprocess.run(

@@ -104,3 +104,14 @@ TABS: Final = tuple(
         ("Home", "Activity", "Channels", "Network", "Chain", "Swaps", "Demo", "Log"), start=1
     )
 )
+
+
+def all_keys() -> tuple[tuple[str, tuple[Key, ...]], ...]:
+    """Each part of the app that has keys, by a word for a person, and its keys in order."""
+    tabs = ",".join(str(tab.number) for tab in TABS)
+    going = (
+        Key("tab", tabs, "1-8", "go to a tab"),
+        Key("next_tab", "left_square_bracket,right_square_bracket", "[ ]", "previous, next tab"),
+    )
+    own = tuple((name, keys) for name, keys in OWN.items() if keys)
+    return (("everywhere", (*going, *EVERYWHERE)), ("lists", LIST), *own)

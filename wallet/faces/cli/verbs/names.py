@@ -23,6 +23,8 @@ VERBS: Final[dict[str, str]] = {
     "status": "the node, its chain and its channels",
     "events": "what happens, line by line, as JSON",
     "doctor": "looks for what is wrong here",
+    "keys": "the keys of the terminal app",
+    "spec": "every command, flag and code, as JSON",
     "completion": "completion for a shell: completion bash|zsh|fish",
 }
 """Each verb lives in the file of its name."""
