@@ -1,4 +1,4 @@
-"""The command line: a call to a running daemon, and `--help`, beside a bare Python.
+"""The command line: a call to a running daemon, a verb, completion, and help, beside a bare Python.
 
 `python -m tests.bench.bench_cli`.  Must stay under 80 ms each; the aim is 2.1 times `python -c
 pass`.  The server answers from a table of fakes, so this measures the caller alone.
@@ -40,6 +40,8 @@ async def measure(directory: Path) -> dict[str, float]:
         "python -c pass": ["-c", "pass"],
         "getinfo": [*leyden, "getinfo"],
         "--help": [*leyden, "--help"],
+        "status": [*leyden, "status"],
+        "__complete": [*leyden, "__complete", "methods"],
     }
     found = {
         name: await asyncio.to_thread(median_ms, words, directory / "pyc")
@@ -57,7 +59,7 @@ def main() -> None:
     print(f"python -c pass {bare:6.1f} ms")
     for name, took in found.items():
         print(
-            f"leyden {name:7} {took:6.1f} ms   {took / MUST_MS:.2f} of must ({MUST_MS:.0f} ms),"
+            f"leyden {name:10} {took:6.1f} ms   {took / MUST_MS:.2f} of must ({MUST_MS:.0f} ms),"
             f" {took / bare:.1f}x bare python (aim 2.1x)"
         )
 

@@ -47,6 +47,21 @@ def test_close__in_a_pipe_is_the_method(two: Two) -> None:
     assert "id: should be" in _error(two, "close", "x", code=Exit.REFUSED)
 
 
+def test_close__to_an_address_of_somebody_else_is_spending(two: Two) -> None:
+    words = ("close", f"id={two.channel_id}", f"destination={ADDRESS}")
+    assert answer(two.alice.socket, *words, "--dry-run")["destination"] == ADDRESS
+    over = piped(two.alice.socket, *words, "--yes", LEYDEN_MAX_AMOUNT="5")
+    assert over.returncode == Exit.NEEDS_CONFIRMATION
+    code, seen = typed(two.alice.socket, *words, answers=("no",))
+    assert (code, f"to          {ADDRESS}\n" in seen) == (Exit.NEEDS_CONFIRMATION, True)
+    assert _state(two, two.channel_id) == "CHANNELD_NORMAL"
+
+
+def test_close__reads_its_channel_from_stdin(two: Two) -> None:
+    done = piped(two.alice.socket, "close", "-", "--dry-run", stdin=f"{two.channel_id}\n")
+    assert json.loads(done.stdout)["channel_id"] == two.channel_id
+
+
 def test_close__a_person_sees_what_comes_back_and_types_close(two: Two) -> None:
     opened = two.open(amount=300_000, push_msat=100_000_000)
     channel_id = opened["channel_id"]
@@ -117,7 +132,7 @@ def test_close__without_a_terminal_by_force_with_yes_while_the_peer_is_silent(tw
         assert flying.returncode == Exit.OUTCOME_OPEN
         [held] = [c for c in two.alice.call("listpeerchannels")["channels"] if c["htlcs"]]
         _, seen = typed(two.alice.socket, "close", held["channel_id"], "--force", "--dry-run")
-        assert "1 payment is in flight with 5,000 sat: it may be lost" in seen
+        assert "1 payment is in flight with 5,000 sat, which may be lost" in seen
         assert "cannot settle payments in flight on chain yet" in seen
         asked = piped(two.alice.socket, "close", channel_id, "--timeout", "0.5")
         assert asked.returncode == Exit.OUTCOME_OPEN

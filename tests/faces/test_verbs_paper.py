@@ -1,5 +1,8 @@
 """What the friendly verbs read and print, without a daemon: amounts, tables, bars, flags."""
 
+import io
+import sys
+
 import pytest
 
 from wallet.faces.cli.arguments import Options, UsageError
@@ -13,6 +16,7 @@ from wallet.faces.cli.verbs.amount import (
     sat,
     whole_sat,
 )
+from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.ink import BAD, GOOD, in_tone, is_wanted, joined, painted, plain
 from wallet.faces.cli.verbs.paper import bar, facts, short, table
 from wallet.faces.cli.verbs.words import split_words
@@ -209,3 +213,36 @@ def test_ink__is_wanted(
             return terminal
 
     assert is_wanted(choice, Stream()) is wanted
+
+
+# --- waiting ------------------------------------------------------------------------------------
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("words", "term", "seen"),
+    [
+        ([], "xterm", "\r# 0 s\r     \r# done\n"),
+        ([], "dumb", "# done\n"),
+        (["--progress", "none"], "xterm", ""),
+    ],
+)
+def test_tick__is_written_over_by_what_comes_next(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], term: str, seen: str
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", "1")
+    desk = Desk("send", words, {}, Options())
+    desk.tick()
+    desk.progress("done", "done")
+    assert screen.getvalue() == seen

@@ -182,13 +182,16 @@ def test_wait__for_what_is_on_its_way(two: Two) -> None:
     assert index == two.alice.call("wait", subsystem="sendpays", indexname="created", nextvalue=0)
 
 
-def test_lost__after_sending_the_outcome_is_open(two: Two) -> None:
-    bolt11 = two.invoice("lost")["bolt11"]
+@pytest.mark.parametrize("told", [(), ("--progress", "json")])
+def test_lost__after_sending_the_outcome_is_open(two: Two, told: tuple[str, ...]) -> None:
+    bolt11 = two.invoice(f"lost {told}")["bolt11"]
     payment_hash = two.alice.call("decode", string=bolt11)["payment_hash"]
     with silent(two.bob):
-        done = piped(two.alice.socket, "send", bolt11, "--yes", "--timeout", "1")
+        done = piped(two.alice.socket, "send", bolt11, "--yes", "--timeout", "0.5", *told)
         assert (done.returncode, done.stdout) == (Exit.OUTCOME_OPEN, "")
-        assert done.stderr.endswith(f"do not repeat it: leyden show {payment_hash}\n")
+        last = done.stderr.splitlines()[-1]
+        said = json.loads(last)["message"] if told else last
+        assert said.endswith(f"do not repeat it: leyden show {payment_hash}")
     assert answer(two.alice.socket, "wait", payment_hash)["status"] == "complete"
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from wallet.faces.cli.arguments import UsageError
+from wallet.faces.cli.arguments import Options, UsageError
 from wallet.faces.cli.verbs import balance, channels, decode, fees, history, peers, show, status
+from wallet.faces.cli.verbs.desk import Desk, Halt
 from wallet.faces.cli.verbs.doctor import look_at_chain, look_at_directory
+from wallet.faces.cli.verbs.ending import Ending, chosen
+from wallet.faces.cli.verbs.paper import facts
 from wallet.faces.cli.verbs.target import ADDRESS, INVOICE, NODE, read_target
 
 BOB = "02" + "ab" * 32
@@ -215,6 +218,83 @@ def test_status_and_decode() -> None:
         "expires  2026-11-24 16:01",
         "valid    no: do not pay this",
     ]
+
+
+class Rated(Desk):
+    """A desk at which nobody is known, and a kiloweight costs 1,000 sat."""
+
+    def __init__(self) -> None:
+        super().__init__("close", [], {}, Options())
+
+    def ask(self, method: str, **_: Any) -> Any:
+        return {"feerates": {"perkw": {"mutual_close": 1_000}}, "listnodes": {"nodes": []}}[method]
+
+
+def _ending(*, force: bool, params: dict[str, Any] | None = None, **channel: Any) -> list[str]:
+    return facts(Ending(Rated(), _channel(**channel), params or {}, force=force).facts())
+
+
+def test_close__together() -> None:
+    assert _ending(force=False, opener="local", close_to_addr="bcrt1qours") == [
+        "with        02ababab…abab",
+        "channel     103x1x0",
+        "comes back  about 599,230 of your 600,000 sat",
+        "to          bcrt1qours",
+        "when        once both have signed, with the next block; by force if that has not happened"
+        " in 2 days",
+        "costs       about 770 sat, at most 7,700 sat",
+        "!           this ends the channel: it can send 580,000 and receive 390,000 sat now",
+    ]
+    away: dict[str, Any] = {"opener": "remote", "peer_connected": False, "dust_limit_msat": 354_000}
+    held = [{"direction": "out", "amount_msat": 599_700_000}]
+    lines = _ending(force=False, params={"unilateraltimeout": 0}, htlcs=held, **away)
+    assert lines[2:] == [
+        "comes back  nothing of your 300 sat",
+        "when        once the peer is back, which is away now; until then it is waited for",
+        "costs       nothing: the peer opened the channel and pays the fee",
+        "!           this ends the channel: it can send 580,000 and receive 390,000 sat now",
+        "!           1 payment is in flight with 599,700 sat: that ends first",
+    ]
+
+
+def test_close__by_force() -> None:
+    held = [{"direction": way, "amount_msat": 5_000_000} for way in ("out", "in")]
+    ours: dict[str, Any] = {
+        "opener": "local",
+        "last_tx_fee_msat": 1_124_000,
+        "our_to_self_delay": 144,
+    }
+    assert _ending(force=True, htlcs=held, peer_connected=False, **ours)[2:] == [
+        "comes back  about 592,685 of your 595,000 sat",
+        "when        144 blocks, about 1 day, after the block of our commitment; then taken",
+        "costs       about 2,315 sat, for our commitment, and taking what is ours",
+        "!           this ends the channel: it can send 580,000 and receive 390,000 sat now",
+        "!           it cannot be taken back, and its fee cannot be raised later",
+        "!           2 payments are in flight with 10,000 sat, which may be lost",
+        "!           this node cannot settle payments in flight on chain yet",
+    ]
+
+
+def test_close__what_cannot_be() -> None:
+    with pytest.raises(Halt, match="would lose"):
+        _ending(force=True, lost_state=True)
+    for state, force in (("ONCHAIN", True), ("AWAITING_UNILATERAL", False)):
+        with pytest.raises(Halt, match="closing already"):
+            _ending(force=force, state=state)
+    # A close that no mempool takes may still be forced, and not asked for again.
+    with pytest.raises(Halt, match="closing already"):
+        _ending(force=False, state="CLOSINGD_COMPLETE")
+    assert _ending(force=True, state="CLOSINGD_COMPLETE")
+
+
+def test_close__which_channel_is_meant() -> None:
+    living, gone = _channel(), _channel(state="ONCHAIN", channel_id="dd" * 32)
+    assert chosen([gone, living], BOB) is living
+    assert chosen([gone, living], "dd" * 32) is gone
+    assert chosen([_channel(alias={"local": "1x2x3"})], "1x2x3")
+    for channels_, name in (([living, living], BOB), ([living], "9x9x9")):
+        with pytest.raises(Halt):
+            chosen(channels_, name)
 
 
 @pytest.mark.parametrize(

@@ -150,13 +150,16 @@ def locked(two: Two, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_locked__is_7_and_says_so(locked: Path) -> None:
-    for words in ("balance", "history", "address", "peers", f"send {'02' * 33} 5 --yes"):
+    everywhere = ("balance", "history", "address", "peers", f"send {'02' * 33} 5 --yes")
+    methods = ("close 1x1x1", "close 1x1x1 --dry-run", "withdraw a 5", "connect a", "disconnect a")
+    for words in (*everywhere, *methods):
         done = piped(locked, *words.split())
         assert done.returncode == Exit.LOCKED, done.stdout
         assert json.loads(done.stdout)["code"] == -32001
     code, seen = typed(locked, "balance")
     assert code == Exit.LOCKED
     assert seen.startswith("leyden balance: ")
+    assert piped(locked, "__complete", "channels", "peers").stdout == ""
     code, seen = typed(locked, "status")
     assert (code, seen.splitlines()[0]) == (0, "node       locked: leyden unlock")
     found = {c["name"]: c["status"] for c in answer(locked, "doctor")["checks"]}

@@ -86,6 +86,8 @@ def meaning(method: str, fault: Unreachable | ConnectionLost, look: str = "") ->
                 return "stopped waiting; nothing was sent by this", code
         case TimedOut():
             code = of_lost_answer(method, Exit.TIMED_OUT)
+            if code == Exit.TIMED_OUT:
+                return "no answer in time; nothing was sent by this", code
         case _:
             code = of_lost_answer(method, Exit.UNREACHABLE)
     if code == Exit.OUTCOME_OPEN:

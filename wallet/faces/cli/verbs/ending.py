@@ -149,7 +149,7 @@ class Ending:
     def _warnings_of_force(self) -> Facts:
         found: Facts = [("!", "it cannot be taken back, and its fee cannot be raised later")]
         if self._htlcs:
-            found.append(("!", f"{self._flying()}: it may be lost"))
+            found.append(("!", f"{self._flying()}, which may be lost"))
             found.append(("!", "this node cannot settle payments in flight on chain yet"))
         if self.channel.get("peer_connected") and self.channel["state"] in _ASKING:
             found.append(("!", "the peer is here: without force it costs less and takes a block"))

@@ -33,10 +33,9 @@ def run(desk: Desk) -> int:
         return desk.show(done, lambda: lines(done))
     ceilings = read_ceilings(desk.options)
     params = desk.named_params(_PARAMS)
-    if "--dry-run" in desk.flags:
-        plan = _plan(desk, params)
-        return desk.show(plan.preview(), lambda: [*facts(plan.facts()), "nothing was sent"])
     plan = _plan(desk, params)
+    if "--dry-run" in desk.flags:
+        return desk.show(plan.preview(), lambda: [*facts(plan.facts()), desk.nothing])
     approve(desk, "withdraw", "send the coins", plan, ceilings)
     said = "offering the transaction to the chain; Ctrl-C detaches, it does not cancel"
     desk.progress("offering", said)
