@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from wallet.faces.tui.answers import items as items_of
+from wallet.faces.tui.answers import known, number
 from wallet.faces.tui.safe_text import middle_cut, safe
 
 Json: TypeAlias = Mapping[str, Any]
@@ -147,7 +149,7 @@ def node(answer: Json) -> Node:
         alias=safe(answer.get("alias"), 32) or middle_cut(node_id, 13),
         node_id=node_id,
         network=safe(answer.get("network"), 16),
-        height=_number(answer.get("blockheight")),
+        height=number(answer.get("blockheight")),
         locked=answer.get("locked") is True,
         warning=safe(warning, 200),
     )
@@ -155,13 +157,13 @@ def node(answer: Json) -> Node:
 
 def channels(answer: Json) -> tuple[ChannelFacts, ...]:
     """`listpeerchannels`, without those that are settled."""
-    found = [channel(item) for item in _items(answer, "channels")]
+    found = [channel(item) for item in items_of(answer, "channels")]
     return tuple(c for c in found if c.state not in _ENDED)
 
 
 def channel(item: Json) -> ChannelFacts:
     """One item of `listpeerchannels`."""
-    htlcs = _items(item, "htlcs")
+    htlcs = items_of(item, "htlcs")
     status = item.get("status")
     sentence = safe(status[-1] if isinstance(status, list) and status else "")
     return ChannelFacts(
@@ -169,17 +171,17 @@ def channel(item: Json) -> ChannelFacts:
         peer_id=safe(item.get("peer_id"), 66),
         connected=item.get("peer_connected") is True,
         state=safe(item.get("state"), 40),
-        capacity=_number(item.get("total_msat")),
-        ours=_number(item.get("to_us_msat")),
-        spendable=_number(item.get("spendable_msat")),
-        receivable=_number(item.get("receivable_msat")),
-        reserve=_number(item.get("our_reserve_msat")),
-        sent_on=sum(_number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "out"),
-        coming=sum(_number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "in"),
+        capacity=number(item.get("total_msat")),
+        ours=number(item.get("to_us_msat")),
+        spendable=number(item.get("spendable_msat")),
+        receivable=number(item.get("receivable_msat")),
+        reserve=number(item.get("our_reserve_msat")),
+        sent_on=sum(number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "out"),
+        coming=sum(number(h.get("amount_msat")) for h in htlcs if h.get("direction") == "in"),
         moving=len(htlcs),
         scid=safe(item.get("short_channel_id"), 24),
-        fee_base=_number(item.get("fee_base_msat")),
-        fee_ppm=_number(item.get("fee_proportional_millionths")),
+        fee_base=number(item.get("fee_base_msat")),
+        fee_ppm=number(item.get("fee_proportional_millionths")),
         private=item.get("private") is True,
         status=sentence.partition(":")[2] or sentence,
     )
@@ -188,16 +190,16 @@ def channel(item: Json) -> ChannelFacts:
 def coins(answer: Json) -> tuple[int, int]:
     """`listfunds`: what is confirmed and what is not, in millisatoshi."""
     amounts = {"confirmed": 0, "unconfirmed": 0}
-    for item in _items(answer, "outputs"):
+    for item in items_of(answer, "outputs"):
         status = item.get("status")
         if status in amounts:
-            amounts[status] += _number(item.get("amount_msat"))
+            amounts[status] += number(item.get("amount_msat"))
     return amounts["confirmed"], amounts["unconfirmed"]
 
 
 def items(answer: Json) -> tuple[tuple[Item, ...], str]:
     """A page of `history`, and where the next begins."""
-    found = tuple(item(one) for one in _items(answer, "history"))
+    found = tuple(item(one) for one in items_of(answer, "history"))
     return found, safe(answer.get("next"), 100)
 
 
@@ -205,11 +207,11 @@ def item(one: Json) -> Item:
     """One item of `history`."""
     return Item(
         kind=safe(one.get("kind"), 16),
-        at=_number(one.get("at")),
-        amount=_number(one.get("amount_msat")),
+        at=number(one.get("at")),
+        amount=number(one.get("amount_msat")),
         direction=safe(one.get("direction"), 8),
         status=safe(one.get("status"), 10),
-        fee=_known(one.get("fee_msat")),
+        fee=known(one.get("fee_msat")),
         label=safe(one.get("label")),
         description=safe(one.get("description")),
         payment_hash=safe(one.get("payment_hash"), 64),
@@ -218,25 +220,12 @@ def item(one: Json) -> Item:
         txid=safe(one.get("txid"), 64),
         bolt11=safe(one.get("bolt11"), 4_000),
         failure=safe(one.get("failure")),
-        completed_at=_known(one.get("completed_at")),
-        blockheight=_known(one.get("blockheight")),
+        completed_at=known(one.get("completed_at")),
+        blockheight=known(one.get("blockheight")),
     )
 
 
 def aliases(answer: Json) -> dict[str, str]:
     """`listnodes`: names that nodes gave themselves, by id."""
-    named = {safe(n.get("nodeid"), 66): safe(n.get("alias"), 32) for n in _items(answer, "nodes")}
+    named = {safe(n.get("nodeid"), 66): safe(n.get("alias"), 32) for n in items_of(answer, "nodes")}
     return {node_id: alias.strip() for node_id, alias in named.items() if alias.strip()}
-
-
-def _items(answer: Json, name: str) -> list[Json]:
-    found = answer.get(name)
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _known(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
