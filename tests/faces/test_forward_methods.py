@@ -70,6 +70,34 @@ def test_listforwards__those_that_did_not_arrive(three: Three) -> None:
     assert (shown["out_msat"], shown["fee_msat"]) == (1_000_000, 11)
 
 
+def test_flow__one_payment_from_hop_to_hop(three: Three) -> None:
+    starts = [node.call("flow")["next"] for node in three.nodes]
+    made = _pay(three, "followed", 2_000_000)
+    wrong = three.invoice("followed back")
+    three.send({**wrong, "payment_secret": "00" * 32}, three.route(1_000_000))
+    with pytest.raises(RpcError):
+        three.wait_part(wrong["payment_hash"])
+    three.wait_quiet()
+    names = {node.node_id: name for node, name in zip(three.nodes, "abc", strict=True)}
+    told = [
+        (sent["at"], names[node.node_id], names[sent["peer_id"]], sent)
+        for node, start in zip(three.nodes, starts, strict=True)
+        for sent in node.call("flow", since=start)["flow"]
+    ]
+    steps = [
+        (one + other, sent["type"], sent["amount_msat"], sent["payment_hash"])
+        for _, one, other, sent in sorted(told, key=lambda row: row[0])
+    ]
+    assert steps == [
+        (hop, kind, msat + (fee if hop in ("ab", "ba") else 0), invoice["payment_hash"])
+        for invoice, msat, fee, last in (
+            (made, 2_000_000, 21, "fulfill"),
+            (wrong, 1_000_000, 11, "fail"),
+        )
+        for hop, kind in (("ab", "add"), ("bc", "add"), ("cb", last), ("ba", last))
+    ]
+
+
 def test_listforwards__one_under_way(three: Three) -> None:
     made, route = three.invoice("held"), three.route(1_000_000)
     with silent(three.c):

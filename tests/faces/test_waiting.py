@@ -164,6 +164,56 @@ def test_events__numbers_grow_over_a_restart_and_what_was_written_stays(two: Two
     wait_for(lambda: two.alice.call("listpeers")["peers"][0]["connected"], "the link again")
 
 
+# --- what was said about HTLCs ------------------------------------------------------------------
+
+
+def test_flow__a_payment_as_both_ends_said_it(two: Two) -> None:
+    starts = [node.call("flow") for node in (two.alice, two.bob)]
+    assert [start["flow"] for start in starts] == [[], []]
+    waiter = Waiter(two.bob, "flow", since=starts[1]["next"], timeout=30)
+    made = two.invoice("watched", 6_000)
+    began = time.time()
+    paid = two.alice.call("pay", bolt11=made["bolt11"])
+    told = waiter.result()
+    [fulfill], [add] = told["flow"], two.alice.call("flow", since=starts[0]["next"])["flow"]
+    assert told["next"] == fulfill["seq"] + 1 == starts[1]["next"] + 1
+    assert (add["type"], add["peer_id"]) == ("add", two.bob.node_id)
+    assert (fulfill["type"], fulfill["peer_id"]) == ("fulfill", two.alice.node_id)
+    assert began < add["at"] < fulfill["at"] < time.time()
+    same = ("channel_id", "htlc_id", "amount_msat", "expiry", "payment_hash")
+    assert [add[name] for name in same] == [fulfill[name] for name in same]
+    assert (add["channel_id"], add["amount_msat"]) == (two.channel_id, 6_000)
+    assert add["payment_hash"] == made["payment_hash"]
+    assert paid["payment_preimage"] not in json.dumps(two.bob.call("flow", since=0))
+
+
+def test_flow__waits_in_vain_and_misses_nothing(two: Two) -> None:
+    start = two.bob.call("flow")["next"]
+    assert two.bob.call("flow", since=start, timeout=1) == {"flow": [], "next": start}
+    for label in ("one", "two"):
+        two.alice.call("pay", bolt11=two.invoice(label)["bolt11"])
+    first = two.bob.call("flow", since=start, limit=1)
+    rest = two.bob.call("flow", since=first["next"], limit=1)
+    assert [len(page["flow"]) for page in (first, rest)] == [1, 1]
+    assert first["next"] == rest["flow"][0]["seq"]
+    assert two.bob.call("flow", since=rest["next"])["flow"] == []
+
+
+def test_flow__a_poller_notices_a_restart(two: Two) -> None:
+    two.alice.call("pay", bolt11=two.invoice("before the next restart")["bolt11"])
+    before = two.bob.call("flow", since=0)
+    assert before["flow"]
+    two.bob.stop()
+    two.bob.start()
+    # At once: it need not wait to be told that it has to begin anew.
+    after = two.bob.call("flow", since=before["next"], timeout=30)
+    assert (after["flow"], after["missed"]) == ([], True)
+    assert after["next"] > before["next"]
+    wait_for(lambda: two.channel(two.alice)["reestablished"], "the channel again")
+    two.alice.call("pay", bolt11=two.invoice("after the next restart")["bolt11"])
+    assert len(two.bob.call("flow", since=after["next"])["flow"]) == 1
+
+
 # --- notifications ------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from wallet.node.board import Board
 from wallet.node.config import Config, address_descriptors, card_for, policy_for
 from wallet.node.dialler import Dialler
 from wallet.node.events import FeerateChanged, Listening, Tick
+from wallet.node.flow import Flow
 from wallet.node.gossip_worker import GossipChecker
 from wallet.node.intake import Intake
 from wallet.node.kernel import Kernel
@@ -85,6 +86,7 @@ class Core:
         self.intake.serve(self.kernel)
         self._gossip = GossipChecker(Fundings(self.chain))
         self.kernel.gossip = self._gossip
+        self.flow = self.kernel.flow = Flow(self.clock)
         self.listening: HostPort | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed = failed

@@ -29,6 +29,7 @@ from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
 from wallet.node.filling import fill
+from wallet.node.flow import Flow
 from wallet.node.gossip_worker import GossipWorker
 from wallet.node.inbox import Inbox
 from wallet.node.memory import Callers, Memory, PaymentKey
@@ -89,6 +90,8 @@ class Kernel:
         self._links_to_come: dict[NodeId, int] = {}
         self.gossip: GossipWorker | None = None
         """Who checks gossip; without one, none is believed."""
+        self.flow: Flow | None = None
+        """Who notes what is sent about HTLCs, if anybody does."""
         self._unheard: dict[tuple[ChannelId | Txid, str], BroadcastTx] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -271,9 +274,11 @@ class Kernel:
     def _act(self, ready: _Filled) -> None:
         action = ready.action
         match action:
-            case SendTo(peer=peer):
-                if peer not in self._links_to_come:
-                    self._transport.send(peer, ready.data)
+            case SendTo(peer, message):
+                if peer in self._links_to_come:
+                    return
+                if self._transport.send(peer, ready.data) and self.flow is not None:
+                    self.flow.note(peer, message, self.board.memory.channels)
             case DropPeer(peer, reason):
                 self._transport.disconnect(peer, reason)
             case BroadcastTx():

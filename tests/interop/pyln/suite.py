@@ -133,6 +133,7 @@ def calls(world: World) -> dict[str, Callable[[], object]]:
         "history": lambda: alice.history(filter={"kind": ["payment"]}, limit=3),
         "wait": lambda: alice.wait(subsystem="invoices", indexname="created", nextvalue=0),
         "events": lambda: alice.events(since=0, timeout=1),
+        "flow": lambda: alice.flow(since=0, timeout=1, limit=3),
         "notifications": lambda: alice.notifications(enable=False),
     }
 

@@ -99,6 +99,15 @@ class Events:
     PARAMS: Final[tuple[AnyParam, ...]] = (SINCE, TIMEOUT)
 
 
+class Flow:
+    """Ours: from which number on, for how many seconds to wait, and how many at once."""
+
+    SINCE: Final = Param("since", u64)
+    TIMEOUT: Final = Param("timeout", u32)
+    LIMIT: Final = Param("limit", u32)
+    PARAMS: Final[tuple[AnyParam, ...]] = (SINCE, TIMEOUT, LIMIT)
+
+
 class TrustPeer:
     """Ours: a peer, and whether its unconfirmed channels are taken."""
 

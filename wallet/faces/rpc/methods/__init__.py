@@ -38,12 +38,13 @@ from wallet.faces.rpc.methods.messages import (
 )
 from wallet.faces.rpc.methods.node import feerates, getinfo, metrics, unlock
 from wallet.faces.rpc.methods.sending import SENDING
-from wallet.faces.rpc.methods.waiting import events, wait
+from wallet.faces.rpc.methods.waiting import events, flow, wait
 from wallet.faces.rpc.more_signatures import (
     CheckMessage,
     DelInvoice,
     Disconnect,
     Events,
+    Flow,
     History,
     ListClosedChannels,
     ListConfigs,
@@ -131,6 +132,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
     Method("history", History.PARAMS, history, "lists all that moved money, newest first"),
     Method("wait", Wait.PARAMS, wait, "waits until an index reaches a value", waits=True),
     Method("events", Events.PARAMS, events, "tells what happened, by number", waits=True),
+    Method("flow", Flow.PARAMS, flow, "tells each HTLC message sent, by number", waits=True),
     Method(
         "notifications",
         Notifications.PARAMS,

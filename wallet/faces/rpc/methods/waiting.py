@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from wallet.base.errors import Refused
 from wallet.base.values.encode import from_json
 from wallet.faces.rpc import sending_shapes
 from wallet.faces.rpc.errors import Code
-from wallet.faces.rpc.more_signatures import Events, Wait
+from wallet.faces.rpc.more_signatures import Events, Flow, Wait
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.shapes import without_none
 from wallet.faces.rpc.table import Answer
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.node import lists
 from wallet.node.api import Api
+from wallet.node.flow import Sent
 from wallet.node.journal import Entry
 from wallet.node.lists import Page
 from wallet.node.memory import Memory
@@ -149,15 +151,18 @@ async def events(api: Api, args: Args) -> Answer:
     journal = (await api.memory()).journal
     if since is None:
         return {"events": [], "next": journal.next_seq}
+
     found = journal.since(since, MOST_EVENTS)
-    try:
-        async with asyncio.timeout(min(args.get_or(Events.TIMEOUT, 0), LONGEST_WAIT)):
-            while not found:
-                await api.core.kernel.changed()
-                journal = (await api.memory()).journal
-                found = journal.since(since, MOST_EVENTS)
-    except TimeoutError:
-        pass
+
+    async def something() -> bool:
+        # The answer is of one moment: of the last look, whatever has happened since.
+        nonlocal journal, found
+        journal = (await api.memory()).journal
+        found = journal.since(since, MOST_EVENTS)
+        return bool(found)
+
+    if not found:
+        await _wait_for(api, args.get_or(Events.TIMEOUT, 0), something)
     missed: Answer = {"missed": True} if journal.has_lost(since) else {}
     return {
         "events": [_event(entry) for entry in found],
@@ -166,5 +171,61 @@ async def events(api: Api, args: Args) -> Answer:
     }
 
 
+async def _wait_for(api: Api, seconds: int, look: Callable[[], Awaitable[bool]]) -> None:
+    """Look after each batch until there is something, or for so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(min(seconds, LONGEST_WAIT)):
+            while True:
+                await api.core.kernel.changed()
+                if await look():
+                    return
+
+
 def _event(entry: Entry) -> Answer:
     return {"seq": entry.seq, "at": entry.at, "topic": entry.topic, **entry.payload}
+
+
+async def flow(api: Api, args: Args) -> Answer:
+    """Ours: each message about an HTLC that this node has sent, from number `since` on.
+
+    Asked as `events` is; at most `limit` of them (1,000, never more).  They are in memory only:
+    numbers of another run, or older than what is kept, are answered at once with `missed` and all
+    there is.  Each has `seq`, `at` (Unix time, with fractions), `peer_id`, `channel_id`, `type`
+    (add, fulfill, fail), `htlc_id`, and of the HTLC `amount_msat`, `expiry` and `payment_hash`.
+    After a reconnection a message may be sent, and told, once more.
+    """
+    since = args.get(Flow.SINCE)
+    sent = api.core.flow.sent
+    if since is None:
+        return {"flow": [], "next": sent.next_seq}
+    limit = max(1, min(args.get_or(Flow.LIMIT, MOST_EVENTS), MOST_EVENTS))
+    page = sent.page(since, limit)
+
+    async def something() -> bool:
+        nonlocal page
+        page = sent.page(since, limit)
+        return page.worth_telling
+
+    if not page.worth_telling:
+        await _wait_for(api, args.get_or(Flow.TIMEOUT, 0), something)
+    return {
+        "flow": [_sent(seq, message) for seq, message in page.items],
+        "next": page.next_seq,
+        **({"missed": True} if page.missed else {}),
+    }
+
+
+def _sent(seq: int, sent: Sent) -> Answer:
+    return without_none(
+        {
+            "seq": seq,
+            "at": sent.at,
+            "peer_id": sent.peer.hex(),
+            "channel_id": sent.channel_id.hex(),
+            "type": sent.type,
+            "htlc_id": sent.id,
+            "amount_msat": sent.amount.msat if sent.amount is not None else None,
+            "expiry": sent.expiry.height if sent.expiry is not None else None,
+            "payment_hash": sent.payment_hash.hex() if sent.payment_hash is not None else None,
+        }
+    )
