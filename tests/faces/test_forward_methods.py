@@ -129,6 +129,34 @@ def test_listforwards__pages_and_numbers(three: Three) -> None:
         assert told[name] == len(numbers)
 
 
+def test_metrics__count_payments__as_the_lists_do(three: Three) -> None:
+    counted = ("payments_complete", "invoices_paid", "forwards_settled")
+    lists = (
+        ("listpays", "pays", "complete"),
+        ("listinvoices", "invoices", "paid"),
+        ("listforwards", "forwards", "settled"),
+    )
+
+    def counts(node: Daemon) -> list[int]:
+        metrics = node.call("metrics")
+        return [metrics[name] for name in counted]
+
+    _pay(three, "counted")
+    before = [counts(node) for node in three.nodes]
+    assert before == [
+        [sum(i["status"] == status for i in node.call(name)[what]) for name, what, status in lists]
+        for node in three.nodes
+    ]
+    assert min(before[0][0], before[1][2], before[2][1]) > 0
+    for node in three.nodes:
+        node.stop()
+        node.start()
+    assert [counts(node) for node in three.nodes] == before
+    for node in (three.a, three.c):
+        [channel_id] = [c["channel_id"] for c in node.call("listpeerchannels")["channels"]]
+        three.wait_ready(node, channel_id)
+
+
 # --- HTLCs --------------------------------------------------------------------------------------
 
 

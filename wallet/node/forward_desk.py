@@ -122,6 +122,7 @@ def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimag
         return
     _end(board, record, ForwardStatus.SETTLED)
     board.memory.fees_collected_msat += record.fee.msat
+    board.memory.forwards_settled += 1
     _answer(board, record, events.FulfillHtlc(record.in_htlc, preimage))
 
 

@@ -25,7 +25,7 @@ from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.payments.parts import HeldSet
-from wallet.machines.payments.records import InvoiceRecord, Payment
+from wallet.machines.payments.records import InvoiceRecord, Payment, PaymentStatus
 from wallet.machines.routing.gossip_book import Gossip
 from wallet.machines.routing.graph import Graph
 from wallet.machines.routing.knowledge import Knowledge
@@ -124,7 +124,9 @@ class Memory:
     htlc_updates: int = 0
     forward_index: int = 0
     forward_updates: int = 0
+    forwards_settled: int = 0
     fees_collected_msat: int = 0
+    payments_complete: int = 0
 
     graph: Graph = field(default_factory=Graph)
     gossip: Gossip = field(init=False)
@@ -204,7 +206,9 @@ class Memory:
     def keep_payment(self, payment: Payment) -> None:
         """Remember a payment, in place of what it was."""
         key = (payment.payment_hash, payment.groupid)
-        if key not in self.payments:
+        before = self.payments.get(key)
+        self.payments_complete += _is_complete(payment) - _is_complete(before)
+        if before is None:
             groups = self.payment_groups.get(payment.payment_hash, ())
             self.payment_groups[payment.payment_hash] = (*groups, payment.groupid)
         self.payments[key] = payment
@@ -225,6 +229,10 @@ class Memory:
         """The tip was taken away."""
         self.blocks.pop()
         self.tip = parent
+
+
+def _is_complete(payment: Payment | None) -> bool:
+    return payment is not None and payment.status is PaymentStatus.COMPLETE
 
 
 def genesis_ref(chain_hash: bytes) -> BlockRef:

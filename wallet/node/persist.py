@@ -387,10 +387,11 @@ async def _load_forwards(store: Store, memory: Memory) -> None:
         memory.forwards[key] = record
         if record.out_channel is not None and record.out_htlc is not None:
             memory.forwarded[record.out_channel, record.out_htlc] = key
-    [(created, updated, fees)] = await store.query(
+    [(created, updated, settled, fees)] = await store.query(
         "SELECT coalesce(max(created_index), 0), coalesce(max(updated_index), 0),"
-        " coalesce(sum(fee_msat) FILTER (WHERE status = ?), 0) FROM forwards",
+        " count(*) FILTER (WHERE status = ?1),"
+        " coalesce(sum(fee_msat) FILTER (WHERE status = ?1), 0) FROM forwards",
         (ForwardStatus.SETTLED.value,),
     )
     memory.forward_index, memory.forward_updates = as_number(created), as_number(updated)
-    memory.fees_collected_msat = as_number(fees)
+    memory.forwards_settled, memory.fees_collected_msat = as_number(settled), as_number(fees)

@@ -65,7 +65,11 @@ async def getinfo(api: Api, _args: Args) -> Answer:
 
 
 async def metrics(api: Api, _args: Args) -> Answer:
-    """Counters of this run of the daemon (ours): what speed and memory are judged by."""
+    """Ours: what speed and memory are judged by, of this run; payments, as far as there is memory.
+
+    `payments_complete` we have paid, `invoices_paid` were paid to us, `forwards_settled` we have
+    passed on.
+    """
     memory = await api.memory()
     return {
         "commits": api.commits,
@@ -75,6 +79,9 @@ async def metrics(api: Api, _args: Args) -> Answer:
         "forwards": len(memory.forwards),
         "searches": len(memory.searching),
         "gossip_channels": len(memory.graph),
+        "payments_complete": memory.payments_complete,
+        "invoices_paid": memory.pay_index,
+        "forwards_settled": memory.forwards_settled,
     }
 
 
