@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.towns import (
     NAMES,
     a_town,
     ask,
+    ask_town,
     demo,
     holders,
     kill,
@@ -138,6 +140,31 @@ def test_status(town: Town, home: Path) -> None:
     assert private["private"] is True
     assert set(private["to_msat"]) == {"you", "lsp"}
     assert sum(private["to_msat"].values()) == private["total_msat"] == 2_000_000_000
+    assert all(channel["connected"] for channel in status["channels"])
+
+
+def test_status__figures_of_each_node(town: Town, home: Path) -> None:
+    at_rest(town)
+    before = ask_town(town, "status")["nodes"]
+    pay(town, "you", "dave", 1_000_000)
+    at_rest(town)
+    after = ask_town(town, "status")["nodes"]
+    grown = {
+        name: {what: n - before[name]["payments"][what] for what, n in node["payments"].items()}
+        for name, node in after.items()
+    }
+    nothing = {"made": 0, "received": 0, "forwarded": 0}
+    assert grown["you"] == {**nothing, "made": 1}
+    assert grown["dave"] == {**nothing, "received": 1}
+    between = [name for name, counts in grown.items() if counts == {**nothing, "forwarded": 1}]
+    assert len(between) >= 2
+    earned = {n: after[n]["fees_earned_msat"] - before[n]["fees_earned_msat"] for n in NAMES}
+    assert {n for n, msat in earned.items() if msat > 0} == set(between)
+    paid = 1_000_000 + sum(earned.values())
+    assert before["you"]["can_send_msat"] - after["you"]["can_send_msat"] == paid
+    assert after["you"]["can_receive_msat"] > before["you"]["can_receive_msat"]
+    assert [node["channels"] for node in after.values()] == [2, 3, 3, 2, 2, 2]
+    assert after["you"]["alias"] == "alice"
 
 
 def test_mine(town: Town, home: Path) -> None:
@@ -167,6 +194,116 @@ def test_fault__frozen(town: Town, home: Path) -> None:
     assert demo(home, "status")["nodes"]["erin"]["blockheight"] > 0
 
 
+def follow(town: Town, since: int, payment_hash: str) -> list[dict[str, Any]]:
+    """What is said of a payment from number `since` on, until its payer has the receipt."""
+    found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 30
+    while not found or (found[-1]["type"], found[-1]["to"]) != ("fulfill", found[0]["from"]):
+        assert time.monotonic() < deadline, f"its end was not told in 30 s: {found}"
+        told = ask_town(town, "flow", since=since, timeout=10)
+        found += [row for row in told["flow"] if row["payment_hash"] == payment_hash]
+        since = told["next"]
+    return found
+
+
+def test_flow__a_payment_from_hop_to_hop(town: Town) -> None:
+    since = ask_town(town, "flow")["next"]
+    paid = pay(town, "you", "dave", 1_000_000)
+    rows = follow(town, since, paid["payment_hash"])
+    assert rows == sorted(rows, key=lambda row: row["at"])
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    adds = [row for row in rows if row["type"] == "add"]
+    fulfils = [row for row in rows if row["type"] == "fulfill"]
+    path = [adds[0]["from"], *(row["to"] for row in adds)]
+    assert (path[0], path[-1]) == ("you", "dave")
+    assert [row["from"] for row in adds] == path[:-1]
+    assert [(row["from"], row["to"]) for row in fulfils] == [
+        (row["to"], row["from"]) for row in reversed(adds)
+    ]
+    assert len(rows) == len(adds) + len(fulfils)
+    amounts, expiries = ([row[name] for row in adds] for name in ("amount_msat", "expiry"))
+    assert amounts[0] == paid["amount_sent_msat"]
+    assert amounts == sorted(amounts, reverse=True)
+    assert amounts[-1] == 1_000_000
+    assert expiries == sorted(set(expiries), reverse=True)
+    assert [row["channel_id"] for row in fulfils] == [row["channel_id"] for row in reversed(adds)]
+
+
+def test_flow__of_a_town_with_a_killed_and_a_frozen_node(town: Town, home: Path) -> None:
+    at_rest(town)
+    since = ask_town(town, "flow")["next"]
+    demo(home, "fault", "dave", "kill")
+    demo(home, "fault", "erin", "freeze")
+    shown = {frozenset(c["nodes"]): c for c in ask_town(town, "status")["channels"]}
+    # Neither side says anything of it, and it is still there.
+    assert shown[frozenset({"dave", "erin"})]["to_msat"] == {}
+    assert shown[frozenset({"dave", "erin"})]["connected"] is False
+    paid = pay(town, "you", "bob", 1_000)
+    rows = follow(town, since, paid["payment_hash"])
+    assert [(row["from"], row["type"], row["to"]) for row in rows] == [
+        ("you", "add", "bob"),
+        ("bob", "fulfill", "you"),
+    ]
+    demo(home, "fault", "erin", "thaw")
+    demo(home, "fault", "dave", "start")
+    for payee in ("erin", "dave"):
+        # Bob has a channel with erin, and she has one with dave: both tell of it again.
+        paid = pay(town, "bob", payee, 2_000)
+        assert payee in {row["from"] for row in follow(town, since, paid["payment_hash"])}
+    assert ask_town(town, "flow", since=1, limit=1)["missed"] is True
+
+
+def test_money__in_the_way(town: Town, home: Path) -> None:
+    at_rest(town)
+    found = demo(home, "money")
+    assert (found["ok"], found["checked"], found["in_the_way"]) == (True, True, [])
+    assert found["mined_sat"] == found["found_sat"] == sum(found["owners"].values())
+    # A transaction that no block has yet.
+    address = ask(town, "bob", "newaddr")["bech32"]
+    sent = ask(town, "you", "withdraw", destination=address, satoshi=20_000)
+    found = ask_town(town, "money")
+    assert found == {
+        "ok": False,
+        "checked": False,
+        "in_the_way": ["1 transaction is in no block yet: mine one"],
+    }
+    # Wallets read blocks: whose the output is, nobody knows yet.
+    assert [tx["text"] for tx in ask_town(town, "blocks")["waiting"]] == [
+        "alice pays somebody 20,000 sat"
+    ]
+    demo(home, "mine", "1")
+    # A payment that stands still: its payee does.
+    invoice = ask(town, "carol", "invoice", amount_msat=7_000, label="held", description="held")
+    demo(home, "fault", "carol", "freeze")
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(ask, town, "lsp", "pay", bolt11=invoice["bolt11"])
+        deadline = time.monotonic() + 30
+        while not any(c["htlcs"] for c in ask(town, "lsp", "listpeerchannels")["channels"]):
+            assert time.monotonic() < deadline, "the payment has not begun in 30 s"
+        assert ask_town(town, "money")["in_the_way"] == [
+            "carol is frozen: the books cannot be read",
+            "1 payment is under way between lsp and carol: 7,000 msat",
+        ]
+        demo(home, "fault", "carol", "thaw")
+        assert paying.result()["status"] == "complete"
+    assert ask_town(town, "money")["ok"] is True
+    shown = demo(home, "blocks", "1")["blocks"][0]
+    assert [(tx["txid"], tx["kind"], tx["text"], tx["nodes"]) for tx in shown["what"]] == [
+        (sent["txid"], "payment", "alice pays bob 20,000 sat", ["you", "bob"])
+    ]
+
+
+def test_money__under_traffic(town: Town) -> None:
+    ask_town(town, "traffic", rate=40)
+    try:
+        for _ in range(3):
+            found = ask_town(town, "money")
+            assert found["checked"] is True, found
+            assert found["ok"] is True, found
+    finally:
+        ask_town(town, "traffic", rate=0)
+
+
 def test_up__starts_a_node_that_was_stopped(town: Town, home: Path) -> None:
     demo(home, "fault", "bob", "stop")
     assert demo(home, "up") == town
@@ -178,6 +315,7 @@ def test_up__starts_a_node_that_was_stopped(town: Town, home: Path) -> None:
     [
         (("mine", "0"), 1, "blocks: 1 to 1000 can be mined at once"),
         (("mine", "few"), 1, "blocks: should be an unsigned 32 bit integer"),
+        (("blocks", "101"), 1, "limit: 1 to 100 blocks can be shown at once"),
         (("fault", "mallory", "kill"), 1, "nobody is called 'mallory' here: you, bob, carol"),
         (("fault", "bob", "bribe"), 1, "kind: should be"),
         (("fault", "bob"), 1, "missing required parameter: kind"),
@@ -246,6 +384,16 @@ def test_the_story__after_a_channel_with_dave_was_closed(town: Town, home: Path)
     demo(home, "mine", "6")
     ask(town, "you", "close", id=opened["channel_id"])
     demo(home, "mine", "1")
+    told = [
+        (tx["kind"], tx["text"], tx["nodes"])
+        for block in ask_town(town, "blocks")["blocks"]
+        for tx in block["what"]
+        if tx.get("channel_id") == opened["channel_id"]
+    ]
+    assert told == [
+        ("close", "alice and dave close their channel of 200,000 sat", ["you", "dave"]),
+        ("funding", "alice opens a channel with dave: 200,000 sat", ["you", "dave"]),
+    ]
     report = demo(home, "story")
     assert [step["name"] for step in report["steps"] if not step["ok"]] == [], report["told"][-3:]
 
@@ -326,6 +474,9 @@ def test_two_towns__do_not_meet__nor_is_a_forced_close_a_loss(
         bob = other["nodes"]["bob"]["id"]
         assert ask(other, "you", "close", id=bob, unilateraltimeout=1)["type"] == "unilateral"
         demo(tmp_path, "mine", "1")
+        [told] = ask_town(other, "blocks", limit=1)["blocks"][0]["what"]
+        assert told["kind"] == "force_close"
+        assert told["text"] == "alice closes the channel with bob by force"
         report = demo(tmp_path, "story")
         assert report["money_check"]["ok"] is True
         waits = [line for line in report["told"] if "a claim that waits, of the channel of" in line]

@@ -59,6 +59,11 @@ def ask(town: dict[str, Any], node: str, method: str, **params: object) -> Any:
     return call(Path(town["nodes"][node]["rpc-file"]), method, params, timeout=60)
 
 
+def ask_town(town: dict[str, Any], method: str, **params: object) -> Any:
+    """A method of `town-rpc`."""
+    return call(Path(town["town-rpc"]), method, params, timeout=120)
+
+
 def programs(directory: Path) -> list[tuple[int, str]]:
     """Number and command line of the programs that still run with `directory` in the latter."""
     processes = Path("/proc")

@@ -61,8 +61,8 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         "action",
         nargs="?",
         default="",
-        help="up, down, status, mine [BLOCKS], traffic [RATE], fault NODE KIND, story; none: tell"
-        " the story in a town that ends with it",
+        help="up, down, status, blocks [LIMIT], money, mine [BLOCKS], traffic [RATE],"
+        " fault NODE KIND, story; none: tell the story in a town that ends with it",
     )
     parser.add_argument("arguments", nargs="*", help="what the action needs")
     parser.add_argument("--headless", action="store_true", help="tell it without a terminal")

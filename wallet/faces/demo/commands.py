@@ -25,6 +25,8 @@ _LOOK_AGAIN_SECONDS: Final = 0.05
 
 ASKED: Final[dict[str, tuple[str, ...]]] = {
     "status": (),
+    "blocks": ("limit",),
+    "money": (),
     "mine": ("blocks",),
     "fault": ("node", "kind"),
     "story": (),

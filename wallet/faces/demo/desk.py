@@ -7,18 +7,24 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
-from wallet.base.errors import Refused, WalletError
+from wallet.base.errors import Refused
+from wallet.faces.demo.audit import audit
+from wallet.faces.demo.blocks import MOST_SHOWN, Blocks
+from wallet.faces.demo.feed import MOST_AT_ONCE
+from wallet.faces.demo.flows import Flows
+from wallet.faces.demo.sights import ChannelBook, look
 from wallet.faces.demo.story import Story
 from wallet.faces.demo.telling import tell
-from wallet.faces.demo.town import Node, Town, at_once
+from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import MOST_PER_SECOND, Traffic
 from wallet.faces.rpc.params import Args, Param, Unfit
-from wallet.faces.rpc.parsers import one_of, string, u32
+from wallet.faces.rpc.parsers import one_of, string, u32, u64
 from wallet.faces.rpc.table import Answer, Method
 
-MOST_BLOCKS: Final = 1_000
+MOST_MINED: Final = 1_000
+_BLOCKS_SHOWN: Final = 10
 
 
 def _again(town: Town, node: Node) -> None:
@@ -51,41 +57,68 @@ BLOCKS: Final = Param("blocks", u32)
 NODE: Final = Param("node", string, required=True)
 KIND: Final = Param("kind", one_of(*FAULTS), required=True)
 RATE: Final = Param("rate", _rate)
+SINCE: Final = Param("since", u64)
+TIMEOUT: Final = Param("timeout", u32)
+LIMIT: Final = Param("limit", u32)
 
 
 class Desk:
-    """The town, its traffic, and the story if one is being told."""
+    """The town, its traffic, and the story if one is being told. Made and closed on the loop."""
 
     def __init__(self, town: Town) -> None:
         self.town = town
         self.traffic = Traffic(town)
+        self.flows = Flows(town)
+        self._blocks = Blocks(town)
+        self._channels = ChannelBook()
+        self._looking = threading.Lock()
         self._telling = threading.Lock()
         self._changing = threading.Lock()
 
     def close(self) -> None:
-        """End the traffic."""
+        """End the traffic, and listen to nobody."""
         self.traffic.close()
+        self.flows.close()
 
     def status(self) -> Answer:
         """Everything at a glance."""
         town = self.town
-        seen = dict(zip(town.nodes, at_once(_look, town.nodes.values()), strict=True))
+        sights = look(town)
         described = town.description()
-        nodes = {key: {**described["nodes"][key], **seen[key][0]} for key in town.nodes}
-        channels = _channels({key: rows for key, (_, rows) in seen.items()}, town)
+        with self._looking:
+            channels = self._channels.update(sights, town)
         return {
             **described,
             "whole": town.whole,
             "blockheight": town.chain.height if town.whole else None,
-            "nodes": nodes,
+            "nodes": {
+                sight.key: {**described["nodes"][sight.key], **sight.shown} for sight in sights
+            },
             "channels": channels,
             "traffic": self.traffic.counters(),
         }
 
+    def blocks(self, limit: int) -> Answer:
+        """The newest blocks and what waits for the next."""
+        if not 0 < limit <= MOST_SHOWN:
+            raise Refused(f"limit: 1 to {MOST_SHOWN} blocks can be shown at once", -32602)
+        return self._blocks.newest(limit)
+
+    def money(self) -> Answer:
+        """Whose is every coin? Waits a little for a moment of rest."""
+        found = audit(self.town, self.traffic)
+        money = found.money
+        return {
+            "ok": money is not None and money.ok,
+            "checked": money is not None,
+            **(asdict(money) if money is not None else {}),
+            "in_the_way": found.in_the_way,
+        }
+
     def mine(self, blocks: int) -> Answer:
         """Mine blocks; answers when every node has read them."""
-        if not 0 < blocks <= MOST_BLOCKS:
-            raise Refused(f"blocks: 1 to {MOST_BLOCKS} can be mined at once", -32602)
+        if not 0 < blocks <= MOST_MINED:
+            raise Refused(f"blocks: 1 to {MOST_MINED} can be mined at once", -32602)
         return {"blockheight": self.town.mine(blocks)}
 
     def fault(self, key: str, kind: str) -> Answer:
@@ -114,48 +147,6 @@ class Desk:
         return self.traffic.counters()
 
 
-def _look(node: Node) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A node's state and its channels, as far as it answers."""
-    known: dict[str, Any] = {
-        "alias": node.name,
-        "running": node.running,
-        "frozen": node.frozen,
-        "pid": node.child.pid if node.child is not None and node.running else None,
-    }
-    if not node.answers:
-        return known, []
-    try:
-        height = node.call("getinfo")["blockheight"]
-        return {**known, "blockheight": height}, node.call("listpeerchannels")["channels"]
-    except WalletError:  # It ended just now.
-        return {**known, "running": node.running}, []
-
-
-def _channels(seen: dict[str, list[dict[str, Any]]], town: Town) -> list[dict[str, Any]]:
-    """Every channel once, with what each side that answers counts as its own."""
-    keys = {node.id: node.key for node in town.nodes.values()}
-    found: dict[str, dict[str, Any]] = {}
-    for key, rows in seen.items():
-        for row in rows:
-            peer = keys.get(row["peer_id"], row["peer_id"])
-            channel = found.setdefault(
-                row["channel_id"],
-                {
-                    "channel_id": row["channel_id"],
-                    "nodes": [key, peer],
-                    "short_channel_id": row.get("short_channel_id"),
-                    "state": row["state"],
-                    "private": row["private"],
-                    "total_msat": row["total_msat"],
-                    "to_msat": {},
-                    "htlcs": 0,
-                },
-            )
-            channel["to_msat"][key] = row["to_us_msat"]
-            channel["htlcs"] = max(channel["htlcs"], len(row["htlcs"]))
-    return list(found.values())
-
-
 async def _status(desk: Desk, _args: Args) -> Answer:
     return await asyncio.to_thread(desk.status)
 
@@ -176,8 +167,36 @@ async def _traffic(desk: Desk, args: Args) -> Answer:
     return desk.set_traffic(args.get(RATE))
 
 
+async def _blocks(desk: Desk, args: Args) -> Answer:
+    return await asyncio.to_thread(desk.blocks, args.get_or(LIMIT, _BLOCKS_SHOWN))
+
+
+async def _money(desk: Desk, _args: Args) -> Answer:
+    return await asyncio.to_thread(desk.money)
+
+
+async def _flow(desk: Desk, args: Args) -> Answer:
+    """Every HTLC message in the town, as a node's `flow`, with `from` and `to`."""
+    limit = args.get_or(LIMIT, MOST_AT_ONCE)
+    page = await desk.flows.page(args.get(SINCE), args.get_or(TIMEOUT, 0), limit)
+    return {
+        "flow": [{"seq": seq, **row} for seq, row in page.items],
+        "next": page.next_seq,
+        **({"missed": True} if page.missed else {}),
+    }
+
+
 METHODS: Final[tuple[Method[Desk], ...]] = (
     Method("status", (), _status, "shows chain, nodes, channels and traffic"),
+    Method("blocks", (LIMIT,), _blocks, "shows the newest blocks, in words"),
+    Method("money", (), _money, "checks whose every coin is"),
+    Method(
+        "flow",
+        (SINCE, TIMEOUT, LIMIT),
+        _flow,
+        "tells each HTLC message in the town, by number",
+        waits=True,
+    ),
     Method("mine", (BLOCKS,), _mine, "mines blocks"),
     Method("fault", (NODE, KIND), _fault, "breaks a node, or mends it"),
     Method("story", (), _story, "tells the story in this town"),

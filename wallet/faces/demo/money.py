@@ -18,7 +18,7 @@ Coin = tuple[str, int]
 ANCHOR_MSAT: Final = 330_000
 """BOLT 3: what an anchor output holds."""
 _SPENT: Final = "spent"
-_LIVING: Final = frozenset(
+LIVING: Final = frozenset(
     {
         "CHANNELD_AWAITING_LOCKIN",
         "CHANNELD_NORMAL",
@@ -42,10 +42,11 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class MoneyCheck:
-    """What was found. `owners`: satoshi by owner, by name."""
+    """What was found, in how many coins. `owners`: satoshi by owner, by name."""
 
     mined_sat: int
     found_sat: int
+    coins: int
     owners: dict[str, int]
     faults: tuple[str, ...]
 
@@ -81,7 +82,8 @@ def check_money(chain: Mapping[str, Any], faucet_script: str, books: Iterable[Bo
         owners[owner] = owners.get(owner, 0) + amount
     faults += claims.faults + claims.left_over()
     owners = dict(sorted(owners.items()))
-    return MoneyCheck(chain["subsidies_sat"], sum(owners.values()), owners, tuple(faults))
+    found = sum(owners.values())
+    return MoneyCheck(chain["subsidies_sat"], found, len(chain["utxos"]), owners, tuple(faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class _Side:
     @property
     def living(self) -> bool:
         """Whether the funding output is still the channel's."""
-        return self.channel["state"] in _LIVING
+        return self.channel["state"] in LIVING
 
 
 class _Claims:

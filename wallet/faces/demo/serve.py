@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from wallet.faces.demo.town import Town
 from wallet.faces.rpc.server import RpcServer
 from wallet.faces.rpc.table import MethodTable
 
+_THREADS: Final = 32
 _log: Final = logging.getLogger("leyden.town")
 
 
@@ -44,6 +46,8 @@ def main(directory: Path, *, fresh: bool) -> int:
 async def _serve(town: Town) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # A story or a money check holds one for seconds, and nobody's glance may wait for that.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     stopping = asyncio.ensure_future(stop.wait())

@@ -12,10 +12,11 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from wallet.base.errors import ServiceFault
-from wallet.faces.demo.chain import FAUCET_SCRIPT, MATURITY
+from wallet.faces.demo.audit import count_money
+from wallet.faces.demo.chain import MATURITY
 from wallet.faces.demo.layout import EDGES
 from wallet.faces.demo.looks import InBackground, at_rest, expect, offers, refusal, short, status
-from wallet.faces.demo.money import Books, MoneyCheck, check_money
+from wallet.faces.demo.money import MoneyCheck
 from wallet.faces.demo.opening import DEPTH, open_channels, rejoin
 from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import Traffic
@@ -320,20 +321,9 @@ class Story:
         nodes = self._town.nodes.values()
         with nullcontext() if self._traffic is None else self._traffic.paused():
             self._town.wait_until("every channel is at rest", lambda: all(map(at_rest, nodes)))
-            books = [
-                Books(
-                    node.name,
-                    node.call("listfunds")["outputs"],
-                    node.call("listpeerchannels")["channels"],
-                    node.call("commitments")["commitments"],
-                    node.call("listclosedchannels")["closedchannels"],
-                )
-                for node in nodes
-            ]
-            found = self._town.chain.call("listutxos")
-        self.money = check_money(found, FAUCET_SCRIPT.hex(), books)
+            self.money = count_money(self._town)
         for owner, sat in self.money.owners.items():
             self._say(f"{sat:>17,} sat  {owner}")
-        self._say(f"{self.money.found_sat:>17,} sat  found in {len(found['utxos'])} coins")
+        self._say(f"{self.money.found_sat:>17,} sat  found in {self.money.coins} coins")
         self._say(f"{self.money.mined_sat:>17,} sat  mined")
         expect(self.money.ok, "; ".join(self.money.faults) or "found and mined differ")

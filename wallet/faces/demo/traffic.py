@@ -59,11 +59,14 @@ class Traffic:
             return report
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Begin nothing inside; entered once all that was under way has ended."""
+    def paused(self, patience: float | None = None) -> Iterator[None]:
+        """Begin nothing inside; entered once all that was under way has ended.
+
+        Or after so many seconds: a payment may wait for a node that does not answer.
+        """
         with self._changed:
             self._paused += 1
-            self._changed.wait_for(lambda: self._pending == 0)
+            self._changed.wait_for(lambda: self._pending == 0, patience)
         try:
             yield
         finally:
