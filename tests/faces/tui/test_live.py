@@ -1,24 +1,16 @@
 """The app against daemons: an invoice paid and one received by keystrokes, and a real terminal."""
 
-import os
-import pty
-import select
-import signal
-import struct
-import sys
 import time
 from collections.abc import Iterator
-from fcntl import ioctl
 from pathlib import Path
-from termios import TIOCSWINSZ
 from typing import Any
 
-import pyte
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
 from tests.faces.tui.scenes import grid
+from tests.support.screen import Terminal
 from tests.support.two import Two, two_daemons
 from wallet.faces.tui.app import Leyden
 
@@ -65,53 +57,6 @@ async def test_pays_and_is_paid_by_keystrokes(two: Two) -> None:
     paid = two.bob.call("listinvoices", label="coffee")["invoices"][0]
     assert paid["status"] == "paid"
     assert two.alice.call("listinvoices")["invoices"][-1]["status"] == "paid"
-
-
-class Terminal:
-    """A pseudo-terminal of 80 columns, and what stands on it."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.screen = pyte.Screen(80, 24)
-        self._stream = pyte.ByteStream(self.screen)
-        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-        self.pid, self._end = pty.fork()
-        if self.pid == 0:
-            os.execve(sys.executable, [sys.executable, "-m", "wallet", *words], environment)
-        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-
-    def until(self, words: str, seconds: float = 20) -> str:
-        """Read until the words stand there."""
-        end = time.monotonic() + seconds
-        while words not in (shown := "\n".join(self.screen.display)):
-            assert time.monotonic() < end, f"waited for {words!r}; there is\n{shown}"
-            if select.select([self._end], [], [], 0.1)[0]:
-                self._stream.feed(os.read(self._end, 1 << 16))
-        return shown
-
-    def type(self, text: str) -> None:
-        """Keys."""
-        os.write(self._end, text.encode())
-
-    def ended(self, seconds: float = 10) -> int:
-        """The exit code."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if select.select([self._end], [], [], 0.05)[0]:
-                try:
-                    self._stream.feed(os.read(self._end, 1 << 16))
-                except OSError:
-                    break
-        _, status = os.waitpid(self.pid, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def kill(self) -> None:
-        """Whatever happens."""
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        os.close(self._end)
 
 
 @pytest.mark.parametrize("words", [["tui"], []], ids=["tui", "alone"])

@@ -19,7 +19,15 @@ from wallet.base.values.text import safe_text
 from wallet.faces.cli.arguments import Options, UsageError, params_of, split_options
 from wallet.faces.cli.exit_codes import Exit, of_error
 from wallet.faces.cli.output import render
-from wallet.faces.cli.talking import Stdin, have_streams, lost, put, put_field, say
+from wallet.faces.cli.talking import (
+    Stdin,
+    has_whole_terminal,
+    have_streams,
+    lost,
+    put,
+    put_field,
+    say,
+)
 from wallet.faces.cli.verbs.names import ALIASES, METHODS_TOO, VERBS
 from wallet.faces.rpc.client import (
     ConnectionLost,
@@ -229,7 +237,7 @@ def _alone(options: Options) -> int:
     if not sys.stdout.isatty():
         print(_help_text())
         return Exit.USAGE
-    if _has_whole_terminal():
+    if has_whole_terminal():
         return _tui(options)
     rpc_file = options.rpc_file
     try:
@@ -244,19 +252,12 @@ def _alone(options: Options) -> int:
     return Exit.DONE
 
 
-def _has_whole_terminal() -> bool:
-    """The app reads keys and draws on standard error; a file there would break the picture."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return all(s.isatty() for s in streams) and os.environ.get("TERM", "dumb") != "dumb"
-
-
 def _tui(options: Options) -> int:
-    if not _has_whole_terminal():
+    if not has_whole_terminal():
         raise UsageError("tui needs a terminal for input, output and errors")
-    from wallet.faces.tui.app import run as open_app
+    from wallet.faces.cli.launcher import attach
 
-    open_app(options.rpc_file)
-    return Exit.DONE
+    return attach(options.rpc_file)
 
 
 def _help(options: Options) -> int:

@@ -45,6 +45,12 @@ def have_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
+def has_whole_terminal() -> bool:
+    """The app reads keys and draws on standard error; a file there would break the picture."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(s.isatty() for s in streams) and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def put(text: str, code: int, method: str) -> int:
     """`method`'s answer on standard output; answers `code`: what was done is done, read or not."""
     try:

@@ -77,7 +77,7 @@ def up(directory: Path, *, fresh: bool = False) -> dict[str, Any]:
             present = None if fresh else _mended(directory)
             if present is not None:
                 return present
-            if fresh or _reachable(directory):
+            if fresh or reachable(directory):
                 down(directory)
         else:
             described = _start(directory, fresh=fresh)
@@ -87,7 +87,8 @@ def up(directory: Path, *, fresh: bool = False) -> dict[str, Any]:
     raise ServiceFault(f"the town in {directory} did not come up in {_RISE_SECONDS:.0f} s")
 
 
-def _reachable(directory: Path) -> bool:
+def reachable(directory: Path) -> bool:
+    """Whether a town in `directory` answers."""
     try:
         call(directory / layout.SOCKET, "help", timeout=_LOOK_SECONDS)
     except WalletError:

@@ -1,4 +1,5 @@
-"""`leyden demo`: tell the story in a town, and say at the end whether all of it held.
+"""`leyden demo`: on a terminal the app in a town; else tell the story there, and say at the end
+whether all of it held.
 
 With an action (`up`, `down`, …) it is commands.py that answers.
 """
@@ -11,16 +12,19 @@ import sys
 import textwrap
 import time
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from wallet.base.errors import WalletError
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.exit_codes import Exit
+from wallet.faces.cli.talking import has_whole_terminal
 from wallet.faces.demo import commands
 from wallet.faces.demo.story import Story
 from wallet.faces.demo.telling import Report, tell
 from wallet.faces.demo.town import Town
+from wallet.faces.demo.visit import visit
 
 _WIDTH: Final = 79
 
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     if args.action:
         return commands.run(args)
+    if has_whole_terminal() and not (args.json or args.headless):
+        return _visit(args.dir, fresh=args.fresh)
     report = Report()
     begun = time.monotonic()
     code = Exit.REFUSED
@@ -54,6 +60,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(asdict(report)))
     return code
+
+
+def _visit(directory: Path, *, fresh: bool) -> int:
+    """The app, in a town that ends with it."""
+    try:
+        return visit(directory, fresh=fresh, say=_say)
+    except KeyboardInterrupt:
+        _say("Stopped; nothing of the town is running any more.")
+        return Exit.INTERRUPTED
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

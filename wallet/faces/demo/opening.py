@@ -94,10 +94,15 @@ def _knows(node: Node, wanted: int) -> Callable[[], bool]:
     return lambda: len(node.call("listchannels")["channels"]) >= wanted
 
 
-def bring_up(town: Town) -> None:
-    """From nothing running to a town whose channels work, a new one or the last one."""
+def bring_up(town: Town, done: Callable[[str], object] = lambda _: None) -> None:
+    """From nothing running to a town whose channels work, a new one or the last one.
+
+    `done` is told of every step but the last.
+    """
     town.start_chain()
+    done("chain")
     town.start_nodes()
+    done("nodes")
     if town.fresh:
         open_channels(town)
     else:

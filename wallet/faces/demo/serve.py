@@ -1,7 +1,9 @@
 """The town's own process: owns chain and nodes, and serves `town-rpc` until it is told to stop.
 
-`python -m wallet.faces.demo.serve DIR [fresh]`; prints one JSON line: the town's description when
-it is up, or `error` with a sentence (and `taken` when another town has the directory).
+`python -m wallet.faces.demo.serve DIR [fresh] [attended]`; prints one JSON line: the town's
+description when it is up, or `error` with a sentence (and `taken` when another town has the
+directory).  Attended, it ends when standard input does, however that came about, and before that
+line it prints one with `done` for each step.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ _THREADS: Final = 32
 _log: Final = logging.getLogger("leyden.town")
 
 
-def main(directory: Path, *, fresh: bool) -> int:
+def main(directory: Path, *, fresh: bool, attended: bool) -> int:
     """Until SIGTERM, SIGINT or `stop`; answers the exit code."""
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -36,22 +38,25 @@ def main(directory: Path, *, fresh: bool) -> int:
         with Town(directory, fresh=fresh) as town:
             log = os.open(directory / layout.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(log, 2)
-            asyncio.run(_serve(town))
+            asyncio.run(_serve(town, attended=attended))
     except WalletError as error:
         _tell({"error": str(error), "taken": isinstance(error, Taken)})
         return 1
     return 0
 
 
-async def _serve(town: Town) -> None:
+async def _serve(town: Town, *, attended: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # A story or a money check holds one for seconds, and nobody's glance may wait for that.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if attended:
+        loop.add_reader(0, _listen, stop)
     stopping = asyncio.ensure_future(stop.wait())
-    rising = asyncio.ensure_future(asyncio.to_thread(bring_up, town))
+    done = _tell_done if attended else lambda _: None
+    rising = asyncio.ensure_future(asyncio.to_thread(bring_up, town, done))
     await asyncio.wait((rising, stopping), return_when=asyncio.FIRST_COMPLETED)
     desk = Desk(town)
     server = RpcServer(MethodTable(METHODS, stop.set), desk)
@@ -68,6 +73,16 @@ async def _serve(town: Town) -> None:
         await asyncio.to_thread(town.stop)
 
 
+def _listen(stop: asyncio.Event) -> None:
+    if not os.read(0, 1 << 16):
+        asyncio.get_running_loop().remove_reader(0)
+        stop.set()
+
+
+def _tell_done(step: str) -> None:
+    _tell({"done": step})
+
+
 def _tell(what: dict[str, object]) -> None:
     try:
         print(json.dumps(what), flush=True)
@@ -77,4 +92,5 @@ def _tell(what: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), fresh=sys.argv[2:] == ["fresh"]))
+    words = sys.argv[2:]
+    sys.exit(main(Path(sys.argv[1]), fresh="fresh" in words, attended="attended" in words))

@@ -1,12 +1,15 @@
 """The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
 
 import asyncio
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
@@ -24,6 +27,7 @@ from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.screens.activity import Activity
 from wallet.faces.tui.screens.channels import Channels
 from wallet.faces.tui.screens.home import Home
+from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
 from wallet.faces.tui.watch import BASE, UiPump, Watcher, learn_names, load
@@ -34,6 +38,10 @@ PATIENCE_SECONDS = 15.0
 """After so long without an answer the figures are called old."""
 REST: Final = 4
 """Times as long as the last look took, nothing is asked: watching must not slow a busy core."""
+
+_LOOK_AGAIN_SECONDS: Final = 0.05
+_LEAVE_SECONDS: Final = 5.0
+"""How long an app that has to go may take to put the terminal in order."""
 
 _OLD: Final = "! The node has not answered for a while: these figures are old"
 
@@ -84,9 +92,13 @@ class Leyden(App[None]):
         path: Path,
         clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
+        town: Path | None = None,
+        rising: Rising | None = None,
     ) -> None:
+        """`town`: the socket of the town that the core lives in; `rising`: what starts the core."""
         super().__init__()
-        self.state = State(clock)
+        self.state = State(clock, rising=rising)
+        self.town_path = town
         self.payer = Payer(monotonic, self._payment_changed)
         self.pump = UiPump()
         self._watcher = Watcher(path, self.state, self.pump)
@@ -115,7 +127,7 @@ class Leyden(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK.name
-        self.run_worker(self._watcher.run(), exit_on_error=False)
+        self.run_worker(self._watch(), exit_on_error=False)
         self.set_interval(TICK_SECONDS, self._tick)
         self.set_interval(1.0, lambda: self._frame(TitleRow))
         self.action_tab(TABS[0].id)
@@ -191,6 +203,15 @@ class Leyden(App[None]):
 
     # --- facts --------------------------------------------------------------------------------
 
+    async def _watch(self) -> None:
+        """From when there is a core to ask."""
+        while (rising := self.state.rising) is not None:
+            if rising.up:
+                self.state.rising = None
+            else:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        await self._watcher.run()
+
     @property
     def _wanted(self) -> frozenset[str]:
         return BASE | self.pane.WANTS
@@ -205,7 +226,7 @@ class Leyden(App[None]):
         if not self.screen_stack:
             return  # the app is closing
         shown = (self.state.notice_row, self.state.facts)
-        if shown != self._shown:
+        if shown != self._shown or self.state.rising is not None:
             self._shown = shown
             self.redraw()
         rested = self.payer.monotonic() >= self._rest_until
@@ -315,6 +336,27 @@ class Leyden(App[None]):
         self.exit()
 
 
-def run(path: Path) -> None:
-    """Open the app on the core at `path`; returns when it is closed."""
-    Leyden(path).run()
+def run(path: Path, *, town: Path | None = None, rising: Rising | None = None) -> int:
+    """Open the app on the core at `path`; the exit code when it is closed.
+
+    A signal that ends programs closes it in order, and it is 128 and the signal's number.
+    """
+    app = Leyden(path, town=town, rising=rising)
+    asyncio.run(until_closed(app))
+    return app.return_code or 0
+
+
+async def until_closed(app: App[Any]) -> None:
+    """Run an app that a signal closes as `q` does, the terminal put in order."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, _leave, app, number)
+    await app.run_async()
+
+
+def _leave(app: App[Any], number: signal.Signals) -> None:
+    # A terminal that is gone must not hold us: what we started ends with us.
+    hurry = threading.Timer(_LEAVE_SECONDS, os._exit, (128 + number,))
+    hurry.daemon = True
+    hurry.start()
+    app.exit(return_code=128 + number)

@@ -7,7 +7,8 @@ from datetime import datetime
 from wallet.faces.rpc.client import ConnectionLost
 from wallet.faces.tui.facts import Facts
 from wallet.faces.tui.link import Link
-from wallet.faces.tui.paint import GOOD, PLAIN, QUIET, WARN, Span
+from wallet.faces.tui.paint import BAD, GOOD, PLAIN, QUIET, WARN, Span
+from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.units import Money
 
 
@@ -21,6 +22,8 @@ class State:
     """What nodes call themselves, by id; safe."""
     money: Money = field(default_factory=Money)
     link: Link | None = None
+    rising: Rising | None = None
+    """What is being started, as long as there is no core to ask."""
     told: bool = False
     """Whether the core has been heard at all."""
     trouble: str = ""
@@ -58,6 +61,8 @@ class State:
     @property
     def notice_row(self) -> Span:
         """Trouble first, then what was said last."""
+        if self.rising is not None:
+            return ("! It did not start", BAD) if self.rising.fault else ("… starting", QUIET)
         if self.trouble:
             return f"! {self.trouble}", WARN
         if self.facts.node.locked:

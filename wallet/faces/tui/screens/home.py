@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from wallet.faces.tui import starting
 from wallet.faces.tui.facts import ChannelFacts, Facts, Item
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
@@ -31,6 +32,8 @@ class Home(Pane):
 
     def rows(self, cells: int, height: int) -> list[Row]:
         shown = self.state
+        if shown.rising is not None:
+            return starting.rows(shown.rising, cells)
         if not shown.told or shown.facts.node.locked:
             return _waiting(shown)
         if cells < WIDE:

@@ -1,0 +1,85 @@
+"""`leyden` in a pseudo-terminal, and what stands on its screen."""
+
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import time
+from fcntl import ioctl
+from termios import TIOCSWINSZ
+from typing import Self
+
+import pyte
+
+
+class Terminal:
+    """A pseudo-terminal of 80 columns, and what stands on it. A context manager that ends it."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self.screen)
+        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        self.pid, self._end = pty.fork()
+        if self.pid == 0:
+            os.execve(sys.executable, [sys.executable, "-m", "wallet", *words], environment)
+        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    @property
+    def shown(self) -> str:
+        """What stands there now, as far as it was read."""
+        return "\n".join(self.screen.display)
+
+    def until(self, words: str, seconds: float = 30) -> str:
+        """Read until the words stand there."""
+        end = time.monotonic() + seconds
+        while words not in self.shown:
+            assert time.monotonic() < end, f"waited for {words!r}; there is\n{self.shown}"
+            try:
+                self._read()
+            except OSError:
+                raise AssertionError(f"{words!r} never came; there was\n{self.shown}") from None
+        return self.shown
+
+    def _read(self) -> None:
+        if select.select([self._end], [], [], 0.1)[0]:
+            self._stream.feed(os.read(self._end, 1 << 16))
+
+    def type(self, text: str) -> None:
+        """Keys."""
+        os.write(self._end, text.encode())
+
+    def ended(self, seconds: float = 20) -> int:
+        """The exit code."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self._read()
+            except OSError:
+                break
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def hang_up(self) -> int:
+        """Close the window; the exit code, or minus the signal."""
+        os.close(self._end)
+        self._end = -1
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def kill(self) -> None:
+        """Whatever happens."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+        if self._end >= 0:
+            os.close(self._end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
