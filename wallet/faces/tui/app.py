@@ -30,6 +30,9 @@ from wallet.faces.tui.screens.home import Home
 from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
+from wallet.faces.tui.town.control import Control
+from wallet.faces.tui.town.moves import Playback
+from wallet.faces.tui.town.watch import TownState, TownWatcher
 from wallet.faces.tui.watch import BASE, UiPump, Watcher, learn_names, load
 from wallet.faces.tui.words import failure, name_of
 
@@ -98,7 +101,8 @@ class Leyden(App[None]):
         """`town`: the socket of the town that the core lives in; `rising`: what starts the core."""
         super().__init__()
         self.state = State(clock, rising=rising)
-        self.town_path = town
+        self._town_path = town
+        self.town = TownState(Playback(monotonic())) if town is not None else None
         self.payer = Payer(monotonic, self._payment_changed)
         self.pump = UiPump()
         self._watcher = Watcher(path, self.state, self.pump)
@@ -120,6 +124,8 @@ class Leyden(App[None]):
         yield HintRow()
 
     def _pane(self, tab: str) -> Pane:
+        if tab == "demo" and self.town is not None:
+            return Control(self.state, tab, self.town, self.payer)
         made = _PANES.get(tab)
         return made(self.state, tab) if made else Absent(self.state, tab, _ABSENT[tab])
 
@@ -210,7 +216,13 @@ class Leyden(App[None]):
                 self.state.rising = None
             else:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        if self._town_path is not None and self.town is not None:
+            watcher = TownWatcher(self._town_path, self.town, self._tell_story)
+            self.run_worker(watcher.run(), exit_on_error=False)
         await self._watcher.run()
+
+    def _tell_story(self, caption: str) -> None:
+        self.state.say(caption, QUIET)
 
     @property
     def _wanted(self) -> frozenset[str]:

@@ -73,7 +73,19 @@ OWN: Final[dict[str, tuple[Key, ...]]] = {
         Key("address", "a", "a", "new address", ("newaddr",)),
         Key("withdraw", "w", "w", "withdraw", ("withdraw",)),
     ),
-    "demo": (),
+    "demo": (
+        Key("mine(1)", "m", "m", "mine a block"),
+        Key("mine_more", "M", "M", "mine more"),
+        Key("buy", "i", "i", "an invoice to pay"),
+        Key("gift", "f", "f", "coins from the faucet"),
+        Key("traffic", "t", "t", "traffic"),
+        Key("break_something", "b", "b", "break something"),
+        Key("story", "S", "S", "a story"),
+        Key("check_money", "c", "c", "check the money"),
+        Key("pause", "space", "space", "hold the picture"),
+        Key("hurry(1)", "plus", "+", "faster"),
+        Key("hurry(-1)", "minus", "-", "slower"),
+    ),
     "log": (),
 }
 """What works on one screen only, by tab."""

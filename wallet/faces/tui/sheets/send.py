@@ -60,8 +60,10 @@ class Send(Sheet):
         Binding("y", "copy", show=False),
     ]
 
-    def __init__(self, state: State, payer: Payer) -> None:
+    def __init__(self, state: State, payer: Payer, pasted: str = "") -> None:
+        """`pasted`: what to look at without asking for it first."""
         super().__init__(state)
+        self._pasted = pasted
         self._payer = payer
         self._step = Step.PASTE
         self._problem: tuple[str, str] = ("", "")
@@ -82,6 +84,8 @@ class Send(Sheet):
         # At once: what is typed into a sheet that has just opened belongs to its field.
         self.set_focus(self.query_one("#what"))
         self.set_interval(0.1, self._tick)
+        if self._pasted:
+            self.run_worker(self._read(self._pasted), exit_on_error=False)
 
     # --- steps --------------------------------------------------------------------------------
 

@@ -71,13 +71,14 @@ class Sheet(ModalScreen[None]):
     """
     BINDINGS: ClassVar = [Binding("escape", "close", show=False)]
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, name: str = "") -> None:
         super().__init__()
         self.state = state
+        self._name = name or self.NAME
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
-            box.border_title = self.NAME
+            box.border_title = self._name
             yield from self.compose_body()
             yield Rows(self)
         yield HintRow(self.hints())
