@@ -75,7 +75,7 @@ async def test_control_room(core: FakeCore, tmp_path: Path, size: str) -> None:
 
 
 async def test_keys__each_asks_the_town_for_one_thing(core: FakeCore, tmp_path: Path) -> None:
-    asked = (
+    asked: tuple[tuple[tuple[str, ...], str, dict[str, object], str], ...] = (
         (("m",), "mine", {"blocks": 1}, "Block 1,205"),
         (("M", "2"), "mine", {"blocks": 10}, "Block 1,214"),
         (("t", "3"), "traffic", {"rate": 20}, "20 payments a second"),
