@@ -9,6 +9,7 @@ from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.scenes import HISTORY, NOW, SIZES, check, grid, opened, settled, until
 from wallet.faces.tui import app as app_module
 from wallet.faces.tui.app import Leyden
+from wallet.faces.tui.pane import Pane
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -149,3 +150,25 @@ async def test_quit(core: FakeCore) -> None:
         await pilot.press("q")
         await pilot.pause()
         assert pilot.app._exit
+
+
+async def test_closing__a_tick_finds_its_screens_gone(
+    core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(core) as pilot:
+        app = pilot.app
+        assert isinstance(app, Leyden)
+        close, ticks = app._close_all, 0
+
+        async def close_slowly() -> None:
+            nonlocal ticks
+            await app.screen_stack[0].query(Pane).remove()
+            app.state.say("news")
+            app.pump.stale |= {"node"}
+            app._tick()
+            app.redraw()
+            ticks += 1
+            await close()
+
+        monkeypatch.setattr(app, "_close_all", close_slowly)
+    assert ticks == 1

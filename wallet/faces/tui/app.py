@@ -199,8 +199,8 @@ class Leyden(App[None]):
 
     def redraw(self) -> None:
         """Everything that shows the state, in one go."""
-        if not self.screen_stack or not self.screen_stack[0].query(HintRow):
-            return  # the app is closing, and its rows are gone already
+        if not self.is_running:
+            return  # the app is closing, and what it showed is going, piece by piece
         with self.batch_update():
             self._frame(TitleRow)
             self._frame(NoticeRow)
@@ -235,8 +235,8 @@ class Leyden(App[None]):
 
     def _tick(self) -> None:
         """Ten times a second: draw what has changed, ask for what is stale."""
-        if not self.screen_stack:
-            return  # the app is closing
+        if not self.is_running:
+            return  # the app is closing, and what it showed is going, piece by piece
         shown = (self.state.notice_row, self.state.facts)
         if shown != self._shown or self.state.rising is not None:
             self._shown = shown
