@@ -9,20 +9,18 @@ from tests.interop.ldk.control import LdkUnavailable, install_ldk
 from tests.interop.ldk.pair import Pair
 
 ON_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-NOT_RUN = pytest.StashKey[str]()
 PAIR = pytest.StashKey[Pair]()
 
 
 @pytest.fixture(scope="session")
-def ldk_package(pytestconfig: pytest.Config) -> None:
+def ldk_package() -> None:
     """LDK is installed. Where it cannot be: a failure on CI, elsewhere one line says why."""
     try:
         install_ldk()
     except LdkUnavailable as missing:
         if ON_CI:
             pytest.fail(f"LDK interop: {missing}")
-        pytestconfig.stash[NOT_RUN] = f"LDK interop tests did not run: {missing}"
-        pytest.skip(str(missing))
+        pytest.skip(f"LDK interop tests did not run: {missing}")
 
 
 @pytest.fixture(scope="session")
@@ -63,11 +61,3 @@ def pytest_runtest_makereport(
             report.sections.append((f"{name}: {program.log}", program.log_tail()))
         _discard(item.config)
     return report
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """The one line for a machine without Node."""
-    if line := config.stash.get(NOT_RUN, None):
-        terminalreporter.write_line(line)

@@ -5,25 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist import is_xdist_worker
 
 from tests.interop.pyln.environment import PylnUnavailable, install_pyln
 from tests.support.two import Two, two_daemons
 
 ON_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
-NOT_RUN = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
-def pyln_python(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pyln_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """pyln-client is there. Where it cannot be: a failure on CI, elsewhere one line says why."""
     try:
-        # Beside the directories of single runs, which come and go.
-        return install_pyln(tmp_path_factory.getbasetemp().parent)
+        # Beside the directories of single runs, which come and go; a worker's lies in its run's.
+        run = tmp_path_factory.getbasetemp()
+        return install_pyln((run.parent if is_xdist_worker(request) else run).parent)
     except PylnUnavailable as missing:
         if ON_CI:
             pytest.fail(f"pyln-client: {missing}")
-        pytestconfig.stash[NOT_RUN] = f"pyln-client tests did not run: {missing}"
-        pytest.skip(str(missing))
+        pytest.skip(f"pyln-client tests did not run: {missing}")
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +31,3 @@ def two(pyln_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Alice and Bob, for every story of the suite."""
     with two_daemons(tmp_path_factory.mktemp("pyln"), push_msat=400_000_000) as pair:
         yield pair
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """The one line for a machine without network."""
-    if line := config.stash.get(NOT_RUN, None):
-        terminalreporter.write_line(line)
