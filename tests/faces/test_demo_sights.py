@@ -8,13 +8,19 @@ from typing import Any, cast
 
 import pytest
 
+from wallet.base.errors import Refused, ServiceFault
 from wallet.faces.demo import sights
 from wallet.faces.demo.blocks import Channel, Register, describe
 from wallet.faces.demo.chain import FAUCET_SCRIPT
 from wallet.faces.demo.children import Child
+from wallet.faces.demo.desk import Desk
 from wallet.faces.demo.feed import Feed
 from wallet.faces.demo.flows import HOLD_SECONDS, Merged
+from wallet.faces.demo.following import Message, path_of
 from wallet.faces.demo.layout import ALIASES
+from wallet.faces.demo.stories import STORIES
+from wallet.faces.demo.story import Step, Story
+from wallet.faces.demo.telling import Heading, tell
 from wallet.faces.demo.town import Node, Town
 
 FAUCET = FAUCET_SCRIPT.hex()
@@ -138,6 +144,112 @@ async def test_a_feed_wakes_all_who_wait() -> None:
     assert (await feed.page(start, 30, limit=1)).next_seq == start + 1
     assert (await feed.page(start + 1, 30)).items == [(start + 1, "two")]
     assert (await feed.page(start + 2, 0.01)).items == []
+
+
+# --- stories ------------------------------------------------------------------------------------
+
+
+class Audience:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def step(self, heading: Heading) -> None:
+        self.told.append(str(heading))
+
+    def say(self, sentence: str) -> None:
+        self.told.append(sentence)
+
+    def fault(self, sentence: str) -> None:
+        self.told.append(f"fault: {sentence}")
+
+
+class Unlucky(Story):
+    """Its second step does not hold, and what the first one did cannot be undone either."""
+
+    TITLE = "a test"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return ("one", "first", self._one), ("two", "second", self._two), ("three", "", self._two)
+
+    def _one(self) -> None:
+        self._mending.callback(self._undo)
+        self._say("done")
+
+    def _two(self) -> None:
+        raise ServiceFault("No.")
+
+    def _undo(self) -> None:
+        self._say("undone")
+        raise ServiceFault("Not quite.")
+
+
+def test_a_story_that_fails_puts_right_what_it_changed() -> None:
+    audience = Audience()
+    report = tell(Unlucky(cast(Town, None), audience.say), audience)
+    assert audience.told == [
+        " 1  one: first",
+        "done",
+        " 2  two: second",
+        "fault: This did not hold. No.",
+        "undone",
+        "fault: What the story had changed is not as it was. Not quite.",
+    ]
+    assert [(step.name, step.ok) for step in report.steps] == [("one", True), ("two", False)]
+    assert report.ok is False
+
+
+async def test_one_story_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STORIES, "hops", Unlucky)
+    desk = Desk(cast(Town, None))
+    try:
+        since, telling = desk.begin_story("hops")
+        with pytest.raises(Refused, match="the story 'hops' is being told"):
+            desk.begin_story("detour")
+        report = await telling
+        page = await desk.captions.feed.page(since, 5)
+        assert [caption["text"] for _, caption in page.items][:3] == ["a test", "first", "done"]
+        assert page.items[-1][1]["report"]["ok"] is report["ok"] is False
+        await desk.begin_story("hops")[1]
+    finally:
+        desk.close()
+
+
+def message(kind: str, way: str, msat: int = 100, expiry: int = 50, htlc_id: int = 0) -> Message:
+    """`way` is one letter for each end; every pair of nodes has one channel."""
+    return Message(0.0, way[0], way[1], kind, "".join(sorted(way)), htlc_id, msat, expiry)
+
+
+KEPT = [
+    message("add", "ab", 103, 70),
+    message("fail", "ba", 103, 70),
+    message("add", "ac", 102, 60),
+    message("add", "cd", 100, 50),
+    message("fulfill", "dc", 100, 50),
+    message("fulfill", "ca", 102, 60),
+]
+
+
+def test_the_path_of_a_payment() -> None:
+    assert [m.receiver for m in path_of(KEPT, "a", "d")] == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({4: message("fail", "dc")}, "the money has reached c"),
+        ({3: message("add", "bd", 100, 50), 4: message("fulfill", "db")}, "are not one chain"),
+        ({3: message("add", "cd", 103, 50)}, "c has passed on more than it got"),
+        ({3: message("add", "cd", 100, 60)}, "c has no time to claim"),
+        ({4: KEPT[5], 5: KEPT[4]}, "the secret did not come back hop by hop"),
+    ],
+)
+def test_the_path_of_a_payment__what_cannot_be(changed: dict[int, Message], fault: str) -> None:
+    messages = [changed.get(n, said) for n, said in enumerate(KEPT)]
+    with pytest.raises(ServiceFault, match=fault):
+        path_of(messages, "a", "d")
 
 
 # --- who does not answer ------------------------------------------------------------------------

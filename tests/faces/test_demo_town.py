@@ -319,6 +319,7 @@ def test_up__starts_a_node_that_was_stopped(town: Town, home: Path) -> None:
         (("fault", "mallory", "kill"), 1, "nobody is called 'mallory' here: you, bob, carol"),
         (("fault", "bob", "bribe"), 1, "kind: should be"),
         (("fault", "bob"), 1, "missing required parameter: kind"),
+        (("story", "once"), 1, "name: should be"),
         (("traffic", "-3"), 1, "rate: should be payments per second, 0 to 1000"),
         (("dance",), 3, "no action 'dance'; there is up, down, status"),
         (("down", "bob"), 3, "down takes no 'bob'"),
@@ -375,6 +376,89 @@ def test_the_story_holds_in_a_town_with_traffic(town: Town, home: Path) -> None:
     assert money["mined_sat"] == money["found_sat"] > 0
     assert any("whose is every coin" in line for line in report["told"])
     assert len([c for c in channels(town).values() if c[0] == "CHANNELD_NORMAL"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "payments", "words"),
+    [
+        (
+            "hops",
+            ["ready", "invoice", "hops", "fees", "money check"],
+            1,
+            ["dave to ", "alice: here is the secret", " and keeps 201"],
+        ),
+        (
+            "offline",
+            ["ready", "stop", "refused", "start", "pay", "held", "money check"],
+            2,
+            ["alice tries to pay him: “", "bob stands still", "bob to alice: here is the secret"],
+        ),
+        (
+            "detour",
+            ["ready", "pay", "dry", "detour", "refill", "money check"],
+            6,
+            ["Traffic rests meanwhile", " to alice: it went no further", "took another way: alice"],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_short_story_holds_in_a_town_with_traffic(
+    town: Town, home: Path, name: str, steps: list[str], payments: int, words: list[str]
+) -> None:
+    ask_town(town, "traffic", rate=10)
+    try:
+        # Twice: what the first telling taught the wallets must not spoil the second.
+        reports = [demo(home, "story", name) for _ in range(2)]
+    finally:
+        ask_town(town, "traffic", rate=0)
+    for report in reports:
+        assert report["ok"] is True, report["told"]
+        assert [step["name"] for step in report["steps"]] == steps
+        footprint = report["footprint"]
+        assert (footprint["payments"], footprint["chain_transactions"]) == (payments, 0)
+        assert report["money_check"]["mined_sat"] == report["money_check"]["found_sat"] > 0
+        told = "\n".join(report["told"])
+        assert [word for word in words if word not in told] == [], told
+    status = ask_town(town, "status")
+    assert all(node["running"] and not node["frozen"] for node in status["nodes"].values())
+    assert [c["connected"] for c in status["channels"] if c["state"] == "CHANNELD_NORMAL"] == [
+        True
+    ] * 7
+
+
+def test_a_story_is_followed_as_it_is_told(town: Town) -> None:
+    begun = ask_town(town, "story", name="hops", wait=False)
+    assert begun["story"] == "hops"
+    told: list[dict[str, Any]] = []
+    since = begun["since"]
+    while not told or told[-1]["kind"] != "end":
+        answer = ask_town(town, "captions", since=since, timeout=30)
+        assert answer["captions"], "nothing was said for half a minute"
+        told += answer["captions"]
+        since = answer["next"]
+    assert [caption["seq"] for caption in told] == list(range(begun["since"], since))
+    assert {caption["story"] for caption in told} == {"hops"}
+    assert (told[0]["kind"], told[0]["text"]) == ("begin", "one payment, told hop by hop")
+    steps = [caption for caption in told if caption["kind"] == "step"]
+    assert [(caption["number"], caption["of"]) for caption in steps] == [
+        (n, 5) for n in range(1, 6)
+    ]
+    report = told[-1]["report"]
+    assert [caption["step"] for caption in steps] == [step["name"] for step in report["steps"]]
+    assert report["ok"] is True
+    assert ask_town(town, "status")["telling"] is None
+    assert ask_town(town, "status")["stories"]["hops"] == told[0]["text"]
+
+
+def test_a_story_says_who_is_missing(town: Town, home: Path) -> None:
+    demo(home, "fault", "erin", "stop")
+    try:
+        report = ask_town(town, "story", name="hops")
+    finally:
+        demo(home, "fault", "erin", "start")
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == [("ready", False)]
+    assert "erin is down: `leyden demo fault erin start` mends that" in report["told"][-1]
+    assert report["ok"] is False
 
 
 def test_the_story__after_a_channel_with_dave_was_closed(town: Town, home: Path) -> None:

@@ -29,7 +29,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "money": (),
     "mine": ("blocks",),
     "fault": ("node", "kind"),
-    "story": (),
+    "story": ("name",),
     "traffic": ("rate",),
 }
 """Actions that are one question to `town-rpc`, and what their words mean."""

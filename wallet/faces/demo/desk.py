@@ -5,26 +5,29 @@ The same protocol as a node's socket.  The methods block, so each runs on a thre
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Final
 
 from wallet.base.errors import Refused
+from wallet.base.values.recent import Page
 from wallet.faces.demo.audit import audit
 from wallet.faces.demo.blocks import MOST_SHOWN, Blocks
+from wallet.faces.demo.captions import Captions, Teller
 from wallet.faces.demo.feed import MOST_AT_ONCE
-from wallet.faces.demo.flows import Flows
+from wallet.faces.demo.flows import Flows, Row
 from wallet.faces.demo.sights import ChannelBook, look
-from wallet.faces.demo.story import Story
+from wallet.faces.demo.stories import STORIES
 from wallet.faces.demo.telling import tell
 from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import MOST_PER_SECOND, Traffic
 from wallet.faces.rpc.params import Args, Param, Unfit
-from wallet.faces.rpc.parsers import one_of, string, u32, u64
+from wallet.faces.rpc.parsers import boolean, one_of, string, u32, u64
 from wallet.faces.rpc.table import Answer, Method
 
 MOST_MINED: Final = 1_000
 _BLOCKS_SHOWN: Final = 10
+_DEFAULT_STORY: Final = "first"
 
 
 def _again(town: Town, node: Node) -> None:
@@ -60,6 +63,8 @@ RATE: Final = Param("rate", _rate)
 SINCE: Final = Param("since", u64)
 TIMEOUT: Final = Param("timeout", u32)
 LIMIT: Final = Param("limit", u32)
+NAME: Final = Param("name", one_of(*STORIES))
+WAIT: Final = Param("wait", boolean)
 
 
 class Desk:
@@ -72,7 +77,9 @@ class Desk:
         self._blocks = Blocks(town)
         self._channels = ChannelBook()
         self._looking = threading.Lock()
-        self._telling = threading.Lock()
+        self.captions = Captions()
+        self._told: str | None = None
+        self._telling: asyncio.Task[Answer] | None = None
         self._changing = threading.Lock()
 
     def close(self) -> None:
@@ -96,6 +103,8 @@ class Desk:
             },
             "channels": channels,
             "traffic": self.traffic.counters(),
+            "stories": {name: story.TITLE for name, story in STORIES.items()},
+            "telling": self._told,
         }
 
     def blocks(self, limit: int) -> Answer:
@@ -129,16 +138,29 @@ class Desk:
             FAULTS[kind](self.town, node)
         return {"node": key, "running": node.running, "frozen": node.frozen}
 
-    def tell_story(self) -> Answer:
-        """The story in this town; its report."""
-        if not self._telling.acquire(blocking=False):
-            raise Refused("the story is being told already; wait for its end")
+    def begin_story(self, name: str) -> tuple[int, "asyncio.Task[Answer]"]:
+        """Begin to tell it: the number of its first caption, and its report to come.
+
+        Raises `Refused` while another one is told.
+        """
+        if self._told is not None:
+            raise Refused(f"the story {self._told!r} is being told; wait for its end")
+        self._told = name
+        since = self.captions.feed.next_seq
+        self._telling = asyncio.create_task(self._tell(name))
+        return since, self._telling
+
+    async def _tell(self, name: str) -> Answer:
+        teller = Teller(self.captions, name)
+        story = STORIES[name](self.town, teller.say, self.traffic)
+        teller.begin(story.TITLE)
         try:
-            told: list[str] = []
-            report = tell(Story(self.town, told.append, self.traffic), told.append)
-            return {**asdict(report), "told": told}
+            report = asdict(await asyncio.to_thread(tell, story, teller))
         finally:
-            self._telling.release()
+            self._told = None
+        # Whoever hears of the end may begin another one.
+        teller.end(report)
+        return {**report, "told": teller.told}
 
     def set_traffic(self, rate: float | None) -> Answer:
         """Change the rate, if one is given; the counters."""
@@ -159,8 +181,18 @@ async def _fault(desk: Desk, args: Args) -> Answer:
     return await asyncio.to_thread(desk.fault, args[NODE], args[KIND])
 
 
-async def _story(desk: Desk, _args: Args) -> Answer:
-    return await asyncio.to_thread(desk.tell_story)
+async def _story(desk: Desk, args: Args) -> Answer:
+    """Its report, or with `wait` false where its captions begin."""
+    name = args.get_or(NAME, _DEFAULT_STORY)
+    since, telling = desk.begin_story(name)
+    if args.get_or(WAIT, True):
+        return await telling
+    return {"story": name, "since": since}
+
+
+async def _captions(desk: Desk, args: Args) -> Answer:
+    """What stories say, by number, as `flow`."""
+    return _told("captions", await _page(desk.captions.feed.page, args))
 
 
 async def _traffic(desk: Desk, args: Args) -> Answer:
@@ -177,10 +209,19 @@ async def _money(desk: Desk, _args: Args) -> Answer:
 
 async def _flow(desk: Desk, args: Args) -> Answer:
     """Every HTLC message in the town, as a node's `flow`, with `from` and `to`."""
+    return _told("flow", await _page(desk.flows.page, args))
+
+
+async def _page(
+    ask: Callable[[int | None, float, int], Awaitable[Page[Row]]], args: Args
+) -> Page[Row]:
     limit = args.get_or(LIMIT, MOST_AT_ONCE)
-    page = await desk.flows.page(args.get(SINCE), args.get_or(TIMEOUT, 0), limit)
+    return await ask(args.get(SINCE), args.get_or(TIMEOUT, 0), limit)
+
+
+def _told(name: str, page: Page[Row]) -> Answer:
     return {
-        "flow": [{"seq": seq, **row} for seq, row in page.items],
+        name: [{"seq": seq, **row} for seq, row in page.items],
         "next": page.next_seq,
         **({"missed": True} if page.missed else {}),
     }
@@ -199,7 +240,14 @@ METHODS: Final[tuple[Method[Desk], ...]] = (
     ),
     Method("mine", (BLOCKS,), _mine, "mines blocks"),
     Method("fault", (NODE, KIND), _fault, "breaks a node, or mends it"),
-    Method("story", (), _story, "tells the story in this town"),
+    Method("story", (NAME, WAIT), _story, "tells a story in this town"),
+    Method(
+        "captions",
+        (SINCE, TIMEOUT, LIMIT),
+        _captions,
+        "tells what a story says, by number",
+        waits=True,
+    ),
     Method("traffic", (RATE,), _traffic, "pays between random nodes, RATE times a second"),
 )
 """What `town-rpc` serves, beside `help`, `check` and `stop`."""

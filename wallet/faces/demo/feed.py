@@ -26,6 +26,11 @@ class Feed(Generic[T]):
         self._recent: Recent[T] = Recent(kept, unix_time())
         self._added = asyncio.Event()
 
+    @property
+    def next_seq(self) -> int:
+        """The number of what comes next."""
+        return self._recent.next_seq
+
     def add(self, item: T) -> None:
         """One more, for all who wait."""
         self._recent.append(item)

@@ -75,6 +75,21 @@ def at_rest(node: Node) -> bool:
     return not any(channel["htlcs"] for channel in node.call("listpeerchannels")["channels"])
 
 
+def gone(node: Node, other: Node) -> bool:
+    """Whether a node sees that the other is not there."""
+    channels = node.call("listpeerchannels", id=other.id)["channels"]
+    return not any(channel["peer_connected"] for channel in channels)
+
+
+def linked(node: Node) -> bool:
+    """Whether all its open channels can be used now."""
+    return all(
+        channel["reestablished"]
+        for channel in node.call("listpeerchannels")["channels"]
+        if channel["state"] == "CHANNELD_NORMAL"
+    )
+
+
 def short(identity: str) -> str:
     """A node's id as people are shown it."""
     return f"{identity[:8]}…{identity[-4:]}"

@@ -21,8 +21,8 @@ from wallet.base.values.text import safe_text
 from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.talking import has_whole_terminal
 from wallet.faces.demo import commands
-from wallet.faces.demo.story import Story
-from wallet.faces.demo.telling import Report, tell
+from wallet.faces.demo.first import FirstStory
+from wallet.faces.demo.telling import Heading, Report, tell
 from wallet.faces.demo.town import Town
 from wallet.faces.demo.visit import visit
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with Town(args.dir, fresh=args.fresh) as town:
             _say(f"A Lightning network on this machine, in {town.directory}")
-            report = tell(Story(town, _say_indented, rise=True), _say_indented, _announce)
+            report = tell(FirstStory(town, _say_indented, rise=True), _Terminal())
         code = Exit.DONE if report.ok else Exit.REFUSED
     except WalletError as error:
         _say(f"leyden demo: {error}")
@@ -75,9 +75,18 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _announce(heading: str) -> None:
-    name, _, title = heading.partition(":")
-    _say(f"\n{_strong(name)}:{title}")
+class _Terminal:
+    """Tells on stderr."""
+
+    def step(self, heading: Heading) -> None:
+        name, _, title = str(heading).partition(":")
+        _say(f"\n{_strong(name)}:{title}")
+
+    def say(self, sentence: str) -> None:
+        _say_indented(sentence)
+
+    def fault(self, sentence: str) -> None:
+        _say_indented(sentence)
 
 
 def _strong(text: str) -> str:

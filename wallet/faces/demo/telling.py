@@ -1,18 +1,42 @@
-"""Telling the story: step after step until one fails, and a report that scripts can read."""
+"""Telling a story: step after step until one fails, and a report that scripts can read."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from wallet.base.errors import WalletError
 from wallet.faces.demo.story import Story
 from wallet.faces.rpc.client import Interrupted, RpcError
 
-Say = Callable[[str], None]
-
 NO_MONEY_CHECK: Final[dict[str, object]] = {"ok": False, "mined_sat": 0, "found_sat": 0}
 NO_FOOTPRINT: Final = {"payments": 0, "chain_transactions": 0, "vbytes": 0, "fees_sat": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a step begins with. `of`: how many steps the story has."""
+
+    number: int
+    of: int
+    name: str
+    title: str
+
+    def __str__(self) -> str:
+        return f"{self.number:>2}  {self.name}: {self.title}"
+
+
+class Audience(Protocol):
+    """Who is told."""
+
+    def step(self, heading: Heading) -> None:
+        """A step begins."""
+
+    def say(self, sentence: str) -> None:
+        """What is done in it, and what came of it."""
+
+    def fault(self, sentence: str) -> None:
+        """Why it did not hold; the story ends here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +59,23 @@ class Report:
     footprint: dict[str, int] = field(default_factory=lambda: dict(NO_FOOTPRINT))
 
 
-def tell(story: Story, say: Say, announce: Say | None = None) -> Report:
-    """Carry the steps out; never raises but for Ctrl-C.
-
-    `announce` gets each step's heading, `say` what is told inside.
-    """
+def tell(story: Story, audience: Audience) -> Report:
+    """Carry the steps out; never raises but for Ctrl-C."""
     report = Report()
     begun = time.monotonic()
-    for number, (name, title, act) in enumerate(story.steps, 1):
-        (announce or say)(f"{number:>2}  {name}: {title}")
-        fault = _try(name, act, report)
-        if fault is not None:
-            say(f"This did not hold. {fault}")
-            break
-    else:
-        report.footprint = story.footprint
-        say(story.comparison)
+    steps = story.steps
+    try:
+        for number, (name, title, act) in enumerate(steps, 1):
+            audience.step(Heading(number, len(steps), name, title))
+            fault = _try(name, act, report)
+            if fault is not None:
+                audience.fault(f"This did not hold. {fault}")
+                break
+        else:
+            report.footprint = story.footprint
+            audience.say(story.comparison)
+    finally:
+        _mend(story, audience)
     if (money := story.money) is not None:
         report.money_check = {
             "ok": money.ok,
@@ -60,6 +85,13 @@ def tell(story: Story, say: Say, announce: Say | None = None) -> Report:
     report.ok = all(step.ok for step in report.steps) and bool(report.money_check["ok"])
     report.seconds = round(time.monotonic() - begun, 3)
     return report
+
+
+def _mend(story: Story, audience: Audience) -> None:
+    try:
+        story.mend()
+    except WalletError as error:
+        audience.fault(f"What the story had changed is not as it was. {error}")
 
 
 def _try(name: str, act: Callable[[], None], report: Report) -> str | None:
