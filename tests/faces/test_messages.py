@@ -132,6 +132,7 @@ def test_listconfigs__all_and_one(two: Two) -> None:
     configs = two.ask(two.alice, "listconfigs")["configs"]
     assert configs["network"]["value_str"] == "regtest"
     assert configs["regtest"]["set"] is True
+    assert configs["min-emergency-msat"]["value_msat"] == 25_000_000
     assert str(two.alice.port) in configs["bind-addr"]["values_str"][0]
     one = two.ask(two.alice, "listconfigs", config="alias")["configs"]
     assert one == {"alias": configs["alias"]}

@@ -15,6 +15,7 @@ from wallet.faces.rpc.more_signatures import (
 )
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.table import Answer
+from wallet.machines.coins import EMERGENCY_RESERVE
 from wallet.node import errands
 from wallet.node.api import Api
 from wallet.node.memory import Memory
@@ -93,6 +94,10 @@ async def listconfigs(api: Api, args: Args) -> Answer:
         },
         "funding-confirms": {"value_int": api.chain.min_depth.blocks, "source": "default"},
         "watchtime-blocks": {"value_int": api.chain.to_self_delay.blocks, "source": "default"},
+        "min-emergency-msat": {
+            "value_msat": EMERGENCY_RESERVE.to_msat().msat,
+            "source": "default",
+        },
         "bind-addr": {"values_str": [api.listening], "sources": ["cmdline"]},
         "plugin": {"values_str": [], "sources": []},
     }
