@@ -116,8 +116,55 @@ HISTORY: Final = [
         "status": "complete",
         "peer_id": NODES["bob"],
         "txid": "91aa" * 16,
+        "opener": "local",
+        "blockheight": 1_104,
     },
 ]
+
+
+def coin(sat: int, txid: str, index: int, height: int | None, **more: Any) -> dict[str, Any]:
+    """An output in `listfunds`."""
+    status = {"status": "confirmed", "blockheight": height} if height else {"status": "unconfirmed"}
+    return {
+        "txid": txid * 16,
+        "output": index,
+        "amount_msat": sat * 1000,
+        "address": f"bcrt1q{txid * 8}k2m9",
+        "reserved": False,
+        **status,
+        **more,
+    }
+
+
+FEERATES: Final = {
+    "perkw": {
+        "floor": 253,
+        "estimates": [
+            {"blockcount": blocks, "feerate": rate}
+            for blocks, rate in ((2, 1_000), (6, 500), (12, 400), (100, 253))
+        ],
+    }
+}
+
+
+def past(items: list[dict[str, Any]]) -> Reply:
+    """`history` of these, by its filter."""
+
+    def answer(params: dict[str, Any]) -> dict[str, Any]:
+        wanted = params.get("filter", {})
+        return {"history": [i for i in items if _fits(i, wanted)][: params["limit"]]}
+
+    return answer
+
+
+def _fits(item: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """As `faces.rpc.history_filter` has it."""
+    text = wanted.get("text", "").casefold()
+    return (
+        all(item[n] in wanted[n] for n in ("kind", "direction", "status") if n in wanted)
+        and any(text in str(value).casefold() for value in item.values())
+        and wanted.get("since", 0) <= item["at"] <= wanted.get("until", item["at"])
+    )
 
 
 def replies(**changed: Reply) -> dict[str, Reply]:
@@ -132,9 +179,9 @@ def replies(**changed: Reply) -> dict[str, Reply]:
         },
         "listfunds": {
             "outputs": [
-                {"amount_msat": 1_499_388_000, "status": "confirmed"},
-                {"amount_msat": 1_000_612_000, "status": "confirmed"},
-                {"amount_msat": 250_000_000, "status": "unconfirmed"},
+                coin(1_499_388, "7c1e", 1, 1_201),
+                coin(1_000_612, "0b44", 0, 793),
+                coin(250_000, "5e0d", 0, None),
             ]
         },
         "listpeerchannels": {
@@ -157,7 +204,8 @@ def replies(**changed: Reply) -> dict[str, Reply]:
                 ),
             ]
         },
-        "history": {"history": HISTORY},
+        "history": past(HISTORY),
+        "feerates": FEERATES,
         "listnodes": lambda params: {
             "nodes": [
                 {"nodeid": node_id, "alias": name}

@@ -25,6 +25,7 @@ from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
 from wallet.faces.tui.pane import Absent, Pane
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.screens.activity import Activity
+from wallet.faces.tui.screens.chain import Chain
 from wallet.faces.tui.screens.channels import Channels
 from wallet.faces.tui.screens.home import Home
 from wallet.faces.tui.starting import Rising
@@ -53,10 +54,6 @@ _ABSENT: Final = {
         "Peers and the map of the network have no screen yet.",
         "leyden listpeers, listnodes and listchannels show them.",
     ),
-    "chain": (
-        "Coins and transactions have no screen yet.",
-        "leyden listfunds, listtransactions, newaddr and withdraw are there.",
-    ),
     "swaps": ("This node makes no swaps between coins and channels.",),
     "demo": ("A network on this machine to play with: leyden demo",),
     "log": ("The node writes its log where it was started: leyden daemon",),
@@ -67,6 +64,7 @@ _PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
     "home": Home,
     "activity": Activity,
     "channels": Channels,
+    "chain": Chain,
 }
 
 

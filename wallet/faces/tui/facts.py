@@ -5,11 +5,12 @@ out, and a screen should not fall over that.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from wallet.faces.tui.answers import items as items_of
 from wallet.faces.tui.answers import known, number
+from wallet.faces.tui.facts_chain import Coin, Fees, Settings
 from wallet.faces.tui.safe_text import middle_cut, safe
 
 Json: TypeAlias = Mapping[str, Any]
@@ -106,6 +107,7 @@ class Item:
     failure: str = ""
     completed_at: int | None = None
     blockheight: int | None = None
+    opener: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,12 @@ class Facts:
     recent: tuple[Item, ...] = ()
     more: str = ""
     """Where the next page of the history begins; empty at its end."""
+    coins: tuple[Coin, ...] = ()
+    moves: tuple[Item, ...] | None = None
+    """The newest transactions of the wallet; None until they were asked for."""
+    more_moves: str = ""
+    fees: Fees | None = None
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def can_send(self) -> int:
@@ -222,7 +230,19 @@ def item(one: Json) -> Item:
         failure=safe(one.get("failure")),
         completed_at=known(one.get("completed_at")),
         blockheight=known(one.get("blockheight")),
+        opener=safe(one.get("opener"), 8),
     )
+
+
+def transactions(answer: Json) -> tuple[Item, ...]:
+    """`listtransactions`, newest first: of a core without `history`, which does not say why."""
+    found = [
+        Item("transaction", 0, 0, "self", "complete" if height else "pending",
+             txid=safe(one.get("hash"), 64), blockheight=height)
+        for one in items_of(answer, "transactions")
+        for height in [known(one.get("blockheight")) or None]
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda i: i.blockheight or 1 << 62, reverse=True))
 
 
 def aliases(answer: Json) -> dict[str, str]:

@@ -4,7 +4,7 @@ The newest page comes with the facts; older ones hang on it by the core's cursor
 its page whatever happens, so only the newest page is ever read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wallet.faces.tui import facts
 from wallet.faces.tui.facts import Item
@@ -13,9 +13,18 @@ from wallet.faces.tui.watch import PAGE
 
 
 class HistoryPages:
-    """All items that were read so far, newest first."""
+    """All items that were read so far, newest first.
 
-    def __init__(self) -> None:
+    `wanted` is the filter that the core applies, `fits` what it cannot look for.
+    """
+
+    def __init__(
+        self,
+        wanted: Mapping[str, object] | None = None,
+        fits: Callable[[Item], bool] = lambda _: True,
+    ) -> None:
+        self._filter = {"filter": dict(wanted)} if wanted else {}
+        self._fits = fits
         self._newest: tuple[Item, ...] = ()
         self._older: list[Item] = []
         self._next = ""
@@ -38,12 +47,13 @@ class HistoryPages:
 
     def renew(self, newest: tuple[Item, ...], more: str) -> None:
         """The newest page as it is now; older ones stay as long as they still join it."""
-        if newest == self._newest:
+        newest = tuple(filter(self._fits, newest))
+        if newest and newest == self._newest:
             return
         known = [*self._newest, *self._older]
         self._newest = newest
-        if not more:
-            self._older, self._next = [], ""
+        if not more or not newest:
+            self._older, self._next = [], more
             return
         last = newest[-1]
         place = next((n for n, i in enumerate(known) if _same(i, last)), None)
@@ -59,13 +69,13 @@ class HistoryPages:
         self._reading = True
         cursor = self._next
         try:
-            answer = await link.ask("history", start=cursor, limit=PAGE)
+            answer = await link.ask("history", start=cursor, limit=PAGE, **self._filter)
         finally:
             self._reading = False
         if cursor != self._next:
             return False
         found, self._next = facts.items(answer)
-        self._older += found
+        self._older += filter(self._fits, found)
         return True
 
 

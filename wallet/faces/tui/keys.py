@@ -53,6 +53,7 @@ DETAIL: Final = Key("detail", "enter", "enter", "detail")
 BACK: Final = Key("back", "escape", "esc", "back")
 LIST: Final = (*MOVEMENT, DETAIL, BACK)
 """On every screen that is a list."""
+SECTION: Final = Key("section", "tab", "tab", "next list")
 
 _OPEN: Final = Key("open_channel", "o", "o", "open channel", ("fundchannel",))
 
@@ -72,6 +73,7 @@ OWN: Final[dict[str, tuple[Key, ...]]] = {
     "chain": (
         Key("address", "a", "a", "new address", ("newaddr",)),
         Key("withdraw", "w", "w", "withdraw", ("withdraw",)),
+        SECTION,
     ),
     "demo": (
         Key("mine(1)", "m", "m", "mine a block"),

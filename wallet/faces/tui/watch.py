@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable
-from wallet.faces.tui import facts
+from wallet.faces.tui import facts, facts_chain
 from wallet.faces.tui.facts import Facts
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.safe_text import safe
@@ -28,6 +28,8 @@ class Part:
     method: str
     absorb: Callable[[Facts, Any], Facts]
     params: Mapping[str, object] = field(default_factory=dict)
+    otherwise: "Part | None" = None
+    """What a core that has no such method is asked instead."""
 
 
 def _history(known: Facts, answer: Any) -> Facts:
@@ -37,9 +39,18 @@ def _history(known: Facts, answer: Any) -> Facts:
 
 def _coins(known: Facts, answer: Any) -> Facts:
     confirmed, unconfirmed = facts.coins(answer)
-    return replace(known, on_chain=confirmed, unconfirmed=unconfirmed)
+    return replace(
+        known, on_chain=confirmed, unconfirmed=unconfirmed, coins=facts_chain.coins(answer)
+    )
 
 
+def _moves(known: Facts, answer: Any) -> Facts:
+    moves, more = facts.items(answer)
+    return replace(known, moves=moves, more_moves=more)
+
+
+ON_CHAIN: Final = {"kind": ["deposit", "withdrawal", "channel_open", "channel_close"]}
+"""The filter of `history` for what transactions do."""
 NODE: Final = "node"
 PARTS: Final = {
     NODE: Part("getinfo", lambda known, answer: replace(known, node=facts.node(answer))),
@@ -49,6 +60,24 @@ PARTS: Final = {
     ),
     "coins": Part("listfunds", _coins),
     "history": Part("history", _history, {"limit": PAGE}),
+    "moves": Part(
+        "history",
+        _moves,
+        {"limit": PAGE, "filter": ON_CHAIN},
+        Part(
+            "listtransactions",
+            lambda known, answer: replace(known, moves=facts.transactions(answer)),
+        ),
+    ),
+    "fees": Part(
+        "feerates",
+        lambda known, answer: replace(known, fees=facts_chain.fees(answer)),
+        {"style": "perkw"},
+    ),
+    "settings": Part(
+        "listconfigs",
+        lambda known, answer: replace(known, settings=facts_chain.settings(answer)),
+    ),
 }
 BASE: Final = frozenset({NODE, "channels", "coins", "history"})
 """Parts that are kept fresh whatever is in front; a screen's `WANTS` adds to them."""
@@ -154,11 +183,18 @@ async def load(link: Link, parts: Iterable[str], known: Facts) -> Facts:
     known = replace(known, node=node)
     if node.locked:
         return known
-    asked = [PARTS[name] for name in sorted(wanted - {NODE}) if link.can(PARTS[name].method)]
+    parts_of = [_asked_of(link, PARTS[name]) for name in sorted(wanted - {NODE})]
+    asked = [part for part in parts_of if part is not None]
     answers = await asyncio.gather(*(link.ask(part.method, **part.params) for part in asked))
     for part, answer in zip(asked, answers, strict=True):
         known = part.absorb(known, answer)
     return known
+
+
+def _asked_of(link: Link, part: Part | None) -> Part | None:
+    while part is not None and not link.can(part.method):
+        part = part.otherwise
+    return part
 
 
 async def learn_names(link: Link, known: Facts, names: dict[str, str]) -> None:

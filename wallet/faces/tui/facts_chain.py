@@ -1,0 +1,99 @@
+"""What a core says of the chain: our coins, what transactions cost now, and how it is set up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wallet.faces.tui.answers import items, known, number
+from wallet.faces.tui.safe_text import safe
+
+EMERGENCY_MSAT: Final = 25_000_000
+"""What stays on chain while a channel lives, where the core does not name its own figure."""
+
+_NAMES: Final = {2: "next block", 6: "hour", 100: "day"}
+"""By blocks, of the estimates that Core Lightning gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """An output that is ours. Amount in millisatoshi."""
+
+    txid: str
+    index: int
+    amount: int
+    address: str
+    status: str
+    height: int | None
+    """Of its block."""
+    held: bool
+    """Chosen for a transaction that is being made."""
+
+    @property
+    def outpoint(self) -> str:
+        """As every tool of Bitcoin names it."""
+        return f"{self.txid}:{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What transactions pay now."""
+
+    estimates: tuple[tuple[str, str], ...] = ()
+    """How soon, and satoshi per virtual byte."""
+    warning: str = ""
+    """Why there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the core was started, as far as screens need it."""
+
+    emergency: int = EMERGENCY_MSAT
+    """Millisatoshi that stay on chain while a channel lives."""
+    log_file: str = ""
+
+
+def coins(answer: Mapping[str, Any]) -> tuple[Coin, ...]:
+    """`listfunds`: coins that are not spent, the newest first."""
+    found = [_coin(one) for one in items(answer, "outputs") if one.get("status") != "spent"]
+    return tuple(sorted(found, key=lambda c: (c.height or 1 << 62, c.amount), reverse=True))
+
+
+def _coin(one: Mapping[str, Any]) -> Coin:
+    return Coin(
+        txid=safe(one.get("txid"), 64),
+        index=number(one.get("output")),
+        amount=number(one.get("amount_msat")),
+        address=safe(one.get("address"), 100),
+        status=safe(one.get("status"), 20),
+        height=known(one.get("blockheight")),
+        held=one.get("reserved") is True,
+    )
+
+
+def fees(answer: Mapping[str, Any]) -> Fees:
+    """`feerates` in the style `perkw`: satoshi per 1,000 weight units, which are 250 vbytes."""
+    rates = answer.get("perkw")
+    estimates = items(rates, "estimates") if isinstance(rates, Mapping) else []
+    named = ((_NAMES.get(number(e.get("blockcount"))), number(e.get("feerate"))) for e in estimates)
+    return Fees(
+        tuple((name, f"{rate / 250:.1f}".removesuffix(".0")) for name, rate in named if name),
+        safe(answer.get("warning_missing_feerates"), 200),
+    )
+
+
+def settings(answer: Mapping[str, Any]) -> Settings:
+    """`listconfigs`."""
+    configs = answer.get("configs")
+    found: Mapping[str, Any] = configs if isinstance(configs, Mapping) else {}
+    emergency = known(_value(found, "min-emergency-msat", "value_msat"))
+    log_files = _value(found, "log-file", "values_str")
+    return Settings(
+        EMERGENCY_MSAT if emergency is None else emergency,
+        safe(log_files[0], 200) if isinstance(log_files, list) and log_files else "",
+    )
+
+
+def _value(configs: Mapping[str, Any], name: str, kind: str) -> object:
+    one = configs.get(name)
+    return one.get(kind) if isinstance(one, Mapping) else None

@@ -1,0 +1,349 @@
+"""Chain: our coins, what brought and took them, and channels that settle there."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+
+from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.facts import ChannelFacts, Item
+from wallet.faces.tui.facts_chain import Coin
+from wallet.faces.tui.history_pages import HistoryPages
+from wallet.faces.tui.keys import OWN
+from wallet.faces.tui.paint import (
+    CHOSEN,
+    EMPTY,
+    GOOD,
+    KEY,
+    PLAIN,
+    QUIET,
+    STRONG,
+    WARN,
+    Row,
+    Span,
+    beside,
+    ends,
+    folded,
+    row,
+)
+from wallet.faces.tui.pane import WIDE
+from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.sections import Sections
+from wallet.faces.tui.state import State
+from wallet.faces.tui.watch import ON_CHAIN
+from wallet.faces.tui.words import moment, name_of, status, what, when
+
+COINS: Final = "Coins"
+CLOSING: Final = "Closing"
+TRANSACTIONS: Final = "Transactions"
+Chosen: TypeAlias = Coin | ChannelFacts | Item | None
+
+_SIGNS: Final = {"deposit": "+", "withdrawal": "-", "channel_open": "-", "channel_close": "+"}
+"""Whether coins came or went: a channel is paid for with coins, and pays them back."""
+_AT_THE_END: Final = 2 + 8 + 2 + 13
+"""Cells of the mark, and of the two columns at the right that all sections have."""
+
+
+def touches_coins(item: Item) -> bool:
+    """Whether our coins had a part in it: a channel that a peer paid for is no business of ours."""
+    return item.kind != "channel_open" or item.opener != "remote"
+
+
+class Chain(Sections):
+    """The fifth tab."""
+
+    WANTS: ClassVar = frozenset({"moves", "fees", "settings"})
+    HINTS: ClassVar = "a new address  w withdraw  enter detail  tab next list  : palette  ? help"
+    BINDINGS: ClassVar = [key.binding for key in OWN["chain"]]
+    HEAD: ClassVar = 4
+
+    def __init__(self, state: State, id: str) -> None:  # noqa: A002
+        super().__init__(state, id)
+        self.pages = HistoryPages(ON_CHAIN, touches_coins)
+
+    # --- lists --------------------------------------------------------------------------------
+
+    @property
+    def _settling(self) -> list[ChannelFacts]:
+        return [c for c in self.state.facts.channels if not c.usable and not c.opening]
+
+    def sections(self) -> list[tuple[str, int]]:
+        closing = [(CLOSING, len(self._settling))] if self._settling else []
+        coins = len(self.state.facts.coins)
+        return [(COINS, coins), *closing, (TRANSACTIONS, len(self.pages))]
+
+    def none(self, name: str) -> str:
+        facts = self.state.facts
+        if name == COINS:
+            return "none" if self.state.told else ""
+        if not self.state.can("history") and not self.state.can("listtransactions"):
+            return "this node does not list them"
+        return "" if facts.moves is None else "none"
+
+    @property
+    def chosen(self) -> Chosen:
+        """What the cursor is on."""
+        name, number = self.place
+        if name == COINS:
+            return self.state.facts.coins[number]
+        if name == CLOSING:
+            return self._settling[number]
+        found = self.pages.slice(number, 1)
+        return found[0] if found else None
+
+    def facts_changed(self) -> None:
+        facts = self.state.facts
+        if facts.moves is not None:
+            self.pages.renew(facts.moves, facts.more_moves)
+        self.cursor = max(0, min(self.cursor, self.count - 1))
+        self.open = self.open and self.count > 0
+        self.refresh()
+
+    def moved(self) -> None:
+        if self.first + 2 * self.room >= self.count and not self.pages.complete:
+            self.run_worker(self._read_on(), exit_on_error=False)
+
+    async def _read_on(self) -> bool:
+        try:
+            return await self.pages.read_on(self.state.connected)
+        except (ConnectionLost, RpcError):
+            return False
+        finally:
+            self.refresh()
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def hints(self) -> str:
+        return "esc back  a new address  w withdraw  ? help" if self.open else self.HINTS
+
+    def action_address(self) -> None:
+        if self.may("address"):
+            from wallet.faces.tui.sheets.receive import Receive
+
+            self.app.push_screen(Receive(self.state, on_chain=True))
+
+    def action_withdraw(self) -> None:
+        if self.may("withdraw"):
+            from wallet.faces.tui.sheets.withdraw import Withdraw
+
+            self.app.push_screen(Withdraw(self.state))
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def rows(self, cells: int, height: int) -> list[Row]:
+        if not self.state.told:
+            return []
+        facts = self.state.facts
+        if not self.count and facts.moves is not None:
+            return [*self._summary(cells), *_empty()]
+        chosen = self.chosen
+        if cells < WIDE:
+            if self.open and chosen is not None:
+                return self._detail(chosen, cells - 4)
+            return [*self._summary(cells), *self.listed(cells)]
+        at = cells * 64 // 100
+        detail = self._detail(chosen, cells - at - 4) if chosen is not None else []
+        return beside([*self._summary(at), *self.listed(at)], detail, at, cells)
+
+    def _summary(self, cells: int) -> list[Row]:
+        facts, money = self.state.facts, self.state.money
+        coming = f"   +{money.bare(facts.unconfirmed)} unconfirmed" if facts.unconfirmed else ""
+        living = any(c.living for c in facts.channels)
+        kept = f"{money.shown(facts.settings.emergency)} stay here while channels are open"
+        return [
+            ends(
+                row(("  On-chain  ", QUIET), (money.shown(facts.on_chain), STRONG),
+                    (coming, QUIET)),
+                row((f"block {facts.node.height:,} ", QUIET)), cells),
+            row(("  Reserve   ", QUIET), kept if living else "none: no channel is open"),
+            row(("  Fees      ", QUIET), self._fees()),
+            EMPTY,
+        ]  # fmt: skip
+
+    def _fees(self) -> str:
+        fees = self.state.facts.fees
+        if not self.state.can("feerates"):
+            return "this node does not estimate them"
+        if fees is None:
+            return ""
+        shown = " · ".join(f"{name} {rate}" for name, rate in fees.estimates)
+        return f"{shown} sat/vB" if shown else fees.warning or "no estimates now"
+
+    def head(self, name: str, cells: int) -> Row:
+        room = cells - _AT_THE_END
+        unit = str(self.state.money.unit)
+        count = dict(self.sections())[name]
+        if name == TRANSACTIONS:
+            count_shown = f"{count:,}" if self.pages.complete else f"{count:,}+"
+            columns = right(unit, 5) + left("  What", room - 31) + right("fee", 8)
+        else:
+            count_shown, columns = f"{count:,}", right(unit, room - 18)
+        depth = right("" if name == CLOSING else "conf", 8)
+        named = left(f"  {name}", 2 + len(name))
+        return row(
+            (named, STRONG), (f"{left(f' {count_shown}', 18 - len(name))}{columns}{depth}", QUIET)
+        )
+
+    def line(self, name: str, number: int, cells: int, *, chosen: bool) -> Row:
+        room = cells - _AT_THE_END
+        mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
+        if name == COINS:
+            shown = self._coin(self.state.facts.coins[number], room)
+        elif name == CLOSING:
+            shown = self._close(self._settling[number], room)
+        else:
+            shown = self._transaction(self.pages.slice(number, 1)[0], room)
+        word, style = shown.word
+        return row(
+            (f"{mark}{shown.text}{right(shown.depth, 8)}  ", ground),
+            (left(word, 12) + " ", ground or style),
+        )
+
+    def _coin(self, coin: Coin, room: int) -> "_Line":
+        amount = right(self.state.money.bare(coin.amount), 16)
+        name = f"{middle_cut(coin.txid, 11)}:{coin.index}"
+        address = left(middle_cut(coin.address, room - 33), room - 32)
+        return _Line(f"{left(name, 16)}{address}{amount}", self._depth(coin.height), use(coin))
+
+    def _close(self, channel: ChannelFacts, room: int) -> "_Line":
+        amount = right(self.state.money.bare(channel.ours), 16)
+        name = left(name_of(channel.peer_id, self.state.names), 16)
+        return _Line(f"{name}{left(channel.status, room - 32)}{amount}", "", ("… closing", WARN))
+
+    def _transaction(self, item: Item, room: int) -> "_Line":
+        money = self.state.money
+        amount = money.signed(item.amount, _SIGNS.get(item.kind, "")) if item.amount else ""
+        fee = money.bare(item.fee, up=True) if item.fee else ""
+        at = when(item.at, self.state.clock()) if item.at else middle_cut(item.txid, 8)
+        says = what(item, self.state.names)
+        text = f"{left(at, 8)}{right(amount, 15)}  {left(says, room - 34)} {right(fee, 8)}"
+        return _Line(text, self._depth(item.blockheight), status(item))
+
+    def _depth(self, height: int | None) -> str:
+        if not height:
+            return "0"
+        return f"{max(1, self.state.facts.node.height - height + 1):,}"
+
+    # --- detail -------------------------------------------------------------------------------
+
+    def _detail(self, chosen: Coin | ChannelFacts | Item, cells: int) -> list[Row]:
+        if isinstance(chosen, Coin):
+            return self._coin_in_full(chosen, cells)
+        if isinstance(chosen, ChannelFacts):
+            return self._close_in_full(chosen, cells)
+        return self._transaction_in_full(chosen, cells)
+
+    def _coin_in_full(self, coin: Coin, cells: int) -> list[Row]:
+        word, style = use(coin)
+        rows = _Rows(cells)
+        rows.title(self.state.money.shown(coin.amount), (word, style))
+        rows.add("Depth", self._deep(coin.height))
+        rows.add("From", *self._origin(coin))
+        rows.wrap("Address", coin.address or "none that has a name")
+        rows.wrap("Coin", coin.outpoint)
+        if coin.held:
+            rows.note("A transaction that is being made holds it.")
+        elif coin.status != "confirmed":
+            rows.note("It can be spent once it is in a block.")
+        return rows.made
+
+    def _origin(self, coin: Coin) -> list[str]:
+        """What brought the coin, if that is on a page that was read."""
+        known = self.pages.slice(0, len(self.pages))
+        found = next((i for i in known if i.txid == coin.txid), None)
+        if found is None:
+            return []
+        named = {"withdrawal": "change of a payment", "channel_open": "change of a channel"}
+        says = named.get(found.kind, what(found, self.state.names))
+        return [f"{says}, {when(found.at, self.state.clock())}" if found.at else says]
+
+    def _close_in_full(self, channel: ChannelFacts, cells: int) -> list[Row]:
+        money = self.state.money
+        rows = _Rows(cells)
+        rows.title(name_of(channel.peer_id, self.state.names), ("… closing", WARN))
+        rows.add("Yours", money.shown(channel.ours))
+        rows.add("State", *folded(channel.status, rows.room))
+        rows.add("Capacity", money.shown(channel.capacity))
+        rows.add("Place", channel.scid)
+        rows.wrap("Channel", channel.channel_id)
+        rows.note("What is yours comes back by itself, less the fee.")
+        return rows.made
+
+    def _transaction_in_full(self, item: Item, cells: int) -> list[Row]:
+        money = self.state.money
+        word, style = status(item)
+        rows = _Rows(cells)
+        amount = money.signed(item.amount, _SIGNS.get(item.kind, ""))
+        rows.title(f"{amount} {money.unit}" if item.amount else "Transaction", (word, style))
+        rows.add("What", *folded(what(item, self.state.names), rows.room))
+        if item.fee is not None:
+            rows.add("Fee", money.shown(item.fee, up=True))
+        if item.at:
+            rows.add("When", moment(item.at, self.state.clock()))
+        rows.add("Depth", self._deep(item.blockheight))
+        if item.peer_id:
+            rows.wrap("Peer", item.peer_id)
+        rows.wrap("Txid", item.txid)
+        return rows.made
+
+    def _deep(self, height: int | None) -> str:
+        if not height:
+            return "in no block yet"
+        deep = self._depth(height)
+        return f"{deep} confirmation{'' if deep == '1' else 's'}, block {height:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row, in what all sections have."""
+
+    text: str
+    depth: str
+    word: Span
+
+
+def use(coin: Coin) -> Span:
+    """What a coin can be used for now."""
+    if coin.held:
+        return "! held", WARN
+    if coin.status == "confirmed":
+        return "✓ free", GOOD
+    return ("… pending", WARN) if coin.status == "unconfirmed" else (f"… {coin.status}", WARN)
+
+
+class _Rows:
+    """The lines of a detail: a name at the left, what it is at the right."""
+
+    def __init__(self, cells: int) -> None:
+        self.made: list[Row] = []
+        self.room = max(10, cells - 12)
+
+    def title(self, text: str, word: Span) -> None:
+        """What it is, and how it stands."""
+        self.made += [EMPTY, row("  ", (text, STRONG), "   ", word), EMPTY]
+
+    def add(self, name: str, *lines: str) -> None:
+        """Nothing at all when there are no lines."""
+        for number, line in enumerate(lines):
+            self.made.append(row((f"  {left('' if number else name, 10)}", QUIET), (line, PLAIN)))
+
+    def wrap(self, name: str, text: str) -> None:
+        """An id in full, on as many lines as it takes."""
+        room = self.room
+        self.add(name, *(text[at : at + room] for at in range(0, len(text), room)))
+
+    def note(self, sentence: str) -> None:
+        """What it means for a person."""
+        lines = folded(sentence, self.room + 10)
+        self.made += [EMPTY, *(row((f"  {line}", QUIET)) for line in lines)]
+
+
+def _empty() -> list[Row]:
+    return [
+        EMPTY,
+        row("      No coins on chain yet."),
+        EMPTY,
+        row("      ", ("a", KEY), "   an address to send coins to"),
+        EMPTY,
+        row(
+            ("      A channel is opened from coins, and closing one brings them back here.", QUIET)
+        ),
+    ]
