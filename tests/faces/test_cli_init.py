@@ -50,6 +50,7 @@ def arguments(directory: Path, **changes: Any) -> argparse.Namespace:
         "password_fd": None,
         "words": None,
         "restore": False,
+        "birthday": None,
         "json": True,
     }
     return argparse.Namespace(**{**plain, **changes})
@@ -217,6 +218,7 @@ def test_refused__passwords_differ(
     "changes",
     [
         {"password_fd": 5},
+        {"birthday": 1},
         {"no_encryption": False},
         {"no_encryption": False, "password_fd": 999},
     ],
@@ -251,7 +253,7 @@ def test_password_and_phrase__on_one_descriptor(tmp_path: Path) -> None:
     program = (
         "import argparse, sys; from wallet.faces.cli.init import run\n"
         "sys.exit(run(argparse.Namespace(dir=sys.argv[1], network='regtest', no_encryption=False,"
-        " password_fd=0, words=None, restore=True, json=True)))"
+        " password_fd=0, words=None, restore=True, birthday=1700000000, json=True)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -260,5 +262,6 @@ def test_password_and_phrase__on_one_descriptor(tmp_path: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout)["id"] == NODE_ID
+    assert read_seed_header(seed_path(tmp_path)).birthday == 1_700_000_000
     assert done.stderr == b""
     open_seed_file(seed_path(tmp_path), "secret", network="regtest")

@@ -34,7 +34,14 @@ OTHER = "03" + ONE[2:]
 CASES: list[tuple[str, dict[str, Any]]] = [
     (
         "init",
-        {"no_encryption": False, "password_fd": None, "words": 24, "restore": False, "json": False},
+        {
+            "no_encryption": False,
+            "password_fd": None,
+            "words": 24,
+            "restore": False,
+            "birthday": None,
+            "json": False,
+        },
     ),
     (
         "init --dir /d --network signet --password-fd 3 --words 12 --restore --json",
@@ -45,6 +52,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
             "password_fd": 3,
             "words": 12,
             "restore": True,
+            "birthday": None,
             "json": True,
         },
     ),

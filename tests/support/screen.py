@@ -7,6 +7,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from fcntl import ioctl
 from termios import TIOCSWINSZ
 from typing import Self
@@ -33,13 +34,19 @@ class Terminal:
 
     def until(self, words: str, seconds: float = 30) -> str:
         """Read until the words stand there."""
+        return self.until_true(lambda shown: words in shown, repr(words), seconds)
+
+    def until_true(
+        self, holds: Callable[[str], bool], what: str = "it", seconds: float = 30
+    ) -> str:
+        """Read until it holds of the screen."""
         end = time.monotonic() + seconds
-        while words not in self.shown:
-            assert time.monotonic() < end, f"waited for {words!r}; there is\n{self.shown}"
+        while not holds(self.shown):
+            assert time.monotonic() < end, f"waited for {what}; there is\n{self.shown}"
             try:
                 self._read()
             except OSError:
-                raise AssertionError(f"{words!r} never came; there was\n{self.shown}") from None
+                raise AssertionError(f"{what} never came; there was\n{self.shown}") from None
         return self.shown
 
     def _read(self) -> None:

@@ -76,9 +76,10 @@ def restore_wallet(
     phrase: str,
     *,
     password: str | None,
+    birthday: int = UNKNOWN_BIRTHDAY,
     cost: ScryptCost = DEFAULT_COST,
 ) -> MadeWallet:
-    """Make a wallet from a written-down phrase; its birthday is unknown.
+    """Make a wallet from a written-down phrase; before `birthday` (Unix seconds) it had no money.
 
     Raises as `create_wallet`, and `Refused` with the word or the checksum that is wrong.
     """
@@ -86,9 +87,7 @@ def restore_wallet(
         recovery = Recovery(entropy_of(phrase))
     except DecodeError as error:
         raise Refused(str(error), INVALID_PARAMS) from None
-    return _make(
-        directory, network, recovery, password=password, birthday=UNKNOWN_BIRTHDAY, cost=cost
-    )
+    return _make(directory, network, recovery, password=password, birthday=birthday, cost=cost)
 
 
 def _make(

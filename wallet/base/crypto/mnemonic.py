@@ -27,6 +27,11 @@ def _word_set() -> frozenset[str]:
     return frozenset(_english().wordlist)
 
 
+def word_list() -> tuple[str, ...]:
+    """The English list of BIP 39, in its order, which is the alphabet's."""
+    return tuple(_english().wordlist)
+
+
 def is_word(word: str) -> bool:
     """Whether `word` is in the English list of BIP 39."""
     return word in _word_set()

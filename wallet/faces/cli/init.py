@@ -32,7 +32,8 @@ class _UsageError(WalletError):
 def run(args: argparse.Namespace) -> int:
     """Carry out `leyden init`; answers the exit code.
 
-    `args` has `dir`, `network`, `no_encryption`, `password_fd`, `words`, `restore` and `json`.
+    `args` has `dir`, `network`, `no_encryption`, `password_fd`, `words`, `restore`, `birthday` and
+    `json`.
     """
     as_json = bool(args.json) or not sys.stdout.isatty()
     try:
@@ -58,6 +59,8 @@ def _make(args: argparse.Namespace) -> "MadeWallet":
         raise _UsageError(
             "--no-encryption and --password-fd contradict each other; give one of them"
         )
+    if args.birthday is not None and not args.restore:
+        raise _UsageError("--birthday is for --restore: a new wallet's is now")
     if not args.no_encryption and args.password_fd is None and not sys.stdin.isatty():
         raise _UsageError("without a terminal, give --password-fd FD or --no-encryption")
     from wallet.node.setup import check_new_wallet, create_wallet, restore_wallet
@@ -67,7 +70,9 @@ def _make(args: argparse.Namespace) -> "MadeWallet":
     check_new_wallet(directory, network)
     password = None if args.no_encryption else _password(args.password_fd)
     if args.restore:
-        return restore_wallet(directory, network, _phrase(), password=password)
+        return restore_wallet(
+            directory, network, _phrase(), password=password, birthday=args.birthday or 0
+        )
     return create_wallet(
         directory,
         network,

@@ -30,6 +30,9 @@ def _init(parser: argparse.ArgumentParser) -> None:
     secrecy.add_argument("--password-fd", type=int, metavar="FD", help="read the password from FD")
     parser.add_argument("--words", type=int, choices=(12, 24), default=24)
     parser.add_argument("--restore", action="store_true", help="read a recovery phrase")
+    parser.add_argument(
+        "--birthday", type=_unix, metavar="SECONDS", help="restored: it had no money before then"
+    )
     parser.add_argument("--json", action="store_true", help="print the phrase as JSON")
 
 
@@ -117,6 +120,12 @@ def _node_id(text: str) -> NodeId:
         return NodeId(check_point(bytes.fromhex(text)))
     except (ValueError, DecodeError):
         raise argparse.ArgumentTypeError(f"not a node id: {text!r}") from None
+
+
+def _unix(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise argparse.ArgumentTypeError(f"not seconds since 1970: {text!r}")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -238,7 +238,9 @@ def _alone(options: Options) -> int:
         print(_help_text())
         return Exit.USAGE
     if has_whole_terminal():
-        return _tui(options)
+        from wallet.faces.cli.launcher import launch
+
+        return launch(options)
     rpc_file = options.rpc_file
     try:
         node = call(rpc_file, "getinfo", timeout=5)

@@ -27,6 +27,10 @@ class Rise:
         """Returns at once."""
         self._thread.start()
 
+    def wait(self) -> None:
+        """Until every step is done, or one has failed."""
+        self._thread.join()
+
     @property
     def up(self) -> bool:
         """Whether every step is done."""

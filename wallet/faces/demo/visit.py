@@ -24,7 +24,7 @@ _SERVE: Final = "wallet.faces.demo.serve"
 _END_SECONDS: Final = 30.0
 _HURRY_SECONDS: Final = 5.0
 
-Say = Callable[[str], None]
+Say = Callable[[str], object]
 
 
 def visit(directory: Path, *, fresh: bool, say: Say) -> int:

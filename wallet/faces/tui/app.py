@@ -1,15 +1,12 @@
 """The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
 
 import asyncio
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
@@ -20,6 +17,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
+from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
 from wallet.faces.tui.pane import Absent, Pane
@@ -44,8 +42,6 @@ REST: Final = 4
 """Times as long as the last look took, nothing is asked: watching must not slow a busy core."""
 
 _LOOK_AGAIN_SECONDS: Final = 0.05
-_LEAVE_SECONDS: Final = 5.0
-"""How long an app that has to go may take to put the terminal in order."""
 
 _OLD: Final = "! The node has not answered for a while: these figures are old"
 
@@ -354,19 +350,3 @@ def run(path: Path, *, town: Path | None = None, rising: Rising | None = None) -
     app = Leyden(path, town=town, rising=rising)
     asyncio.run(until_closed(app))
     return app.return_code or 0
-
-
-async def until_closed(app: App[Any]) -> None:
-    """Run an app that a signal closes as `q` does, the terminal put in order."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, _leave, app, number)
-    await app.run_async()
-
-
-def _leave(app: App[Any], number: signal.Signals) -> None:
-    # A terminal that is gone must not hold us: what we started ends with us.
-    hurry = threading.Timer(_LEAVE_SECONDS, os._exit, (128 + number,))
-    hurry.daemon = True
-    hurry.start()
-    app.exit(return_code=128 + number)

@@ -1,0 +1,185 @@
+"""A step of the first run: a box with a name, fields, rows, and the keys that work now.
+
+Nothing of it can be selected, copied or photographed, and it has no palette.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Final, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from wallet.faces.tui.frame import HintRow
+from wallet.faces.tui.paint import QUIET, STRONG, WARN, Row, content, ends, folded, row
+
+if TYPE_CHECKING:
+    from wallet.faces.tui.setup.app import FirstRun
+
+_MOST_TYPED: Final = 1_000
+
+
+class Lines(Widget):
+    """Rows that a function makes, as wide as there is room."""
+
+    DEFAULT_CSS = "Lines { height: auto; width: 1fr; text-wrap: nowrap; }"
+
+    def __init__(self, make: Callable[[int], list[Row]], id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._make = make
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._make(width))
+
+    def render(self) -> Content:
+        return content(self._make(self.size.width), self.size.width, self.size.height)
+
+
+class Entry(Input):
+    """One line that stays here: no clipboard, no suggestion, and no message that carries it."""
+
+    DEFAULT_CSS = """
+    Entry { border: none; height: 1; padding: 0 1; background: $panel; width: 28; }
+    Entry:focus { border: none; background: $panel; text-style: underline; }
+    """
+    BINDINGS: ClassVar = [Binding("enter", "submit", show=False)]
+
+    class Typed(Message):
+        """What stands there has changed; who wants to know it asks the field."""
+
+    class Entered(Message):
+        """Enter was pressed."""
+
+    def __init__(self, id: str, *, secret: bool = False, wide: bool = False) -> None:  # noqa: A002
+        super().__init__(id=id, password=secret, select_on_focus=False)
+        if wide:
+            self.styles.width = "1fr"
+
+    def insert_text_at_cursor(self, text: str) -> None:
+        kept = "".join(char for char in text if char.isprintable())
+        super().insert_text_at_cursor(kept[:_MOST_TYPED])
+
+    def _on_paste(self, event: events.Paste) -> None:
+        # A line end in what was pasted presses nothing.
+        self.insert_text_at_cursor(" ".join(event.text.replace("\t", " ").splitlines()))
+        event.stop()
+        event.prevent_default()
+
+    def _watch_value(self, value: str) -> None:
+        # Textual's own message of a change carries the value, and messages are logged.
+        with self.prevent(Input.Changed):
+            super()._watch_value(value)
+        self.post_message(self.Typed())
+
+    async def action_submit(self) -> None:
+        self.post_message(self.Entered())
+
+    def action_copy(self) -> None:
+        """Never."""
+
+    def action_cut(self) -> None:
+        """Never."""
+
+
+class Asked(Horizontal):
+    """A label, its entry, and a remark beside it."""
+
+    DEFAULT_CSS = """
+    Asked { height: 1; width: 1fr; }
+    Asked > Lines { height: 1; }
+    Asked > .label { width: 14; }
+    """
+
+    def __init__(self, label: str, entry: Entry, remark: Callable[[], Row]) -> None:
+        label_lines = Lines(lambda _: [row(label)])
+        label_lines.add_class("label")
+        super().__init__(label_lines, entry, Lines(lambda _: [row("  ", *remark())]))
+
+
+class Stage(Screen[None]):
+    """One step. `NAME` stands in the border behind its number."""
+
+    NAME: ClassVar[str] = ""
+    HINTS: ClassVar[str] = ""
+    ALLOW_SELECT: ClassVar[bool] = False
+    AUTO_FOCUS: ClassVar[str | None] = "Entry"
+    DEFAULT_CSS = """
+    Stage { align: center middle; background: $background; color: $foreground; }
+    Stage > #top { dock: top; height: 1; }
+    Stage > .hints { dock: bottom; }
+    Stage > .box {
+        width: 76; max-width: 100%; height: auto; max-height: 22;
+        border: round $border; padding: 0 2; background: $background;
+    }
+    """
+    BINDINGS: ClassVar = [
+        Binding("escape", "back", show=False),
+        # At once: what is typed behind it must not end up in the field before.
+        Binding("tab", "next_field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
+
+    def __init__(self, step: str) -> None:
+        """`step` is `1/4`; empty for the only one."""
+        super().__init__()
+        self.step = step
+        self.problem = ""
+
+    @property
+    def setup(self) -> "FirstRun":
+        """The app, which has the draft and the port."""
+        return cast("FirstRun", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Lines(self._top, id="top")
+        with Vertical(classes="box") as box:
+            step = f"step {self.step} " if self.step else ""
+            box.border_title = f"Set up · {step}{self.NAME}"
+            yield from self.compose_body()
+        yield HintRow(self.hints())
+
+    def _top(self, cells: int) -> list[Row]:
+        now: datetime = self.setup.clock()
+        start = row((" leyden  ", STRONG), ("first run", QUIET))
+        return [ends(start, row((f"{now:%H:%M:%S} ", QUIET)), cells)]
+
+    def on_mount(self) -> None:
+        self.set_interval(1.0, lambda: self.query_one("#top").refresh())
+
+    def compose_body(self) -> Iterable[Widget]:
+        """What is inside the box."""
+        raise NotImplementedError
+
+    def hints(self) -> str:
+        """The keys that work now."""
+        return self.HINTS
+
+    def trouble(self, cells: int) -> list[Row]:
+        """What is wrong with what was entered, if anything."""
+        return [row((f"! {line}", WARN)) for line in folded(self.problem, cells - 2, 3)]
+
+    def redraw(self) -> None:
+        """Everything in the box has changed."""
+        for lines in self.query(Lines):
+            lines.refresh(layout=True)
+        self.query_one(HintRow).show(self.hints())
+
+    def on_entry_typed(self, event: Entry.Typed) -> None:
+        event.stop()
+        self.problem = ""
+        self.redraw()
+
+    def action_next_field(self) -> None:
+        """Go on in the form."""
+        self.focus_next(Entry)
+
+    def action_back(self) -> None:
+        """The step before."""
+        self.dismiss()
