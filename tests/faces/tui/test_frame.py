@@ -6,10 +6,21 @@ from typing import Any
 import pytest
 
 from tests.faces.tui.fake_core import FakeCore
-from tests.faces.tui.scenes import HISTORY, NOW, SIZES, check, grid, opened, settled, until
+from tests.faces.tui.scenes import (
+    HISTORY,
+    NOW,
+    SIZES,
+    assert_harmless,
+    check,
+    grid,
+    opened,
+    settled,
+    until,
+)
 from wallet.faces.tui import app as app_module
 from wallet.faces.tui.app import Leyden
 from wallet.faces.tui.pane import Pane
+from wallet.faces.tui.starting import Step
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -172,3 +183,68 @@ async def test_closing__a_tick_finds_its_screens_gone(
 
         monkeypatch.setattr(app, "_close_all", close_slowly)
     assert ticks == 1
+
+
+async def test_small_window__figures_and_keys_and_back_again(core: FakeCore) -> None:
+    async with opened(core, (60, 12)) as pilot:
+        await check(pilot, "too-small")
+        await pilot.press("r")
+        await until(pilot, lambda: "Receive" in grid(pilot), "the sheet")
+        await pilot.press("escape")
+        await pilot.resize_terminal(80, 24)
+        await check(pilot, "home")
+        await pilot.press("2")
+        await pilot.resize_terminal(80, 23)
+        await until(pilot, lambda: "80x23" in grid(pilot), "the single column")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "[2 Activity]" in grid(pilot), "the list")
+        await pilot.press("enter")
+        await until(pilot, lambda: "esc" in grid(pilot).splitlines()[-1], "the detail")
+
+
+async def test_catching_up__can_be_looked_around_and_ends_by_itself(core: FakeCore) -> None:
+    known: Any = core.replies["getinfo"]
+    reading = "Still reading blocks from the chain backend."
+    core.replies["getinfo"] = {**known, "blockheight": 842, "warning_lightningd_sync": reading}
+    async with opened(core) as pilot:
+        await check(pilot, "catching-up")
+        await pilot.press("escape")
+        await check(pilot, "catching-up-looked")
+        core.replies["getinfo"] = known
+        await check(pilot, "home")
+
+
+class Steps:
+    """Something that starts, as slowly as the test wants."""
+
+    def __init__(self) -> None:
+        self.steps = [
+            Step("a chain of our own", 0.31, done=True),
+            Step("six nodes", 3.2, done=False),
+            Step("channels with money in them", None, done=False),
+        ]
+        self.up = False
+        self.fault = ""
+
+
+async def test_starting__steps_then_home(core: FakeCore) -> None:
+    steps = Steps()
+    app = Leyden(core.path, lambda: NOW, lambda: 0.0, rising=steps)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await check(pilot, "starting")
+        await pilot.press("s")
+        await until(pilot, lambda: "Paste an invoice" in grid(pilot), "the sheet")
+        await pilot.press("escape", "3", "1")
+        assert core.calls == []
+        steps.up = True
+        await until(pilot, lambda: app.state.told)
+        await settled(pilot)
+        await check(pilot, "home")
+
+
+async def test_starting__what_went_wrong_is_told_harmlessly(core: FakeCore) -> None:
+    steps = Steps()
+    steps.fault = "the chain did not start: \x1b[2Jno room on the disk"
+    async with Leyden(core.path, lambda: NOW, rising=steps).run_test(size=(80, 24)) as pilot:
+        await check(pilot, "starting-failed")
+        assert_harmless(grid(pilot))

@@ -26,13 +26,14 @@ from wallet.faces.tui.screens.activity import Activity
 from wallet.faces.tui.screens.chain import Chain
 from wallet.faces.tui.screens.channels import Channels
 from wallet.faces.tui.screens.home import Home
+from wallet.faces.tui.small import WHOLE, Small
 from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
 from wallet.faces.tui.town.control import Control
 from wallet.faces.tui.town.moves import Playback
 from wallet.faces.tui.town.watch import TownState, TownWatcher
-from wallet.faces.tui.watch import BASE, UiPump, Watcher, learn_names, load
+from wallet.faces.tui.watch import BASE, NODE, UiPump, Watcher, learn_names, load
 from wallet.faces.tui.words import failure, name_of
 
 TICK_SECONDS: Final = 0.1
@@ -76,7 +77,13 @@ class Leyden(App[None]):
     CSS = """
     Screen { background: $background; color: $foreground; }
     ContentSwitcher { height: 1fr; }
+    Small { display: none; }
+    .-narrow Small, .-low Small { display: block; }
+    .-narrow ContentSwitcher, .-low ContentSwitcher { display: none; }
+    .-narrow TabRow, .-low TabRow { display: none; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WHOLE[0], "-normal")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (WHOLE[1], "-high")]  # noqa: RUF012
     BINDINGS: ClassVar = [
         *(key.binding for key in EVERYWHERE),
         *(Binding(str(t.number), f"tab('{t.id}')", t.title, show=False) for t in TABS),
@@ -114,6 +121,7 @@ class Leyden(App[None]):
         with ContentSwitcher(initial=TABS[0].id):
             for tab in TABS:
                 yield self._pane(tab.id)
+        yield Small(self.state)
         yield NoticeRow(self.state)
         yield HintRow()
 
@@ -129,7 +137,7 @@ class Leyden(App[None]):
         self.theme = DARK.name
         self.run_worker(self._watch(), exit_on_error=False)
         self.set_interval(TICK_SECONDS, self._tick)
-        self.set_interval(1.0, lambda: self._frame(TitleRow))
+        self.set_interval(1.0, self._each_second)
         self.action_tab(TABS[0].id)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -184,6 +192,9 @@ class Leyden(App[None]):
     def on_tab_row_chosen(self, message: TabRow.Chosen) -> None:
         self.action_tab(message.tab)
 
+    def on_resize(self) -> None:
+        self.call_later(self.redraw)
+
     def on_pane_hints_changed(self) -> None:
         self.redraw()
 
@@ -198,10 +209,20 @@ class Leyden(App[None]):
         with self.batch_update():
             self._frame(TitleRow)
             self._frame(NoticeRow)
-            self.screen_stack[0].query_one(HintRow).show(self.pane.hints())
+            base = self.screen_stack[0]
+            small = base.query_one(Small)
+            fits = self.size.width >= WHOLE[0] and self.size.height >= WHOLE[1]
+            base.query_one(HintRow).show(self.pane.hints() if fits else small.HINTS)
+            small.refresh()
             self.pane.facts_changed()
 
     # --- facts --------------------------------------------------------------------------------
+
+    def _each_second(self) -> None:
+        self._frame(TitleRow)
+        if self.state.facts.node.warning:
+            # No event tells that it is over.
+            self.pump.stale.add(NODE)
 
     async def _watch(self) -> None:
         """From when there is a core to ask."""
@@ -248,6 +269,7 @@ class Leyden(App[None]):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 self.state.facts = await load(link, parts, self.state.facts)
             self.state.told = True
+            self.state.caught_up |= not self.state.facts.node.warning
             if self.state.notice[0] == _OLD:
                 self.state.say("")
             self._offer_unlock()

@@ -45,6 +45,11 @@ class Pane(Widget, can_focus=True):
         cells, height = self.size
         return content(self.rows(cells, height), cells, height)
 
+    def on_show(self) -> None:
+        """Its keys work again after the window was too small for it."""
+        if self.screen.focused is None:
+            self.focus()
+
     def facts_changed(self) -> None:
         """New facts have come, and this pane is in front."""
         self.refresh()

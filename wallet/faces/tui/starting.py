@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from wallet.faces.tui.paint import BAD, EMPTY, GOOD, QUIET, STRONG, WARN, Row, folded, row
+from wallet.faces.tui.facts import Facts
+from wallet.faces.tui.paint import BAD, EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import left, safe
 
 _SLOW_SECONDS: Final = 2.0
@@ -50,23 +51,24 @@ def rows(rising: Rising, cells: int) -> list[Row]:
     return [*found, row(("  You can look around; figures come when the node answers.", QUIET))]
 
 
-def catching_up(height: int, warning: str, peers: tuple[int, int], cells: int) -> list[Row]:
-    """The node answers and has not read the chain to its end: `warning` is its own word for it."""
-    online, known = peers
+def catching_up(facts: Facts, cells: int) -> list[Row]:
+    """The node answers and has not read the chain to its end, in its own words."""
+    known = {c.peer_id for c in facts.channels}
+    online = {c.peer_id for c in facts.channels if c.connected}
     reached = online == known
     return [
         EMPTY,
         row(("  ✓ ", GOOD), "the node answers"),
-        row(("  … ", WARN), left("catching up with the chain", 32), f"block {height:,}"),
+        row(("  … ", WARN), left("catching up with the chain", 32), f"block {facts.node.height:,}"),
         row(
             ("  ✓ " if reached else "  … ", GOOD if reached else WARN),
             left("connecting to peers", 32),
-            f"{online} of {known}",
+            f"{len(online)} of {len(known)}",
         ),
         EMPTY,
-        *(row((f"  {line}", QUIET)) for line in folded(warning, cells - 3)),
+        *(row((f"  {line}", QUIET)) for line in folded(facts.node.warning, cells - 3)),
         EMPTY,
-        row("  You can look around: esc. Sending starts when the chain is caught up,"),
+        row("  You can look around: ", ("esc", KEY), ". Sending starts when the chain is read,"),
         row("  so that no old channel state can be used by mistake."),
     ]
 

@@ -26,6 +26,8 @@ class State:
     """What is being started, as long as there is no core to ask."""
     told: bool = False
     """Whether the core has been heard at all."""
+    caught_up: bool = False
+    """Whether the core has once read the chain to its end, or the person does not wait for it."""
     trouble: str = ""
     """Why the core is not heard now."""
     notice: Span = ("", PLAIN)

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from textual.binding import Binding
+
 from wallet.faces.tui import starting
 from wallet.faces.tui.facts import ChannelFacts, Facts, Item
 from wallet.faces.tui.keys import OWN
@@ -28,7 +30,15 @@ class Home(Pane):
     """The first tab."""
 
     HINTS = "s send  r receive  o open channel  u unit  . hide  : palette  ? help  q quit"
-    BINDINGS: ClassVar = [key.binding for key in OWN["home"]]
+    BINDINGS: ClassVar = [
+        *(key.binding for key in OWN["home"]),
+        Binding("escape", "look_around", show=False),
+    ]
+
+    def action_look_around(self) -> None:
+        """Not wait for the chain."""
+        self.state.caught_up = True
+        self.refresh()
 
     def rows(self, cells: int, height: int) -> list[Row]:
         shown = self.state
@@ -36,6 +46,8 @@ class Home(Pane):
             return starting.rows(shown.rising, cells)
         if not shown.told or shown.facts.node.locked:
             return _waiting(shown)
+        if shown.facts.node.warning and not shown.caught_up:
+            return starting.catching_up(shown.facts, cells)
         if cells < WIDE:
             return [EMPTY, *_left(shown, cells - 3, height - 1)]
         at = 68 * cells // 120

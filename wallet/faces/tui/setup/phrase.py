@@ -1,6 +1,6 @@
 """The recovery phrase of a new wallet: shown, then asked for. Nothing is written yet."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -14,7 +14,7 @@ from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
 
 _COUNTS: Final = (12, 24)
 _COLUMNS: Final = 4
-_MOST_OFFERED: Final = 4
+_MOST_OFFERED: Final = 3
 _ASKED: Final = 3
 
 
@@ -147,9 +147,12 @@ def remark(typed: str, right: bool, words: Iterable[str]) -> Row:
     if not typed:
         return ()
     found = [word for word in words if word.startswith(typed)]
+    return (("not this one", QUIET),) if found[:1] == [typed] else offers(found)
+
+
+def offers(found: Sequence[str]) -> Row:
+    """The words that begin as what is being typed."""
     if not found:
         return (("✗ no such word", BAD),)
-    if found[0] == typed:
-        return (("not this one", QUIET),)
     more = " …" if len(found) > _MOST_OFFERED else ""
     return ((" · ".join(found[:_MOST_OFFERED]) + more, QUIET),)

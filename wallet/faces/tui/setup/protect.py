@@ -50,8 +50,8 @@ class Protect(Stage):
         making = [EMPTY, row(("… writing the wallet", WARN))] if self._making else []
         return [
             EMPTY,
-            row("It is asked whenever the node starts. It cannot be found again: with the"),
-            row("phrase the wallet is restored without it."),
+            row("It is asked whenever the node starts, and nobody can find it again."),
+            row("With the recovery phrase the wallet is restored without it."),
             EMPTY,
             row(("No account, no telemetry, no outside lookup is switched on.", QUIET)),
             *making,

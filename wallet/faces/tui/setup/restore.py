@@ -7,13 +7,12 @@ from typing import Final
 from textual.message import Message
 from textual.widget import Widget
 
-from wallet.faces.tui.paint import BAD, EMPTY, GOOD, QUIET, STRONG, WARN, Row, row
-from wallet.faces.tui.setup.phrase import grid
+from wallet.faces.tui.paint import EMPTY, GOOD, QUIET, STRONG, WARN, Row, row
+from wallet.faces.tui.setup.phrase import grid, offers
 from wallet.faces.tui.setup.protect import Protect
 from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
 
 _COUNTS: Final = (12, 15, 18, 21, 24)
-_MOST_OFFERED: Final = 4
 
 
 class WordEntry(Entry):
@@ -64,12 +63,7 @@ class Restore(Stage):
         found = self._found(self._typed)
         if not self._typed:
             return ((f"word {len(self._words) + 1}", QUIET),)
-        if not found:
-            return (("✗ no such word", BAD),)
-        if found[0] == self._typed:
-            return (("✓", GOOD),)
-        more = " …" if len(found) > _MOST_OFFERED else ""
-        return ((" · ".join(found[:_MOST_OFFERED]) + more, QUIET),)
+        return (("✓", GOOD),) if found[:1] == [self._typed] else offers(found)
 
     def _rows_below(self, cells: int) -> list[Row]:
         found: list[Row] = [EMPTY]
@@ -82,8 +76,7 @@ class Restore(Stage):
         return [
             *found,
             row(("This brings back the money on the chain.", STRONG)),
-            row("What was in channels is not in the words: peers who close them pay to"),
-            row("this wallet's address, and it finds that too."),
+            row("Channels are not in the words: for those keep the old computer's data."),
             row(("Never run one phrase on two computers at once.", QUIET)),
             *([EMPTY] if self.problem else []),
             *self.trouble(cells),

@@ -19,6 +19,7 @@ from textual.widgets import Input
 
 from wallet.faces.tui.frame import HintRow
 from wallet.faces.tui.paint import QUIET, STRONG, WARN, Row, content, ends, folded, row
+from wallet.faces.tui.safe_text import left
 
 if TYPE_CHECKING:
     from wallet.faces.tui.setup.app import FirstRun
@@ -46,7 +47,7 @@ class Entry(Input):
     """One line that stays here: no clipboard, no suggestion, and no message that carries it."""
 
     DEFAULT_CSS = """
-    Entry { border: none; height: 1; padding: 0 1; background: $panel; width: 28; }
+    Entry { border: none; height: 1; padding: 0 1; background: $panel; width: 24; }
     Entry:focus { border: none; background: $panel; text-style: underline; }
     """
     BINDINGS: ClassVar = [Binding("enter", "submit", show=False)]
@@ -59,8 +60,7 @@ class Entry(Input):
 
     def __init__(self, id: str, *, secret: bool = False, wide: bool = False) -> None:  # noqa: A002
         super().__init__(id=id, password=secret, select_on_focus=False)
-        if wide:
-            self.styles.width = "1fr"
+        self.set_class(wide, "wide")
 
     def insert_text_at_cursor(self, text: str) -> None:
         kept = "".join(char for char in text if char.isprintable())
@@ -94,13 +94,18 @@ class Asked(Horizontal):
     DEFAULT_CSS = """
     Asked { height: 1; width: 1fr; }
     Asked > Lines { height: 1; }
+    Asked > Entry.wide { width: 1fr; }
+    Asked > .edge { width: 1; }
     Asked > .label { width: 14; }
     """
 
     def __init__(self, label: str, entry: Entry, remark: Callable[[], Row]) -> None:
-        label_lines = Lines(lambda _: [row(label)])
+        # Brackets: where a field is, is not said by colour alone.
+        label_lines = Lines(lambda _: [row(left(label, 13) + "[")])
         label_lines.add_class("label")
-        super().__init__(label_lines, entry, Lines(lambda _: [row("  ", *remark())]))
+        end = Lines(lambda cells: [row("]  " if cells > 1 else "]", *remark())])
+        end.set_class(entry.has_class("wide"), "edge")
+        super().__init__(label_lines, entry, end)
 
 
 class Stage(Screen[None]):

@@ -21,7 +21,7 @@ _WAYS: Final = (
     "Restore from recovery phrase",
     "Try the demo (local play money, 6 nodes, nothing leaves this PC)",
 )
-_LOCKED: Final = "✗ locked until cheats are punished there in every test"
+_LOCKED: Final = "✗ locked: this version judges disputes on regtest only"
 _CHAINS: Final = ("Go on with the built-in chain", "Go on with a bitcoind")
 
 
