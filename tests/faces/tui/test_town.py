@@ -148,7 +148,14 @@ async def test_buy__a_neighbours_invoice_is_reviewed_before_anything_is_paid(
 
 
 async def test_story__its_words_come_as_they_are_told(core: FakeCore, tmp_path: Path) -> None:
-    told = Once("captions", [{"text": "alice pays carol through bob"}, {"text": evil(1)}])
+    told = Once(
+        "captions",
+        [
+            {"kind": "begin", "text": "a payment, hop by hop"},
+            {"kind": "step", "number": 1, "text": "alice pays carol through bob"},
+            {"kind": "say", "text": evil(1)},
+        ],
+    )
     async with in_town(core, tmp_path / "town", SIZES["80x24"], captions=told) as (pilot, _, _):
         await until(pilot, lambda: "alice pays carol through bob" in grid(pilot), "the caption")
         assert_harmless(grid(pilot))

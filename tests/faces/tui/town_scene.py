@@ -98,6 +98,8 @@ def replies(**changed: Reply) -> dict[str, Reply]:
             ],
             "blockheight": 1_204,
             "traffic": {"rate": 5.0, "complete": 40, "failed": 2},
+            "stories": {"first": "the whole story", "hops": "a payment, hop by hop"},
+            "telling": None,
         },
         "blocks": {
             "blocks": [

@@ -25,12 +25,6 @@ RATES: Final = (0, 1, 5, 20, 100)
 BLOCKS: Final = (6, 10, 100)
 PRICE_MSAT: Final = 2_100_000
 GIFT_SAT: Final = 1_000_000
-STORIES: Final = (
-    ("first", "the whole story: from a chain to a closed channel"),
-    ("hops", "one payment, hop by hop"),
-    ("offline", "somebody is away"),
-    ("dry", "around a channel that is dry"),
-)
 FAULTS: Final = (
     ("k", "kill", "as if its power had failed"),
     ("s", "stop", "in order, as for an update"),
@@ -137,14 +131,15 @@ class Control(Pane):
         self._do(f"{kind}: {node.alias}", act)
 
     def action_story(self) -> None:
-        if self._town.telling:
-            self.state.say("A story is being told already; its words are below", WARN)
-            return
-        self._menu(
-            "A story",
-            [(str(n), name, words, self._later(self._tell, name))
-             for n, (name, words) in enumerate(STORIES, 1)],
-        )  # fmt: skip
+        town = self._town.town
+        if town.telling:
+            self.state.say(f"The story {town.telling!r} is being told: wait for its end", WARN)
+        elif town.stories:
+            self._menu(
+                "A story",
+                [(str(n), name, words, self._later(self._tell, name))
+                 for n, (name, words) in enumerate(town.stories, 1)],
+            )  # fmt: skip
 
     def _tell(self, name: str) -> None:
         async def begin() -> str:

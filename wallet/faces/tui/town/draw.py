@@ -177,10 +177,16 @@ def _blocks(seen: TownState, state: State, cells: int) -> list[Row]:
     return rows
 
 
+_TOLD: Final = {"step": STRONG, "fault": BAD, "end": GOOD}
+
+
 def _told(seen: TownState, cells: int, most: int) -> list[Row]:
-    if not seen.captions:
-        return []
+    """The end of what a story has said so far."""
     rows: list[Row] = []
     for caption in seen.captions[-most:]:
-        rows += [row(f"  {line}") for line in folded(caption, cells - 3, 4)]
-    return [row(("  The story", STRONG)), *rows[-most:]]
+        text = f"{caption.number}  {caption.text}" if caption.kind == "step" else caption.text
+        style = _TOLD.get(caption.kind, "")
+        rows += [row((f"  {line}", style)) for line in folded(text, cells - 3, 4)]
+    if not rows:
+        return []
+    return [row((f"  The story {seen.town.telling}", QUIET)), *rows[-most:]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wallet.faces.tui.answers import items, known, number
 from wallet.faces.tui.facts import Json
@@ -102,6 +102,10 @@ class Town:
     rate: float = 0.0
     paid: int = 0
     failed: int = 0
+    stories: tuple[tuple[str, str], ...] = ()
+    """Those that can be told: name and title."""
+    telling: str = ""
+    """The story that is being told."""
 
     def node(self, key: str) -> TownNode | None:
         """By its name in the town."""
@@ -115,14 +119,13 @@ class Town:
 
 def town(answer: Json) -> Town:
     """`status`."""
-    named = answer.get("nodes")
     traffic = answer.get("traffic")
     counted = traffic if isinstance(traffic, Mapping) else {}
     rate = counted.get("rate")
     return Town(
         nodes=tuple(
             _node(safe(key, 20), one)
-            for key, one in (named.items() if isinstance(named, Mapping) else ())
+            for key, one in _pairs(answer, "nodes")
             if isinstance(one, Mapping)
         ),
         channels=tuple(_channel(one) for one in items(answer, "channels")),
@@ -130,7 +133,17 @@ def town(answer: Json) -> Town:
         rate=float(rate) if isinstance(rate, int | float) else 0.0,
         paid=number(counted.get("complete")),
         failed=number(counted.get("failed")) + number(counted.get("lost")),
+        stories=tuple(
+            (safe(name, 20), safe(title, 60)) for name, title in _pairs(answer, "stories")
+        ),
+        telling=safe(answer.get("telling"), 20),
     )
+
+
+def _pairs(answer: Json, name: str) -> list[tuple[str, Any]]:
+    """The fields of an object."""
+    found = answer.get(name)
+    return list(found.items()) if isinstance(found, Mapping) else []
 
 
 def _node(key: str, one: Json) -> TownNode:
@@ -153,14 +166,10 @@ def _node(key: str, one: Json) -> TownNode:
 
 def _channel(one: Json) -> TownChannel:
     ends = [safe(end, 66) for end in one.get("nodes", ())][:2]
-    counted = one.get("to_msat")
     return TownChannel(
         nodes=(ends[0], ends[1]) if len(ends) == 2 else ("", ""),
         total=number(one.get("total_msat")),
-        ours={
-            safe(key, 20): number(msat)
-            for key, msat in (counted.items() if isinstance(counted, Mapping) else ())
-        },
+        ours={safe(key, 20): number(msat) for key, msat in _pairs(one, "to_msat")},
         htlcs=number(one.get("htlcs")),
         usable=one.get("state") == NORMAL,
     )
@@ -196,9 +205,22 @@ def blocks(answer: Json) -> tuple[Block, ...]:
     )
 
 
-def captions(answer: Json) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A sentence of a story; `kind` is `begin`, `step`, `say`, `fault` or `end`."""
+
+    kind: str
+    text: str
+    number: int
+    """Of the step."""
+
+
+def captions(answer: Json) -> list[Caption]:
     """`captions`: what a story has told."""
-    return [safe(one.get("text"), 400) for one in items(answer, "captions")]
+    return [
+        Caption(safe(one.get("kind"), 10), safe(one.get("text"), 400), number(one.get("number")))
+        for one in items(answer, "captions")
+    ]
 
 
 def money(answer: Json) -> Money:

@@ -14,7 +14,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.town import facts
-from wallet.faces.tui.town.facts import Block, Money, Town
+from wallet.faces.tui.town.facts import Block, Caption, Money, Town
 from wallet.faces.tui.town.moves import Playback
 
 LOOK_SECONDS: Final = 1.0
@@ -35,9 +35,7 @@ class TownState:
     told: bool = False
     blocks: tuple[Block, ...] = ()
     money: Money | None = None
-    captions: list[str] = field(default_factory=list)
-    telling: bool = False
-    """Whether a story is being told."""
+    captions: list[Caption] = field(default_factory=list)
     in_front: bool = False
 
     @property
@@ -106,7 +104,7 @@ class TownWatcher:
         while True:
             answer = await link.ask("captions", since=since, timeout=_LISTEN_SECONDS)
             since = answer["next"]
-            self._state.telling = answer.get("telling") is True
             for caption in facts.captions(answer):
-                self._state.captions = [*self._state.captions, caption][-_MOST_CAPTIONS:]
-                self._say(caption)
+                known = [] if caption.kind == "begin" else self._state.captions
+                self._state.captions = [*known, caption][-_MOST_CAPTIONS:]
+                self._say(caption.text)
