@@ -19,6 +19,7 @@ def test_opens_in_a_town_and_ends_it(tmp_path: Path) -> None:
         assert " alice" in home
         terminal.type("7")
         terminal.until("[7 Demo]")
+        terminal.until("dave")
         terminal.type("q")
         assert terminal.ended() == 0
         assert "nothing of the town is running" in terminal.shown

@@ -19,7 +19,7 @@ from wallet.faces.tui.setup.strength import grade
 
 LINE = "sand purpose flower ladder orbit glance annual copper velvet mosquito drift quiz"
 PHRASE = tuple(LINE.split())
-PASSWORD = "correct horse battery staple"
+PASSWORD = "C0rrect-H0rse+9&Tr?e?"
 
 
 class FakePort:
@@ -76,9 +76,16 @@ async def keys(pilot: Pilot[Any], *pressed: str) -> None:
     await pilot.pause()
 
 
+async def paste(pilot: Pilot[Any], text: str) -> None:
+    pilot.app.screen.focused.post_message(events.Paste(text))  # type: ignore[union-attr]
+    await pilot.pause()
+
+
 async def protect(pilot: Pilot[Any], password: str = PASSWORD, again: str = PASSWORD) -> None:
     await shows(pilot, "A password protects")
-    await keys(pilot, *password, "tab", *again)
+    await paste(pilot, password)
+    await keys(pilot, "tab")
+    await paste(pilot, again)
 
 
 async def test_create__each_step_as_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +96,10 @@ async def test_create__each_step_as_it_is_drawn(monkeypatch: pytest.MonkeyPatch)
         await check(pilot, "wizard-2")
         await keys(pilot, "enter")
         await shows(pilot, "Type the word for each number")
-        await keys(pilot, *"flower", "tab", *"Velvet", "tab", *"dri")
+        await paste(pilot, "flower")
+        await keys(pilot, "tab")
+        await paste(pilot, "Velvet")
+        await keys(pilot, "tab", *"dri")
         await check(pilot, "wizard-3")
         await keys(pilot, "f", "t", "enter")
         await protect(pilot)
@@ -123,7 +133,10 @@ async def test_phrase__nothing_of_it_leaves_the_screen() -> None:
 async def test_verify__a_wrong_word_and_skipping() -> None:
     async with first_run(FakePort()) as pilot:
         await keys(pilot, "enter", "enter")
-        await keys(pilot, *"sand", "tab", *"velvet", "tab", *"drift", "enter")
+        for word in ("sand", "velvet", "drift"):
+            await paste(pilot, word)
+            await keys(pilot, "tab")
+        await keys(pilot, "enter")
         await shows(pilot, "Word 3 is another one")
         await keys(pilot, "escape")
         await shows(pilot, "mosquito")
