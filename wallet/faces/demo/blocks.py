@@ -13,9 +13,8 @@ from typing import Any, Final
 from wallet.base.errors import WalletError
 from wallet.faces.demo.chain import FAUCET_SCRIPT
 from wallet.faces.demo.money import Coin
-from wallet.faces.demo.sights import PATIENCE_SECONDS
+from wallet.faces.demo.sights import ask
 from wallet.faces.demo.town import Node, Town, at_once
-from wallet.faces.rpc.client import call
 
 MOST_SHOWN: Final = 100
 _FAUCET: Final = "the faucet"
@@ -68,13 +67,8 @@ def _ask(node: Node) -> tuple[str, Json]:
     if not node.answers:
         return node.key, {}
     try:
-        open_, closed, funds = (
-            call(node.rpc_file, method, params, timeout=PATIENCE_SECONDS)
-            for method, params in (
-                ("listpeerchannels", {}),
-                ("listclosedchannels", {}),
-                ("listfunds", {"spent": True}),
-            )
+        open_, closed, funds = ask(
+            node, listpeerchannels={}, listclosedchannels={}, listfunds={"spent": True}
         )
     except WalletError:
         return node.key, {}
@@ -183,10 +177,11 @@ def _payment(
     names: Mapping[str, str],
 ) -> Json:
     """Coins from one wallet to others; whatever comes back is change."""
-    payers = {
+    payers = [
         _FAUCET if _is_faucet(coin["prevout"]) else register.owners.get(name, _OTHERS)
         for name, coin in zip(spent, tx["vin"], strict=True)
-    }
+    ]
+    payers = list(dict.fromkeys(payers))
     taken: dict[str, int] = {}
     for name, output in paid:
         payee = _FAUCET if _is_faucet(output) else register.owners.get(name, _OTHERS)
@@ -196,10 +191,10 @@ def _payment(
     one = _listed(names.get(key, key) for key in payers)
     text = f"{one} moves its own coins"
     if taken:
-        verb = "gives" if payers == {_FAUCET} else "pays" if len(payers) == 1 else "pay"
+        verb = "gives" if payers == [_FAUCET] else "pays" if len(payers) == 1 else "pay"
         text = f"{one} {verb} {_listed(names.get(key, key) for key in taken)} {amount:,} sat"
     return {
-        "kind": "deposit" if payers == {_FAUCET} else "payment",
+        "kind": "deposit" if payers == [_FAUCET] else "payment",
         "text": text,
         "nodes": [key for key in (*payers, *taken) if key in names],
         "amount_sat": amount,

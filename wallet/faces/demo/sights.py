@@ -3,13 +3,14 @@
 The screen asks once a second: three short questions to each node, all nodes side by side.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wallet.base.errors import WalletError
 from wallet.faces.demo.money import LIVING
 from wallet.faces.demo.town import Node, Town, at_once
-from wallet.faces.rpc.client import call
+from wallet.faces.rpc.client import Asked, request_of
 
 PATIENCE_SECONDS: Final = 2.0
 """A node that takes longer is shown as one that does not answer."""
@@ -31,6 +32,19 @@ def look(town: Town) -> list[Sight]:
     return at_once(_look_at, town.nodes.values())
 
 
+def ask(node: Node, **questions: Json) -> list[Json]:
+    """Put questions to a node, method and params, all at once: none waits for another's batch.
+
+    Raises what `call` raises.
+    """
+    with ExitStack() as stack:
+        asked = [
+            stack.enter_context(Asked(node.rpc_file, request_of(method, params), PATIENCE_SECONDS))
+            for method, params in questions.items()
+        ]
+        return [question.result() for question in asked]
+
+
 def _look_at(node: Node) -> Sight:
     known: Json = {
         "alias": node.name,
@@ -41,10 +55,7 @@ def _look_at(node: Node) -> Sight:
     if not node.answers:
         return Sight(node.key, known)
     try:
-        info, counted, listed = (
-            call(node.rpc_file, method, timeout=PATIENCE_SECONDS)
-            for method in ("getinfo", "metrics", "listpeerchannels")
-        )
+        info, counted, listed = ask(node, getinfo={}, metrics={}, listpeerchannels={})
     except WalletError:  # It ended just now, or is frozen by somebody else.
         return Sight(node.key, {**known, "running": node.running})
     channels = listed["channels"]
