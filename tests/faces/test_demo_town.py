@@ -253,6 +253,14 @@ def test_flow__of_a_town_with_a_killed_and_a_frozen_node(town: Town, home: Path)
     assert ask_town(town, "flow", since=1, limit=1)["missed"] is True
 
 
+def test_give(town: Town, home: Path) -> None:
+    before = ask(town, "you", "getinfo")["blockheight"]
+    given = demo(home, "give", "you", "1000000")
+    assert (given["node"], given["sat"], given["blockheight"]) == ("you", 1_000_000, before + 1)
+    [coin] = [c for c in ask(town, "you", "listfunds")["outputs"] if c["txid"] == given["txid"]]
+    assert (coin["amount_msat"], coin["status"]) == (1_000_000_000, "confirmed")
+
+
 def test_money__in_the_way(town: Town, home: Path) -> None:
     at_rest(town)
     found = demo(home, "money")
@@ -316,6 +324,8 @@ def test_up__starts_a_node_that_was_stopped(town: Town, home: Path) -> None:
         (("mine", "0"), 1, "blocks: 1 to 1000 can be mined at once"),
         (("mine", "few"), 1, "blocks: should be an unsigned 32 bit integer"),
         (("blocks", "101"), 1, "limit: 1 to 100 blocks can be shown at once"),
+        (("give", "bob", "0"), 1, "sat: 1 to 100,000,000 can be given at once"),
+        (("give", "mallory", "1"), 1, "nobody is called 'mallory' here: you, bob, carol"),
         (("fault", "mallory", "kill"), 1, "nobody is called 'mallory' here: you, bob, carol"),
         (("fault", "bob", "bribe"), 1, "kind: should be"),
         (("fault", "bob"), 1, "missing required parameter: kind"),
@@ -394,7 +404,7 @@ def test_the_story_holds_in_a_town_with_traffic(town: Town, home: Path) -> None:
             ["alice tries to pay him: “", "bob stands still", "bob to alice: here is the secret"],
         ),
         (
-            "detour",
+            "dry",
             ["ready", "pay", "dry", "detour", "refill", "money check"],
             6,
             ["Traffic rests meanwhile", " to alice: it went no further", "took another way: alice"],
@@ -430,6 +440,7 @@ def test_a_story_is_followed_as_it_is_told(town: Town) -> None:
     begun = ask_town(town, "story", name="hops", wait=False)
     assert begun["story"] == "hops"
     told: list[dict[str, Any]] = []
+    answer: dict[str, Any] = {}
     since = begun["since"]
     while not told or told[-1]["kind"] != "end":
         answer = ask_town(town, "captions", since=since, timeout=30)
@@ -443,6 +454,7 @@ def test_a_story_is_followed_as_it_is_told(town: Town) -> None:
     assert [(caption["number"], caption["of"]) for caption in steps] == [
         (n, 5) for n in range(1, 6)
     ]
+    assert answer["telling"] is False
     report = told[-1]["report"]
     assert [caption["step"] for caption in steps] == [step["name"] for step in report["steps"]]
     assert report["ok"] is True

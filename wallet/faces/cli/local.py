@@ -65,7 +65,8 @@ def _demo(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         default="",
         help="up, down, status, blocks [LIMIT], money, mine [BLOCKS], traffic [RATE],"
-        " fault NODE KIND, story [NAME]; none: tell the first story in a town that ends with it",
+        " give NODE SAT, fault NODE KIND, story [NAME]; none: tell the first story in a town that"
+        " ends with it",
     )
     parser.add_argument("arguments", nargs="*", help="what the action needs")
     parser.add_argument("--headless", action="store_true", help="tell it without a terminal")

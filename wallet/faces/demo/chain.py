@@ -75,7 +75,7 @@ class ChainClient:
 
     def pay_from_faucet(self, gifts: Mapping[str, int]) -> str:
         """Send satoshi to addresses in one transaction; its txid. Needs a mature reward."""
-        coin = self._mature_reward()
+        coin = self._mature_reward(sum(gifts.values()) + FAUCET_FEE)
         amount = Satoshi(coin["amount_sat"])
         outputs = [
             TxOut(Satoshi(sat), decode_address(address, REGTEST)) for address, sat in gifts.items()
@@ -90,14 +90,15 @@ class ChainClient:
         tx = replace(unsigned, inputs=(replace(spent, witness=witness),))
         return str(self.call("sendrawtransaction", tx.encode().hex()))
 
-    def _mature_reward(self) -> dict[str, Any]:
+    def _mature_reward(self, sat: int) -> dict[str, Any]:
         found = self.call("listutxos")
         for coin in found["utxos"]:
             mature = coin["height"] + MATURITY <= found["height"] + 1
-            if coin["scriptPubKey"] == FAUCET_SCRIPT.hex() and coin["coinbase"] and mature:
+            ours = coin["scriptPubKey"] == FAUCET_SCRIPT.hex() and coin["coinbase"]
+            if ours and mature and coin["amount_sat"] >= sat:
                 reward: dict[str, Any] = coin
                 return reward
-        raise ServiceFault("the faucet has no mature reward: mine more blocks")
+        raise ServiceFault(f"the faucet has no mature reward of {sat:,} sat: mine more blocks")
 
     def footprint_since(self, height: int) -> tuple[int, int, int]:
         """Transactions beside the rewards in the blocks above `height`; their vbytes, fees."""

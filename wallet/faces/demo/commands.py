@@ -28,6 +28,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "blocks": ("limit",),
     "money": (),
     "mine": ("blocks",),
+    "give": ("node", "sat"),
     "fault": ("node", "kind"),
     "story": ("name",),
     "traffic": ("rate",),

@@ -26,6 +26,7 @@ from wallet.faces.rpc.parsers import boolean, one_of, string, u32, u64
 from wallet.faces.rpc.table import Answer, Method
 
 MOST_MINED: Final = 1_000
+MOST_GIVEN_SAT: Final = 100_000_000
 _BLOCKS_SHOWN: Final = 10
 _DEFAULT_STORY: Final = "first"
 
@@ -58,6 +59,7 @@ def _rate(value: object) -> float:
 
 BLOCKS: Final = Param("blocks", u32)
 NODE: Final = Param("node", string, required=True)
+SAT: Final = Param("sat", u64, required=True)
 KIND: Final = Param("kind", one_of(*FAULTS), required=True)
 RATE: Final = Param("rate", _rate)
 SINCE: Final = Param("since", u64)
@@ -78,8 +80,9 @@ class Desk:
         self._channels = ChannelBook()
         self._looking = threading.Lock()
         self.captions = Captions()
-        self._told: str | None = None
-        self._telling: asyncio.Task[Answer] | None = None
+        self.telling: str | None = None
+        """The name of the story, if any."""
+        self._task: asyncio.Task[Answer] | None = None
         self._changing = threading.Lock()
 
     def close(self) -> None:
@@ -104,7 +107,7 @@ class Desk:
             "channels": channels,
             "traffic": self.traffic.counters(),
             "stories": {name: story.TITLE for name, story in STORIES.items()},
-            "telling": self._told,
+            "telling": self.telling,
         }
 
     def blocks(self, limit: int) -> Answer:
@@ -130,6 +133,14 @@ class Desk:
             raise Refused(f"blocks: 1 to {MOST_MINED} can be mined at once", -32602)
         return {"blockheight": self.town.mine(blocks)}
 
+    def give(self, key: str, sat: int) -> Answer:
+        """Coins from the faucet for a node, in a block that every node has read."""
+        if not 0 < sat <= MOST_GIVEN_SAT:
+            raise Refused(f"sat: 1 to {MOST_GIVEN_SAT:,} can be given at once", -32602)
+        address = self.town.node(key).call("newaddr", addresstype="bech32")["bech32"]
+        txid = self.town.chain.pay_from_faucet({address: sat})
+        return {"node": key, "sat": sat, "txid": txid, "blockheight": self.town.mine(1)}
+
     def fault(self, key: str, kind: str) -> Answer:
         """Break a node, or mend it."""
         node = self.town.node(key)
@@ -143,12 +154,12 @@ class Desk:
 
         Raises `Refused` while another one is told.
         """
-        if self._told is not None:
-            raise Refused(f"the story {self._told!r} is being told; wait for its end")
-        self._told = name
+        if self.telling is not None:
+            raise Refused(f"the story {self.telling!r} is being told; wait for its end")
+        self.telling = name
         since = self.captions.feed.next_seq
-        self._telling = asyncio.create_task(self._tell(name))
-        return since, self._telling
+        self._task = asyncio.create_task(self._tell(name))
+        return since, self._task
 
     async def _tell(self, name: str) -> Answer:
         teller = Teller(self.captions, name)
@@ -157,7 +168,7 @@ class Desk:
         try:
             report = asdict(await asyncio.to_thread(tell, story, teller))
         finally:
-            self._told = None
+            self.telling = None
         # Whoever hears of the end may begin another one.
         teller.end(report)
         return {**report, "told": teller.told}
@@ -177,6 +188,10 @@ async def _mine(desk: Desk, args: Args) -> Answer:
     return await asyncio.to_thread(desk.mine, args.get_or(BLOCKS, 1))
 
 
+async def _give(desk: Desk, args: Args) -> Answer:
+    return await asyncio.to_thread(desk.give, args[NODE], args[SAT])
+
+
 async def _fault(desk: Desk, args: Args) -> Answer:
     return await asyncio.to_thread(desk.fault, args[NODE], args[KIND])
 
@@ -191,8 +206,9 @@ async def _story(desk: Desk, args: Args) -> Answer:
 
 
 async def _captions(desk: Desk, args: Args) -> Answer:
-    """What stories say, by number, as `flow`."""
-    return _told("captions", await _page(desk.captions.feed.page, args))
+    """What stories say, by number, as `flow`; and whether one is being told."""
+    answer = _told("captions", await _page(desk.captions.feed.page, args))
+    return {**answer, "telling": desk.telling is not None}
 
 
 async def _traffic(desk: Desk, args: Args) -> Answer:
@@ -239,6 +255,7 @@ METHODS: Final[tuple[Method[Desk], ...]] = (
         waits=True,
     ),
     Method("mine", (BLOCKS,), _mine, "mines blocks"),
+    Method("give", (NODE, SAT), _give, "gives a node coins from the faucet"),
     Method("fault", (NODE, KIND), _fault, "breaks a node, or mends it"),
     Method("story", (NAME, WAIT), _story, "tells a story in this town"),
     Method(

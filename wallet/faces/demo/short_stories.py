@@ -210,7 +210,7 @@ class Offline(_Told):
         self._say("bob goes on, and the payment arrives as if nothing had been.")
 
 
-class Detour(_Told):
+class DryChannel(_Told):
     """A channel that cannot carry a payment, and another way."""
 
     TITLE = "around a dry channel"

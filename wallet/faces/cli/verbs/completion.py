@@ -36,7 +36,18 @@ COMMANDS: Final = {
 """What this program does beside verbs and methods."""
 _WORDS: Final = {
     "completion": tuple(SCRIPTS),
-    "demo": ("up", "down", "status", "blocks", "money", "mine", "traffic", "fault", "story"),
+    "demo": (
+        "up",
+        "down",
+        "status",
+        "blocks",
+        "money",
+        "mine",
+        "give",
+        "traffic",
+        "fault",
+        "story",
+    ),
     "fees": ("all",),
     "help": tuple(VERBS),
 }
