@@ -22,7 +22,6 @@ from wallet.faces.demo.stories import STORIES
 from wallet.faces.demo.story import Step, Story
 from wallet.faces.demo.telling import Heading, tell
 from wallet.faces.demo.town import Node, Town
-from wallet.faces.tui.town import control
 
 FAUCET = FAUCET_SCRIPT.hex()
 OTHER = "0014" + "0b" * 20
@@ -216,10 +215,6 @@ async def test_one_story_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         await desk.begin_story("hops")[1]
     finally:
         desk.close()
-
-
-def test_the_app_offers_every_story() -> None:
-    assert [name for name, _ in control.STORIES] == list(STORIES)
 
 
 def message(kind: str, way: str, msat: int = 100, expiry: int = 50, htlc_id: int = 0) -> Message:
