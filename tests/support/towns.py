@@ -93,6 +93,7 @@ def nothing_is_left(directory: Path, seconds: float = 20) -> bool:
 
 
 def kill(*pids: int) -> None:
-    """SIGKILL, to all of them before any can react."""
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    """SIGKILL, to all of them before any can react: whoever is stopped sees no other die."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, number)
