@@ -53,6 +53,22 @@ class Terminal:
         if select.select([self._end], [], [], 0.1)[0]:
             self._stream.feed(os.read(self._end, 1 << 16))
 
+    def drain(self, until: str = "", seconds: float = 5) -> float:
+        """Read what is there, or on until the words have come; the time of their last bytes.
+
+        The screen is drawn only afterwards, so that an emulator's own work is not in that time.
+        """
+        end, data, arrived = time.monotonic() + seconds, b"", time.perf_counter()
+        while select.select([self._end], [], [], 0.1 if until else 0)[0] or until:
+            assert time.monotonic() < end, f"waited for {until!r}; there is\n{self.shown}"
+            if select.select([self._end], [], [], 0)[0]:
+                data += os.read(self._end, 1 << 16)
+            arrived = time.perf_counter()
+            if until and until.encode() in data:
+                break
+        self._stream.feed(data)
+        return arrived
+
     def type(self, text: str) -> None:
         """Keys."""
         os.write(self._end, text.encode())
