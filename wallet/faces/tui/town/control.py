@@ -69,7 +69,10 @@ class Control(Pane):
         async def told() -> None:
             self.state.say(f"… {doing}", QUIET)
             try:
-                self.state.say(f"✓ {await act()}", GOOD)
+                outcome = await act()
+                # The next key may depend on what this one has changed.
+                self._town.town = facts.town(await self._town.connected.ask("status"))
+                self.state.say(f"✓ {outcome}", GOOD)
             except (RpcError, ConnectionLost, Unreachable) as fault:
                 self.state.say(f"✗ {safe(str(fault), 160)}", BAD)
 

@@ -172,8 +172,9 @@ def _blocks(seen: TownState, state: State, cells: int) -> list[Row]:
     rows = [row("  Blocks")]
     for block in seen.blocks[:4]:
         at = moment(block.at, state.clock())[-8:]
-        words = "; ".join(block.words) or "only its reward"
-        rows.append(row((f"  {block.height:>6,}  ", STRONG), (f"{at}  ", QUIET), words))
+        words = folded("; ".join(block.words) or "only its reward", cells - 20, 2)
+        rows.append(row((f"  {block.height:>6,}  ", STRONG), (f"{at}  ", QUIET), words[0]))
+        rows += [row(f"{'':20}{line}") for line in words[1:]]
     return rows
 
 
