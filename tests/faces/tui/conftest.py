@@ -7,6 +7,12 @@ import pytest
 
 from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.scenes import replies
+from wallet.faces.tui import copying
+
+
+@pytest.fixture(autouse=True)
+def _no_clipboard_of_the_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "TOOLS", ())
 
 
 @pytest.fixture

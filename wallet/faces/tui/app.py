@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts
+from wallet.faces.tui.copying import Copying, Thing
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
 from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
 from wallet.faces.tui.pane import Absent, Pane
-from wallet.faces.tui.safe_text import safe
+from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.screens.activity import Activity
 from wallet.faces.tui.screens.chain import Chain
 from wallet.faces.tui.screens.channels import Channels
@@ -35,6 +36,9 @@ from wallet.faces.tui.town.moves import Playback
 from wallet.faces.tui.town.watch import TownState, TownWatcher
 from wallet.faces.tui.watch import BASE, NODE, UiPump, Watcher, learn_names, load
 from wallet.faces.tui.words import failure, name_of
+
+if TYPE_CHECKING:
+    from wallet.faces.tui.finding import FindRow
 
 TICK_SECONDS: Final = 0.1
 PATIENCE_SECONDS = 15.0
@@ -69,7 +73,7 @@ def _now() -> datetime:
     return datetime.now(UTC).astimezone()
 
 
-class Leyden(App[None]):
+class Leyden(Copying):
     """The terminal app. It has no keys and no database: it asks the core at `path`."""
 
     TITLE = "leyden"
@@ -112,6 +116,7 @@ class Leyden(App[None]):
         self._rest_until = 0.0
         self._shown: tuple[object, ...] = ()
         self._offered_unlock = False
+        self._find_row: FindRow | None = None
 
     # --- frame --------------------------------------------------------------------------------
 
@@ -179,6 +184,8 @@ class Leyden(App[None]):
         return switcher.query_one(f"#{switcher.current}", Pane)
 
     def action_tab(self, tab: str) -> None:
+        if self._find_row is not None:
+            self._find_row.close()
         base = self.screen_stack[0]
         base.query_one(ContentSwitcher).current = tab
         base.query_one(TabRow).show(tab)
@@ -202,19 +209,50 @@ class Leyden(App[None]):
         for line in self.screen_stack[0].query(kind) if self.screen_stack else ():
             line.refresh()
 
+    def _hints(self) -> str:
+        finding = self._find_row is not None and self._find_row.display
+        return self._find_row.HINTS if finding and self._find_row else self.pane.hints()
+
     def redraw(self) -> None:
         """Everything that shows the state, in one go."""
         if not self.is_running:
             return  # the app is closing, and what it showed is going, piece by piece
         with self.batch_update():
             self._frame(TitleRow)
-            self._frame(NoticeRow)
-            base = self.screen_stack[0]
+            base, pane = self.screen_stack[0], self.pane
             small = base.query_one(Small)
             fits = self.size.width >= WHOLE[0] and self.size.height >= WHOLE[1]
-            base.query_one(HintRow).show(self.pane.hints() if fits else small.HINTS)
+            base.query_one(HintRow).show(self._hints() if fits else small.HINTS)
             small.refresh()
-            self.pane.facts_changed()
+            pane.facts_changed()
+            sought = middle_cut(pane.sought, 30)
+            base.query_one(NoticeRow).found = f"/{sought}  {pane.found}" if sought else ""
+            self._frame(NoticeRow)
+
+    # --- a filter, and what is taken elsewhere --------------------------------------------------
+
+    async def action_find(self) -> None:
+        from wallet.faces.tui.finding import FindRow
+
+        if not self.pane.FINDS:
+            self.say("Nothing to filter on this screen", QUIET)
+            return
+        if self._find_row is None:
+            self._find_row = FindRow()
+            notice = self.screen_stack[0].query_one(NoticeRow)
+            await self.screen_stack[0].mount(self._find_row, before=notice)
+        self._find_row.open(self.pane)
+        self.redraw()
+
+    def on_find_row_closed(self) -> None:
+        self.pane.focus()
+        self.redraw()
+
+    def say(self, sentence: str, style: str = GOOD) -> None:
+        self.state.say(sentence, style)
+
+    async def main_thing(self) -> Thing | None:
+        return await self.pane.main_thing()
 
     # --- facts --------------------------------------------------------------------------------
 

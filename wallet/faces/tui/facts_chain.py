@@ -2,16 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from wallet.faces.tui.answers import items, known, number
+from wallet.faces.tui.costs import EMERGENCY_SAT, Speed, prices
 from wallet.faces.tui.safe_text import safe
-
-EMERGENCY_MSAT: Final = 25_000_000
-"""What stays on chain while a channel lives, where the core does not name its own figure."""
-
-_NAMES: Final = {2: "next block", 6: "hour", 100: "day"}
-"""By blocks, of the estimates that Core Lightning gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +33,7 @@ class Coin:
 class Fees:
     """What transactions pay now."""
 
-    estimates: tuple[tuple[str, str], ...] = ()
-    """How soon, and satoshi per virtual byte."""
+    speeds: tuple[Speed, ...] = ()
     warning: str = ""
     """Why there are none."""
 
@@ -48,7 +42,7 @@ class Fees:
 class Settings:
     """How the core was started, as far as screens need it."""
 
-    emergency: int = EMERGENCY_MSAT
+    emergency: int = EMERGENCY_SAT * 1000
     """Millisatoshi that stay on chain while a channel lives."""
     log_file: str = ""
 
@@ -72,14 +66,8 @@ def _coin(one: Mapping[str, Any]) -> Coin:
 
 
 def fees(answer: Mapping[str, Any]) -> Fees:
-    """`feerates` in the style `perkw`: satoshi per 1,000 weight units, which are 250 vbytes."""
-    rates = answer.get("perkw")
-    estimates = items(rates, "estimates") if isinstance(rates, Mapping) else []
-    named = ((_NAMES.get(number(e.get("blockcount"))), number(e.get("feerate"))) for e in estimates)
-    return Fees(
-        tuple((name, f"{rate / 250:.1f}".removesuffix(".0")) for name, rate in named if name),
-        safe(answer.get("warning_missing_feerates"), 200),
-    )
+    """`feerates` in the style `perkw`."""
+    return Fees(prices(answer).speeds, safe(answer.get("warning_missing_feerates"), 200))
 
 
 def settings(answer: Mapping[str, Any]) -> Settings:
@@ -89,7 +77,7 @@ def settings(answer: Mapping[str, Any]) -> Settings:
     emergency = known(_value(found, "min-emergency-msat", "value_msat"))
     log_files = _value(found, "log-file", "values_str")
     return Settings(
-        EMERGENCY_MSAT if emergency is None else emergency,
+        EMERGENCY_SAT * 1000 if emergency is None else emergency,
         safe(log_files[0], 200) if isinstance(log_files, list) and log_files else "",
     )
 

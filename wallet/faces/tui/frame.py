@@ -88,10 +88,13 @@ class NoticeRow(_Line):
     def __init__(self, state: State) -> None:
         super().__init__(id="notice")
         self._state = state
+        self.found = ""
+        """What the list in front is filtered by, and how much of it that is."""
 
     def row(self, cells: int) -> Row:
         text, style = self._state.notice_row
-        return row((f" {text}", style))
+        said = row((f" {text}", style))
+        return ends(said, row((f"{self.found} ", KEY)), cells) if self.found else said
 
 
 _HINT: Final = re.compile(r"(\S+(?: \S+)*)(\s{2,}|$)")

@@ -15,20 +15,24 @@ from wallet.faces.tui.watch import PAGE
 class HistoryPages:
     """All items that were read so far, newest first.
 
-    `wanted` is the filter that the core applies, `fits` what it cannot look for.
+    `wanted` is the filter that the core applies, `fits` what it cannot look for; then few of a
+    page may be left, so that more is asked for at once.
     """
 
     def __init__(
         self,
         wanted: Mapping[str, object] | None = None,
         fits: Callable[[Item], bool] = lambda _: True,
+        limit: int = PAGE,
     ) -> None:
+        self._limit = limit
         self._filter = {"filter": dict(wanted)} if wanted else {}
         self._fits = fits
         self._newest: tuple[Item, ...] = ()
         self._older: list[Item] = []
         self._next = ""
         self._reading = False
+        self._begun = False
 
     def __len__(self) -> int:
         return len(self._newest) + len(self._older)
@@ -48,8 +52,9 @@ class HistoryPages:
     def renew(self, newest: tuple[Item, ...], more: str) -> None:
         """The newest page as it is now; older ones stay as long as they still join it."""
         newest = tuple(filter(self._fits, newest))
-        if newest and newest == self._newest:
+        if newest == self._newest and self._begun:
             return
+        self._begun = True
         known = [*self._newest, *self._older]
         self._newest = newest
         if not more or not newest:
@@ -62,6 +67,11 @@ class HistoryPages:
         else:
             self._older = known[place + 1 :]
 
+    async def read_first(self, link: Link) -> None:
+        """The newest page, of a filter that the facts know nothing of."""
+        answer = await link.ask("history", limit=self._limit, **self._filter)
+        self.renew(*facts.items(answer))
+
     async def read_on(self, link: Link) -> bool:
         """One more page; False when there is none, or one is being read."""
         if not self._next or self._reading:
@@ -69,7 +79,7 @@ class HistoryPages:
         self._reading = True
         cursor = self._next
         try:
-            answer = await link.ask("history", start=cursor, limit=PAGE, **self._filter)
+            answer = await link.ask("history", start=cursor, limit=self._limit, **self._filter)
         finally:
             self._reading = False
         if cursor != self._next:

@@ -13,6 +13,8 @@ class Listing(Pane):
 
     BINDINGS: ClassVar = [key.binding for key in LIST]
     LISTS: ClassVar = True
+    FOUND: ClassVar = "esc show all  enter detail  / filter  y copy  : palette  ? help"
+    """The hints while a filter is on."""
     HEAD: ClassVar = 2
     """Lines above the first row."""
     TALL: ClassVar = 1
@@ -65,7 +67,23 @@ class Listing(Pane):
         self._show(in_full=self.count > 0)
 
     def action_back(self) -> None:
+        if not self.open and self.sought:
+            self.find("")
         self._show(in_full=False)
+
+    def find(self, text: str) -> None:
+        if text != self.sought:
+            self.sought = text
+            self.sought_changed()
+            self.go(0)
+            self.post_message(self.HintsChanged())
+
+    def sought_changed(self) -> None:
+        """The filter is another one: `count` is to count what it lets through."""
+
+    @property
+    def found(self) -> str:
+        return f"{self.count:,} found" if self.sought else ""
 
     def _show(self, *, in_full: bool) -> None:
         self.open = in_full

@@ -6,6 +6,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.keys import Key, own
 from wallet.faces.tui.paint import Row, content, row
 from wallet.faces.tui.state import State
@@ -27,6 +28,10 @@ class Pane(Widget, can_focus=True):
     """Parts of the facts (`watch.PARTS`) that are asked for only while it is in front."""
     LISTS: ClassVar[bool] = False
     """Whether the keys of a list work here."""
+    FINDS: ClassVar[str] = ""
+    """What `/` takes here; empty where there is nothing to filter."""
+    sought = ""
+    """What is filtered by now."""
 
     def __init__(self, state: State, id: str) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
@@ -49,6 +54,19 @@ class Pane(Widget, can_focus=True):
         """Its keys work again after the window was too small for it."""
         if self.screen.focused is None:
             self.focus()
+
+    def find(self, text: str) -> None:
+        """Filter by something else; the empty text lets all through."""
+        self.sought = text
+
+    @property
+    def found(self) -> str:
+        """How many the filter lets through."""
+        return ""
+
+    async def main_thing(self) -> Thing | None:
+        """What `y` copies now. May raise `RpcError` or `ConnectionLost`."""
+        return None
 
     def facts_changed(self) -> None:
         """New facts have come, and this pane is in front."""

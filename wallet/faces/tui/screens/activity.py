@@ -1,18 +1,25 @@
 """Activity: everything that moved money, newest first, and one payment in full."""
 
+import asyncio
+import time
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.answers import items
+from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.facts import Item
+from wallet.faces.tui.grammar import EXAMPLE, Query, parse
 from wallet.faces.tui.history_pages import HistoryPages
 from wallet.faces.tui.listing import Listing
 from wallet.faces.tui.paint import (
     BAD,
     CHOSEN,
     EMPTY,
+    KEY,
     QUIET,
     STRONG,
+    WARN,
     Row,
     beside,
     ends,
@@ -20,19 +27,27 @@ from wallet.faces.tui.paint import (
     row,
 )
 from wallet.faces.tui.pane import WIDE
-from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.safe_text import left, middle_cut, right, safe
 from wallet.faces.tui.state import State
 from wallet.faces.tui.words import SIGNS, moment, name_of, status, what, when
+
+MOST: Final = 1_000
+"""Rows that are asked for at once for a filter: the most that a node gives."""
+TYPING_SECONDS: Final = 0.15
 
 
 class Activity(Listing):
     """The second tab."""
 
-    HINTS: ClassVar = "enter detail  j k move  g G ends  s send  r receive  : palette  ? help"
+    HINTS: ClassVar = "enter detail  / filter  y copy  s send  r receive  : palette  ? help"
+    FINDS: ClassVar = EXAMPLE
 
     def __init__(self, state: State, id: str) -> None:  # noqa: A002
         super().__init__(state, id)
-        self.pages = HistoryPages()
+        self._all = self.pages = HistoryPages()
+        self._query = Query()
+        self._looking = False
+        self._renewed: tuple[Item, ...] = ()
 
     @property
     def count(self) -> int:
@@ -40,11 +55,65 @@ class Activity(Listing):
 
     def facts_changed(self) -> None:
         chosen = self.pages.slice(self.cursor, 1)
-        self.pages.renew(self.state.facts.recent, self.state.facts.more)
+        recent = self.state.facts.recent
+        self._all.renew(recent, self.state.facts.more)
+        if self.sought and recent != self._renewed and not self._looking:
+            self._look()
         if chosen and self.cursor:
             # What is new comes in above: the cursor stays on what was chosen.
             self._follow(chosen[0])
         self.refresh()
+
+    # --- filter -------------------------------------------------------------------------------
+
+    def sought_changed(self) -> None:
+        self.first = 0
+        self.workers.cancel_node(self)
+        self._looking = False
+        self._query = parse(self.sought, self.state.clock(), self.state.names)
+        if not self.sought:
+            self.pages = self._all
+            return
+        query, names = self._query, self.state.names
+        self.pages = HistoryPages(query.asked, lambda item: query.fits(item, names), MOST)
+        self._look()
+
+    def _look(self, *, anew: bool = True) -> None:
+        self._looking, self._renewed = True, self.state.facts.recent
+        looking = self._fill(self.pages, anew=anew)
+        self.run_worker(looking, exclusive=True, exit_on_error=False)
+
+    async def _fill(self, pages: HistoryPages, *, anew: bool) -> None:
+        """The newest page, and older ones until the screen is full of what fits."""
+        try:
+            link = self.state.connected
+            began = time.monotonic()
+            if anew:
+                await asyncio.sleep(TYPING_SECONDS)
+                await pages.read_first(link)
+            while not pages.complete and len(pages) < self.first + 2 * self.room:
+                self._show_found()
+                # Looking must not keep a busy node from its work.
+                await asyncio.sleep(time.monotonic() - began)
+                began = time.monotonic()
+                await pages.read_on(link)
+        except (ConnectionLost, RpcError) as fault:
+            self.state.say(f"! {safe(str(fault), 160)}", WARN)
+        finally:
+            if pages is self.pages:
+                self._looking = False
+                self._show_found()
+
+    def _show_found(self) -> None:
+        self.refresh()
+        self.post_message(self.HintsChanged())
+
+    @property
+    def found(self) -> str:
+        if self._query.problem:
+            return self._query.problem
+        more = "" if self.pages.complete else " so far…" if self._looking else " and older"
+        return f"{self.count:,} found{more}"
 
     def _follow(self, chosen: Item) -> None:
         near = self.pages.slice(self.cursor, 50)
@@ -59,10 +128,33 @@ class Activity(Listing):
                 return
 
     def hints(self) -> str:
-        return "esc back  s send  r receive  ? help" if self.open else self.HINTS
+        if self.open:
+            return "esc back  y copy  T plain text  s send  r receive  ? help"
+        return self.FOUND if self.sought else self.HINTS
+
+    async def main_thing(self) -> Thing | None:
+        """The proof of what was paid; else what names it."""
+        found = self.pages.slice(self.cursor, 1)
+        if not found:
+            return None
+        item = found[0]
+        proven = item.kind == "payment" and item.status == "complete"
+        if proven and self.state.can("listpays") and (proof := await self._proof(item)):
+            return Thing("Proof", proof)
+        names = (("Payment hash", item.payment_hash), ("Txid", item.txid))
+        return next((Thing(name, text) for name, text in names if text), None)
+
+    async def _proof(self, item: Item) -> str:
+        answer = await self.state.connected.ask("listpays", payment_hash=item.payment_hash)
+        proofs = (safe(pay.get("preimage"), 64) for pay in items(answer, "pays"))
+        return next(filter(None, proofs), "")
 
     def moved(self) -> None:
-        if self.first + 2 * self.room >= self.count and not self.pages.complete:
+        if self.first + 2 * self.room < self.count or self.pages.complete or self._looking:
+            return
+        if self.sought:
+            self._look(anew=False)
+        else:
             self.run_worker(self._read_on(), exit_on_error=False)
 
     def action_bottom(self) -> None:
@@ -88,20 +180,31 @@ class Activity(Listing):
         if not self.state.can("history"):
             return [EMPTY, row("   This node keeps no history: leyden listpays, listinvoices.")]
         if not self.count:
-            return _empty(self.state)
+            return self._nothing_found() if self.sought else _empty(self.state)
         chosen = self.pages.slice(min(self.cursor, self.count - 1), 1)[0]
         if cells < WIDE:
             return _detail(chosen, self.state, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
         return beside(self._list(at), _detail(chosen, self.state, cells - at - 2), at, cells)
 
+    def _nothing_found(self) -> list[Row]:
+        if self._looking:
+            return [EMPTY, EMPTY, row(("      … looking", QUIET))]
+        return [
+            EMPTY,
+            EMPTY,
+            row("      Nothing fits this filter."),
+            EMPTY,
+            row("      ", ("esc", KEY), "   shows everything again"),
+        ]
+
     def _list(self, cells: int) -> list[Row]:
         last = min(self.count, self.first + self.room)
         of = f"{self.count:,}" if self.pages.complete else f"{self.count:,} and older"
         unit = self.state.money.unit
+        place = f"{self.first + 1:,}-{last:,} of {of}  newest first "
         rows = [
-            ends(row("  All"), row((f"{self.first + 1:,}-{last:,} of {of}  newest first ", QUIET)),
-                 cells),
+            ends(row("  Found" if self.sought else "  All"), row((place, QUIET)), cells),
             row((f"  When   {right(str(unit), 15)}  {left('What', cells - 51)}Status"
                  f"{right('fee', 19)}", QUIET)),
         ]  # fmt: skip

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.facts import ChannelFacts, Item
 from wallet.faces.tui.facts_chain import Coin
+from wallet.faces.tui.grammar import words_fit
 from wallet.faces.tui.history_pages import HistoryPages
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
@@ -25,7 +27,7 @@ from wallet.faces.tui.paint import (
     row,
 )
 from wallet.faces.tui.pane import WIDE
-from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.safe_text import left, middle_cut, right, safe
 from wallet.faces.tui.sections import Sections
 from wallet.faces.tui.state import State
 from wallet.faces.tui.watch import ON_CHAIN
@@ -51,24 +53,33 @@ class Chain(Sections):
     """The fifth tab."""
 
     WANTS: ClassVar = frozenset({"moves", "fees", "settings"})
-    HINTS: ClassVar = "a new address  w withdraw  enter detail  tab next list  : palette  ? help"
+    HINTS: ClassVar = "a address  w withdraw  enter detail  tab next list  / filter  y copy  ? help"
     BINDINGS: ClassVar = [key.binding for key in OWN["chain"]]
+    FINDS: ClassVar = "address, txid or words  !not"
     HEAD: ClassVar = 4
 
     def __init__(self, state: State, id: str) -> None:  # noqa: A002
         super().__init__(state, id)
-        self.pages = HistoryPages(ON_CHAIN, touches_coins)
+        self.pages = self._all = HistoryPages(ON_CHAIN, touches_coins)
+        self._reading = False
+        self._coins: list[Coin] = []
+        self._settling: list[ChannelFacts] = []
 
     # --- lists --------------------------------------------------------------------------------
 
-    @property
-    def _settling(self) -> list[ChannelFacts]:
-        return [c for c in self.state.facts.channels if not c.usable and not c.opening]
+    def _fits(self, item: Item) -> bool:
+        words = what(item, self.state.names), status(item)[0], item.txid
+        return touches_coins(item) and words_fit(self.sought, *words)
 
     def sections(self) -> list[tuple[str, int]]:
-        closing = [(CLOSING, len(self._settling))] if self._settling else []
-        coins = len(self.state.facts.coins)
-        return [(COINS, coins), *closing, (TRANSACTIONS, len(self.pages))]
+        closing = len(self._settling)
+        settling = [(CLOSING, closing)] if closing else []
+        return [(COINS, len(self._coins)), *settling, (TRANSACTIONS, len(self.pages))]
+
+    def sought_changed(self) -> None:
+        self.first = 0
+        self.pages = HistoryPages(ON_CHAIN, self._fits) if self.sought else self._all
+        self.facts_changed()
 
     def none(self, name: str) -> str:
         facts = self.state.facts
@@ -83,7 +94,7 @@ class Chain(Sections):
         """What the cursor is on."""
         name, number = self.place
         if name == COINS:
-            return self.state.facts.coins[number]
+            return self._coins[number]
         if name == CLOSING:
             return self._settling[number]
         found = self.pages.slice(number, 1)
@@ -92,27 +103,47 @@ class Chain(Sections):
     def facts_changed(self) -> None:
         facts = self.state.facts
         if facts.moves is not None:
+            self._all.renew(facts.moves, facts.more_moves)
             self.pages.renew(facts.moves, facts.more_moves)
+        self._coins = [
+            c for c in facts.coins if words_fit(self.sought, c.outpoint, c.address, use(c)[0])
+        ]
+        names = self.state.names
+        self._settling = [
+            c
+            for c in facts.channels
+            if not c.usable and not c.opening
+            if words_fit(self.sought, name_of(c.peer_id, names), c.status, c.channel_id)
+        ]
         self.cursor = max(0, min(self.cursor, self.count - 1))
         self.open = self.open and self.count > 0
         self.refresh()
 
     def moved(self) -> None:
-        if self.first + 2 * self.room >= self.count and not self.pages.complete:
+        if self._ends_soon() and not self._reading:
+            self._reading = True
             self.run_worker(self._read_on(), exit_on_error=False)
 
-    async def _read_on(self) -> bool:
+    def _ends_soon(self) -> bool:
+        return self.first + 2 * self.room >= self.count and not self.pages.complete
+
+    async def _read_on(self) -> None:
         try:
-            return await self.pages.read_on(self.state.connected)
-        except (ConnectionLost, RpcError):
-            return False
+            while self._ends_soon():
+                await self.pages.read_on(self.state.connected)
+                self.refresh()
+        except (ConnectionLost, RpcError) as fault:
+            self.state.say(f"! {safe(str(fault), 160)}", WARN)
         finally:
-            self.refresh()
+            self._reading = False
+            self.post_message(self.HintsChanged())
 
     # --- keys ---------------------------------------------------------------------------------
 
     def hints(self) -> str:
-        return "esc back  a new address  w withdraw  ? help" if self.open else self.HINTS
+        if self.open:
+            return "esc back  y copy  T plain text  a address  w withdraw  ? help"
+        return self.FOUND if self.sought else self.HINTS
 
     def action_address(self) -> None:
         if self.may("address"):
@@ -126,13 +157,23 @@ class Chain(Sections):
 
             self.app.push_screen(Withdraw(self.state))
 
+    async def main_thing(self) -> Thing | None:
+        match self.chosen:
+            case Coin(address=address, outpoint=outpoint):
+                return Thing("Address", address) if address else Thing("Coin", outpoint)
+            case ChannelFacts(channel_id=channel_id):
+                return Thing("Channel id", channel_id)
+            case Item(txid=txid) if txid:
+                return Thing("Txid", txid)
+        return None
+
     # --- rows ---------------------------------------------------------------------------------
 
     def rows(self, cells: int, height: int) -> list[Row]:
         if not self.state.told:
             return []
         facts = self.state.facts
-        if not self.count and facts.moves is not None:
+        if not self.count and facts.moves is not None and not self.sought:
             return [*self._summary(cells), *_empty()]
         chosen = self.chosen
         if cells < WIDE:
@@ -164,7 +205,7 @@ class Chain(Sections):
             return "this node does not estimate them"
         if fees is None:
             return ""
-        shown = " · ".join(f"{name} {rate}" for name, rate in fees.estimates)
+        shown = " · ".join(speed.words for speed in fees.speeds)
         return f"{shown} sat/vB" if shown else fees.warning or "no estimates now"
 
     def head(self, name: str, cells: int) -> Row:
@@ -186,7 +227,7 @@ class Chain(Sections):
         room = cells - _AT_THE_END
         mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
         if name == COINS:
-            shown = self._coin(self.state.facts.coins[number], room)
+            shown = self._coin(self._coins[number], room)
         elif name == CLOSING:
             shown = self._close(self._settling[number], room)
         else:

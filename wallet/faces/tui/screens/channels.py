@@ -2,7 +2,9 @@
 
 from typing import ClassVar
 
+from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.facts import ChannelFacts
+from wallet.faces.tui.grammar import words_fit
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.listing import Listing
 from wallet.faces.tui.paint import (
@@ -27,26 +29,46 @@ from wallet.faces.tui.words import name_of, state
 class Channels(Listing):
     """The third tab."""
 
-    HINTS: ClassVar = "enter detail  o open  c close  f fees  s send  r receive  : palette  ? help"
+    HINTS: ClassVar = "enter detail  o open  c close  f fees  / filter  y copy  s send  ? help"
+    FINDS: ClassVar = "name, id, place or state of a channel  !not"
     BINDINGS: ClassVar = [key.binding for key in OWN["channels"]]
     HEAD: ClassVar = 4
     TALL: ClassVar = 2
 
     @property
     def count(self) -> int:
-        return len(self.state.facts.channels)
+        return len(self._listed)
+
+    @property
+    def _listed(self) -> list[ChannelFacts]:
+        """What the filter lets through."""
+        return [c for c in self.state.facts.channels if words_fit(self.sought, *self._words(c))]
+
+    def _words(self, channel: ChannelFacts) -> tuple[str, ...]:
+        name = name_of(channel.peer_id, self.state.names)
+        word = state(channel)[0]
+        return name, word, channel.status, channel.peer_id, channel.scid, channel.channel_id
 
     def hints(self) -> str:
         if not self.open:
-            return self.HINTS
-        return "esc back  c close together  f fees  X force close  s send  ? help"
+            return self.FOUND if self.sought else self.HINTS
+        return "esc back  c close together  f fees  X force close  y copy  ? help"
+
+    async def main_thing(self) -> Thing | None:
+        chosen = self._chosen
+        if chosen is None:
+            return None
+        if chosen.scid:
+            return Thing("Short channel id", chosen.scid)
+        return Thing("Channel id", chosen.channel_id)
 
     # --- keys -----------------------------------------------------------------------------------
 
     @property
     def _chosen(self) -> ChannelFacts | None:
         """The one under the cursor."""
-        return self.state.facts.channels[self.cursor] if self.count else None
+        listed = self._listed
+        return listed[self.cursor] if self.cursor < len(listed) else None
 
     def _living(self, action: str) -> ChannelFacts | None:
         """The chosen one, if the node can do it and the channel is not closing already."""
@@ -88,9 +110,9 @@ class Channels(Listing):
         self.refresh()
 
     def rows(self, cells: int, height: int) -> list[Row]:
-        if not self.count:
+        chosen = self._chosen
+        if chosen is None:
             return self._none()
-        chosen = self.state.facts.channels[self.cursor]
         if cells < WIDE:
             return self._detail(chosen, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
@@ -99,6 +121,8 @@ class Channels(Listing):
     def _none(self) -> list[Row]:
         if not self.state.told:
             return []
+        if self.sought:
+            return [EMPTY, EMPTY, row("      No channel fits this filter.")]
         return [
             EMPTY,
             EMPTY,
@@ -121,8 +145,9 @@ class Channels(Listing):
                  f"▸ theirs  {left('State', 12)}{right('Fee', 8)}", QUIET)),
             EMPTY,
         ]  # fmt: skip
-        for number in range(self.first, min(self.count, self.first + self.room)):
-            rows += self._two_lines(facts.channels[number], drawn, chosen=number == self.cursor)
+        seen = self._listed[self.first : self.first + self.room]
+        for number, channel in enumerate(seen, self.first):
+            rows += self._two_lines(channel, drawn, chosen=number == self.cursor)
         return rows
 
     def _two_lines(self, channel: ChannelFacts, drawn: int, *, chosen: bool) -> list[Row]:

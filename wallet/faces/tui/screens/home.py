@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.binding import Binding
 
 from wallet.faces.tui import starting
+from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.facts import ChannelFacts, Facts, Item
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
@@ -39,6 +40,10 @@ class Home(Pane):
         """Not wait for the chain."""
         self.state.caught_up = True
         self.refresh()
+
+    async def main_thing(self) -> Thing | None:
+        node_id = self.state.facts.node.node_id
+        return Thing("Node id", node_id) if node_id else None
 
     def rows(self, cells: int, height: int) -> list[Row]:
         shown = self.state
