@@ -1,13 +1,14 @@
 """A wallet's day, fixed: what a core answers, the time, and the screen as text."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from tests.faces.tui.fake_core import FakeCore, Reply
 from wallet.faces.tui.app import Leyden
@@ -219,9 +220,13 @@ def replies(**changed: Reply) -> dict[str, Reply]:
 
 
 @asynccontextmanager
-async def opened(core: FakeCore, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
+async def opened(
+    core: FakeCore,
+    size: tuple[int, int] = (80, 24),
+    monotonic: Callable[[], float] = lambda: 0.0,
+) -> AsyncIterator[Pilot[None]]:
     """The app on that core, its facts loaded."""
-    app = Leyden(core.path, lambda: NOW, lambda: 0.0)
+    app = Leyden(core.path, lambda: NOW, monotonic)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.state.told)
         await settled(pilot)
@@ -245,18 +250,22 @@ async def settled(pilot: Pilot[None]) -> None:
     await pilot.pause(0.15)
 
 
+def strips(pilot: Pilot[None]) -> list[Strip]:
+    """The screen in front as it is drawn. The one place that uses Textual's compositor."""
+    return pilot.app.screen._compositor.render_strips()
+
+
 def grid(pilot: Pilot[None]) -> str:
-    """The screen in front as text. The one place that uses Textual's compositor."""
-    lines = [
-        "".join(s.text for s in strip) for strip in pilot.app.screen._compositor.render_strips()
-    ]
+    """The screen in front as text."""
+    lines = ["".join(s.text for s in strip) for strip in strips(pilot)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 async def check(pilot: Pilot[None], name: str) -> None:
     """The screen is, or soon becomes, as `goldens/NAME-SIZE.txt` has it.
 
-    LEYDEN_UPDATE_GOLDENS=1 writes them anew: look at what has changed.
+    LEYDEN_UPDATE_GOLDENS=1 writes them anew: look at what has changed, and draw the pictures
+    (`tests.tools.pictures`) anew, too.
     """
     size = f"{pilot.app.size.width}x{pilot.app.size.height}"
     golden = GOLDENS / f"{name}-{size}.txt"

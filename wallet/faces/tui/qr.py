@@ -1,15 +1,18 @@
 """QR codes of terminal cells: half blocks (one module wide, two high), or sextants (two, three).
 
-Black on white whatever the theme, with a margin of two light modules: a camera needs both.  Only
-upper-case text is coded, which needs a third less room than lower case.
+Black on white whatever the theme, with a light margin: a camera needs both.  Only upper-case text
+is coded, which needs a third less room than lower case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import segno
 
 MARGIN: Final = 2
+"""Light modules around the code."""
+THIN: Final = 1
+"""Still scanned, where two would not fit; without any margin a code is not found."""
 INK: Final = "#000000 on #ffffff"
 
 Modules: TypeAlias = Sequence[Sequence[bool]]
@@ -18,10 +21,23 @@ Modules: TypeAlias = Sequence[Sequence[bool]]
 _HALVES: Final = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 
 
-def modules(text: str) -> Modules:
+def drawn(text: str, wide: int, high: int, compact: bool | None = None) -> list[str]:
+    """The code in at most `wide` cells and `high` lines, as large as fits; empty if nothing does.
+
+    `compact` is a person's choice between sextants and half blocks.
+    """
+    for draw, margin in _WAYS:
+        if compact in (None, draw is sextants):
+            lines = draw(modules(text, margin))
+            if len(lines) <= high and len(lines[0]) <= wide:
+                return lines
+    return []
+
+
+def modules(text: str, margin: int = MARGIN) -> Modules:
     """The code of an invoice or a bech32 address, which mean the same in upper case."""
     made = segno.make(text.upper(), error="l", boost_error=False, micro=False)
-    return [[bool(module) for module in line] for line in made.matrix_iter(border=MARGIN)]
+    return [[bool(module) for module in line] for line in made.matrix_iter(border=margin)]
 
 
 def half_blocks(code: Modules) -> list[str]:
@@ -53,3 +69,11 @@ def _sextant(bits: Sequence[bool]) -> str:
     if number in elsewhere:
         return elsewhere[number]
     return chr(0x1FB00 + number - 1 - (number > 0b010101) - (number > 0b101010))
+
+
+_WAYS: Final[tuple[tuple[Callable[[Modules], list[str]], int], ...]] = (
+    (half_blocks, MARGIN),
+    (sextants, MARGIN),
+    (sextants, THIN),
+)
+"""The best to look at first."""

@@ -12,12 +12,14 @@ from wallet.faces.tui import qr
 from wallet.faces.tui.paint import EMPTY, GOOD, KEY, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import middle_cut, safe, width
 from wallet.faces.tui.sheets.fields import Digits
-from wallet.faces.tui.sheets.sheet import Field, Sheet
+from wallet.faces.tui.sheets.sheet import Field, Rows, Sheet
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import Money, read_sat
 from wallet.faces.tui.words import span
 
 EXPIRY_SECONDS: Final = 3_600
+BESIDE: Final = 24
+"""Cells that the words beside a code need at least."""
 
 
 class Kind(Enum):
@@ -145,7 +147,7 @@ class Receive(Sheet):
 
     def action_size(self) -> None:
         if self._shown:
-            self._compact = not self._is_compact(self.size.height - 3)
+            self._compact = not self._is_compact
             self.redraw()
 
     async def action_anew(self) -> None:
@@ -174,10 +176,14 @@ class Receive(Sheet):
     def _shown(self) -> str:
         return self._code if self._kind is Kind.INVOICE else self._address
 
-    def _is_compact(self, height: int) -> bool:
+    @property
+    def _is_compact(self) -> bool:
         if self._compact is not None:
             return self._compact
-        return (len(qr.modules(self._shown)) + 1) // 2 > height
+        return not self._drawn(self.query_one(Rows).size.width, compact=False)
+
+    def _drawn(self, cells: int, compact: bool | None) -> list[str]:
+        return qr.drawn(self._shown, cells - BESIDE, self.size.height - 3, compact)
 
     def hints(self) -> str:
         if self._asking:
@@ -215,12 +221,11 @@ class Receive(Sheet):
         return [row((f"! {line}", WARN)) for line in folded(self._problem, cells - 2, 2)]
 
     def _with_code(self, cells: int) -> list[Row]:
-        height = self.size.height - 3
-        code = qr.modules(self._shown)
-        drawn = qr.sextants(code) if self._is_compact(height) else qr.half_blocks(code)
-        if len(drawn) > height or width(drawn[0]) + 24 > cells:
-            drawn = []
+        drawn = self._drawn(cells, self._compact)
         beside = self._beside(cells - (width(drawn[0]) if drawn else 0) - 3)
+        if not drawn:
+            smaller = "" if self._compact is None else ", or another size: z"
+            beside = [row((f"! The code needs a larger window{smaller}", WARN)), EMPTY, *beside]
         rows = [row((line, qr.INK), "   ") for line in drawn]
         rows += [EMPTY] * (len(beside) - len(rows))
         return [(*row_, *(beside[n] if n < len(beside) else ())) for n, row_ in enumerate(rows)]
