@@ -23,14 +23,6 @@ from tests.faces.tui.scenes import (
 from wallet.faces.tui.watch import ON_CHAIN
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_chain(core: FakeCore, size: str) -> None:
-    async with opened(core, SIZES[size]) as pilot:
-        await pilot.press("5", "j")
-        await settled(pilot)
-        await check(pilot, "chain")
-
-
 async def test_chain__each_kind_in_full(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("5", "j")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.faces.tui.corpus import INJECTIONS
 from tests.faces.tui.fake_core import FakeCore, Refusal
-from tests.faces.tui.scenes import SIZES, assert_harmless, check, grid, until
+from tests.faces.tui.scenes import SIZES, assert_harmless, grid, until
 from tests.faces.tui.town_scene import ALIASES, PAYMENT, Once, channel, in_town, move, node
 from wallet.faces.tui.town import facts
 from wallet.faces.tui.town.moves import MOST_LAG_SECONDS, TRAVEL_SECONDS, Playback
@@ -64,14 +64,6 @@ def test_playback__nothing_is_shown_much_too_late(steps: list[tuple[int, float]]
 
 
 # --- the screen -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_control_room(core: FakeCore, tmp_path: Path, size: str) -> None:
-    async with in_town(core, tmp_path / "town", SIZES[size]) as (pilot, _, clock):
-        await until(pilot, lambda: "pays" in grid(pilot))
-        clock[0] = 2.5 * TRAVEL_SECONDS
-        await check(pilot, "demo")
 
 
 async def test_keys__each_asks_the_town_for_one_thing(core: FakeCore, tmp_path: Path) -> None:
