@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import ClassVar, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui import attempts
 from wallet.faces.tui.answers import items
+from wallet.faces.tui.attempts import Journey, journey
 from wallet.faces.tui.copying import Thing
 from wallet.faces.tui.facts import Item
 from wallet.faces.tui.grammar import EXAMPLE, Query, parse
@@ -48,6 +51,8 @@ class Activity(Listing):
         self._query = Query()
         self._looking = False
         self._renewed: tuple[Item, ...] = ()
+        self._journeys: dict[str, Journey] = {}
+        """How payments went that were looked at, by payment hash."""
 
     @property
     def count(self) -> int:
@@ -132,6 +137,24 @@ class Activity(Listing):
             return "esc back  y copy  T plain text  s send  r receive  ? help"
         return self.FOUND if self.sought else self.HINTS
 
+    def action_detail(self) -> None:
+        super().action_detail()
+        chosen = self.pages.slice(self.cursor, 1)
+        if chosen and chosen[0].kind == "payment" and self.state.can("listsendpays"):
+            self.run_worker(self._learn(chosen[0]), exclusive=True, exit_on_error=False)
+
+    async def _learn(self, item: Item) -> None:
+        with suppress(ConnectionLost, RpcError):
+            self._journeys[item.payment_hash] = await journey(
+                self.state.connected, item.payment_hash
+            )
+            self.refresh()
+
+    def _in_full(self, item: Item, cells: int) -> list[Row]:
+        known = self._journeys.get(item.payment_hash) if item.kind == "payment" else None
+        went = attempts.rows(known, self.state, cells) if known is not None else []
+        return [*_detail(item, self.state, cells), *went]
+
     async def main_thing(self) -> Thing | None:
         """The proof of what was paid; else what names it."""
         found = self.pages.slice(self.cursor, 1)
@@ -183,9 +206,9 @@ class Activity(Listing):
             return self._nothing_found() if self.sought else _empty(self.state)
         chosen = self.pages.slice(min(self.cursor, self.count - 1), 1)[0]
         if cells < WIDE:
-            return _detail(chosen, self.state, cells - 4) if self.open else self._list(cells)
+            return self._in_full(chosen, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
-        return beside(self._list(at), _detail(chosen, self.state, cells - at - 2), at, cells)
+        return beside(self._list(at), self._in_full(chosen, cells - at - 2), at, cells)
 
     def _nothing_found(self) -> list[Row]:
         if self._looking:
