@@ -25,6 +25,7 @@ class Field(Input):
 
     DEFAULT_CSS = """
     Field { border: none; height: 1; padding: 0 1; background: $panel; width: 1fr; }
+    Field > .input--placeholder { color: $muted; }
     Field:focus { border: none; background: $panel; text-style: underline; }
     """
     MOST: ClassVar[int] = 8_000
