@@ -93,6 +93,18 @@ def blend(paper: Colour, ink: Colour, part: float) -> Colour:
     return red, green, blue
 
 
+def contrast(one: Colour, other: Colour) -> float:
+    """WCAG 2: between 1 (the same) and 21 (black on white)."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    parts = (part / 255 for part in colour)
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def parse(colour: str | None) -> Colour:
     """`#14161a`."""
     return _rgb(Color.parse(colour or ""))

@@ -3,7 +3,7 @@
 The pictures are of the scenes in `tests/faces/tui/gallery.py`: a fixed wallet at a fixed time, so
 the same screen gives the same picture.  Without names all of them are drawn, and files of scenes
 that are no more are removed.  `story` has to be named: it runs `leyden demo` in a pseudo-terminal
-for a minute, and its names, ids and times are its own.
+for some seconds, and its names, ids and times are its own.
 
 `drawn.json` keeps what each picture was made from, and a test compares that with the app of today.
 """
@@ -84,13 +84,13 @@ async def draw(scene: Scene, drawn: Drawn) -> None:
         await core.start()
         await play(scene, scene.sizes[0], core, at)
         await core.close()
-    pictures = paint([grid for _, grid in seen], scene.theme)
-    for (shot, grid), picture in zip(seen, pictures, strict=True):
+    for shot, grid in seen:
         drawn.shots[scene.picture(shot)] = digest(grid)
         if shot.alone:
-            save([picture], PICTURES / scene.picture(shot))
+            save(paint([grid], scene.theme), PICTURES / scene.picture(shot))
     if scene.film:
-        save(pictures, PICTURES / f"{scene.film}.png", [shot.milliseconds for shot, _ in seen])
+        frames = paint([grid for _, grid in seen], scene.theme)
+        save(frames, PICTURES / f"{scene.film}.png", [shot.milliseconds for shot, _ in seen])
     drawn.files |= {name: file_digest(name) for name in scene.pictures}
 
 

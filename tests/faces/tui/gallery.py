@@ -62,6 +62,7 @@ _PAID: Final[dict[str, Reply]] = {
         "channels": [channel("bob", 584_355, 1_000_000), *_CHANNELS["channels"][1:]]
     },
 }
+_LARGE: Final[dict[str, Reply]] = {"decode": decoded(amount_msat=300_000_000)}
 _LINK: Final = f"bitcoin:{money.ADDRESS.upper()}?amount=0.003&label=a%20lamp"
 _TO_REVIEW: Final[tuple[Step, ...]] = ("s", paste(INVOICE), "enter", armed)
 
@@ -116,7 +117,8 @@ SCENES: Final = (
         (*_TO_REVIEW, "p", shows("never left")),
         answers={"pay": Refusal(205, "carol has too little on her side towards dave.")},
     ),
-    Scene("send-large", _TO_REVIEW, answers={"decode": decoded(amount_msat=300_000_000)}),
+    Scene("send-large", _TO_REVIEW, answers=_LARGE),
+    Scene("send-large", _TO_REVIEW, answers=_LARGE, light=True),
     Scene(
         "receive",
         (

@@ -8,12 +8,15 @@ from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.gallery import SCENES, core_replies
 from tests.faces.tui.scenes import check
 from tests.faces.tui.stage import Scene, Shot, Stage, cells, play
-from tests.tools.cells import digest
+from tests.tools.cells import Grid, contrast, digest
 from tests.tools.glyphs import lacking
 from tests.tools.pictures import COMMAND, PICTURES, STORY, Drawn, file_digest, tools_digest
 
 MOST_BYTES: Final = 1_500_000
 """Of all pictures: everybody who takes the project takes them."""
+
+LEAST_CONTRAST: Final = 4.5
+"""WCAG's AA for text."""
 
 PLAYED: Final = [
     pytest.param(scene, size, id=f"{scene.id}-{size}") for scene in SCENES for size in scene.sizes
@@ -38,19 +41,24 @@ async def test_scene(
 
 
 async def _is_as_drawn(stage: Stage, scene: Scene, drawn: str | None, shot: Shot) -> None:
-    """Text and colours are, or soon become, those of the picture; all of it can be drawn."""
+    """Text and colours are, or soon become, those of the picture."""
     for _ in range(100):
         grid = cells(stage, scene.theme)
         if digest(grid) == drawn:
-            assert lacking(cell.text for row in grid for cell in row) == set(), (
-                "tests/tools/glyphs.py has to draw it: the font of the pictures does not have it"
-            )
+            _can_be_read(grid)
             return
         await stage.pilot.pause(0.02)
     pytest.fail(
         f"screenshots/{scene.picture(shot)} shows other text or colours than the app draws now."
         f" Draw it again and look at it: {COMMAND} {scene.id}"
     )
+
+
+def _can_be_read(grid: Grid) -> None:
+    lacks = lacking(cell.text for row in grid for cell in row)
+    assert lacks == set(), "not in the font of the pictures: tests/tools/glyphs.py has to draw it"
+    seen = {(cell.look.ink, cell.look.paper) for row in grid for cell in row if cell.text.strip()}
+    assert [pair for pair in seen if contrast(*pair) < LEAST_CONTRAST] == []
 
 
 def test_files__are_those_of_the_scenes_as_they_were_drawn() -> None:

@@ -10,7 +10,6 @@ from tests.faces.tui.scenes import (
     SIZES,
     assert_harmless,
     channel,
-    check,
     grid,
     opened,
     paid,
