@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.faces.tui import money
 from tests.faces.tui.fake_core import Refusal, Reply
-from tests.faces.tui.payment_scene import INVOICE, answer, decoded, invoiced
+from tests.faces.tui.payment_scene import INVOICE, answer, decoded, invoiced, sent_back, tries
 from tests.faces.tui.scenes import HISTORY, channel, paid, past, replies
 from tests.faces.tui.stage import (
     Scene,
@@ -64,6 +64,10 @@ _PAID: Final[dict[str, Reply]] = {
 }
 _LARGE: Final[dict[str, Reply]] = {"decode": decoded(amount_msat=300_000_000)}
 _LINK: Final = f"bitcoin:{money.ADDRESS.upper()}?amount=0.003&label=a%20lamp"
+_TRIES: Final[dict[str, Reply]] = {
+    "listsendpays": {"payments": tries(HISTORY[0]["payment_hash"], 2_106)},
+    "waitsendpay": sent_back("carol", "temporary_channel_failure: no room for so much now"),
+}
 _TO_REVIEW: Final[tuple[Step, ...]] = ("s", paste(INVOICE), "enter", armed)
 
 SCENES: Final = (
@@ -72,7 +76,7 @@ SCENES: Final = (
     Scene("help", ("question_mark",)),
     Scene("activity", ("2", "j", "j", "j"), LARGE),
     Scene("activity-empty", ("2",), answers={"history": past([])}),
-    Scene("payment", ("2", "enter")),
+    Scene("payment", ("2", "enter", shows("How it went")), answers=_TRIES),
     Scene("payment-failed", ("2", "j", "j", "j", "enter")),
     Scene("channels", ("3", "j"), LARGE),
     Scene("channel", ("3", "j", "enter")),

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from tests.faces.tui.fake_core import Refusal
 from tests.faces.tui.scenes import NODES, NOW, at
 from wallet.base.crypto.curve import point_of, sign_recoverable
 from wallet.base.invoices.bolt11 import InvoiceFields, encode_invoice
@@ -42,6 +43,20 @@ def answer(**changed: Any) -> dict[str, Any]:
         "status": "complete",
         **changed,
     }
+
+
+def tries(payment_hash: str, sat: int) -> list[dict[str, Any]]:
+    """`listsendpays` of a payment that arrived with its second part."""
+    part = {"payment_hash": payment_hash, "amount_sent_msat": sat * 1000, "groupid": 1}
+    proven = {"status": "complete", "payment_preimage": PROOF}
+    return [{**part, "partid": 1, "status": "failed"}, {**part, "partid": 2, **proven}]
+
+
+def sent_back(by: str, why: str) -> Refusal:
+    """`waitsendpay` of a part that a node sent back."""
+    refusal = Refusal(204, why)
+    refusal.error["data"] = {"erring_node": NODES[by]}
+    return refusal
 
 
 def bolt11(hints: int = 1) -> str:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.faces.tui.corpus import INJECTIONS
-from tests.faces.tui.fake_core import FakeCore, Refusal
+from tests.faces.tui.fake_core import FakeCore
+from tests.faces.tui.payment_scene import sent_back, tries
 from tests.faces.tui.scenes import (
     HISTORY,
-    NODES,
     SIZES,
     assert_harmless,
     channel,
@@ -109,20 +109,10 @@ async def test_injection__every_screen_is_as_ordered(core: FakeCore) -> None:
 
 
 async def test_activity__how_a_payment_went_is_asked_when_it_is_opened(core: FakeCore) -> None:
-    part = {"payment_hash": HISTORY[0]["payment_hash"], "amount_sent_msat": 2_106_000, "groupid": 1}
-    proven = {"status": "complete", "payment_preimage": "6f" * 32}
-    core.replies["listsendpays"] = {
-        "payments": [
-            {**part, "partid": 1, "status": "failed"},
-            {**part, "partid": 2, **proven},
-        ]
-    }
-    refusal = Refusal(204, "temporary_channel_failure: no room for so much now\x1b[2J")
-    refusal.error["data"] = {"erring_node": NODES["carol"]}
-    core.replies["waitsendpay"] = refusal
+    core.replies["listsendpays"] = {"payments": tries(HISTORY[0]["payment_hash"], 2_106)}
+    core.replies["waitsendpay"] = sent_back("carol", "temporary_channel_failure: full\x1b[2J")
     async with opened(core) as pilot:
         await pilot.press("2", "enter")
         await until(pilot, lambda: "How it went" in grid(pilot), "the parts")
-        await check(pilot, "payment-journey")
         assert_harmless(grid(pilot))
         assert len(core.asked("waitsendpay")) == 1
