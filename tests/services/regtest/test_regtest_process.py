@@ -66,6 +66,17 @@ def test_signals__stop_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
         assert again.ready["height"] == 3
 
 
+def test_where_it_serves__is_written_while_it_does(tmp_path: Path) -> None:
+    where = tmp_path / "regtest" / "chain" / "rpc.json"
+    with ChainServer(tmp_path) as server:
+        assert json.loads(where.read_text()) == {"url": server.url, "cookie": str(server.cookie)}
+        assert where.stat().st_mode & 0o777 == 0o600
+        server.kill()
+    with ChainServer(tmp_path) as again:
+        assert json.loads(where.read_text())["url"] == again.url
+    assert not where.exists()
+
+
 def test_second_server__refused_and_the_first_goes_on(tmp_path: Path) -> None:
     with ChainServer(tmp_path) as server:
         server.call("generatetoaddress", 5, ADDRESS)

@@ -6,21 +6,20 @@ the keys that follow from them are only in that child.
 """
 
 import asyncio
-import base64
-import http.client
 import json
 import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from wallet.base.bitcoin.chains import CHAINS
 from wallet.base.crypto.mnemonic import entropy_of, phrase_of, word_list
-from wallet.base.errors import DecodeError, Refused
+from wallet.base.errors import DecodeError, Refused, ServiceFault
 from wallet.faces.cli import start_file
 from wallet.faces.cli.start_file import BUILT_IN, StartFile
+from wallet.faces.core_rpc import CoreRpc
 from wallet.faces.demo.programs import command, environment
 from wallet.faces.tui.setup.port import ChainChoice, Order
 
@@ -125,30 +124,13 @@ def _cookie(chain: ChainChoice) -> Path:
 
 def _trouble(chain: ChainChoice, network: str) -> str:
     """One call of bitcoind's RPC."""
-    parts = urlsplit(chain.url)
     try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme != "http" or not parts.hostname or port is None or "@" in chain.url:
-        return "The URL should be http://host:port"
-    try:
-        secret = _cookie(chain).read_bytes().strip()
-    except (OSError, RuntimeError) as error:
-        return f"The cookie file cannot be read ({error}). Is bitcoind running?"
-    connection = http.client.HTTPConnection(parts.hostname, port, timeout=_ASK_SECONDS)
-    try:
-        headers = {"Authorization": f"Basic {base64.b64encode(secret).decode()}"}
-        asked = json.dumps({"id": 0, "method": "getblockchaininfo", "params": []})
-        connection.request("POST", "/", asked, headers)
-        response = connection.getresponse()
-        if response.status in (401, 403):
-            return "It refuses the cookie: is that its file?"
-        answer = json.loads(response.read())["result"]["chain"]
-    except (OSError, http.client.HTTPException):
-        return f"Nobody answers at {chain.url}. Is bitcoind running?"
-    except (ValueError, KeyError, TypeError):
+        with closing(CoreRpc(chain.url, _cookie(chain), _ASK_SECONDS)) as core:
+            found = core.call("getblockchaininfo")["chain"]
+    except (Refused, ServiceFault) as fault:
+        return str(fault)
+    except RuntimeError as error:  # of a home that nobody has
+        return f"The cookie file cannot be read ({error})."
+    except (LookupError, TypeError):
         return f"What answers at {chain.url} is no bitcoind."
-    finally:
-        connection.close()
-    return "" if answer == network else f"It is on {answer!r}, and this wallet on {network}."
+    return "" if found == network else f"It is on {found!r}, and this wallet on {network}."

@@ -1,15 +1,8 @@
 """The town's chain as the demo sees it: Core's JSON-RPC, and a faucet that owns what is mined."""
 
-import base64
-import http.client
-import json
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from wallet.base.bitcoin.address import decode_address, encode_address
 from wallet.base.bitcoin.chains import REGTEST
@@ -21,6 +14,7 @@ from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import ServiceFault
 from wallet.base.values.amounts import Satoshi
 from wallet.base.values.ids import OutPoint, Secret, Txid
+from wallet.faces.core_rpc import CoreRpc
 
 MATURITY: Final = 100
 """Blocks that must follow a mined reward before it can be spent."""
@@ -33,35 +27,8 @@ FAUCET_SCRIPT: Final = p2wpkh(_KEY)
 FAUCET_ADDRESS: Final = encode_address(FAUCET_SCRIPT, REGTEST)
 
 
-class ChainClient:
+class ChainClient(CoreRpc):
     """Blocking calls of the chain's JSON-RPC, from any thread."""
-
-    def __init__(self, url: str, cookie: Path) -> None:
-        where = urlsplit(url)
-        self._connection = http.client.HTTPConnection(
-            where.hostname or "", where.port or 0, timeout=60
-        )
-        credentials = base64.b64encode(cookie.read_bytes()).decode()
-        self._busy = threading.Lock()
-        self._headers = {"Authorization": f"Basic {credentials}"}
-
-    def call(self, method: str, *params: object) -> Any:
-        """The result, amounts in BTC as `Decimal`; raises `ServiceFault`."""
-        body = json.dumps({"id": 1, "method": method, "params": params})
-        try:
-            with self._busy:
-                self._connection.request("POST", "/", body, self._headers)
-                answer = json.loads(self._connection.getresponse().read(), parse_float=Decimal)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._connection.close()
-            raise ServiceFault(f"the chain does not answer {method}: {error}") from None
-        if answer["error"] is not None:
-            raise ServiceFault(f"the chain refused {method}: {answer['error']['message']}")
-        return answer["result"]
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
 
     @property
     def height(self) -> int:

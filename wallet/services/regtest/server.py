@@ -29,6 +29,8 @@ __all__ = ["chain_methods", "node_methods", "serve", "submit_methods", "tx_metho
 
 HOST: Final = "127.0.0.1"
 COOKIE_USER: Final = "__cookie__"
+WHERE: Final = "rpc.json"
+"""In the chain's directory: the ready line's `url` and `cookie`, while it serves."""
 
 _MAX_BODY: Final = 32 << 20
 _CHUNK: Final = 1 << 16
@@ -54,30 +56,27 @@ async def serve(
     """Serve the chain of `directory`/regtest until `stop` is set or RPC `stop` is called.
 
     `rpc_port` 0 lets the system choose. `ready` is told once where we listen:
-    `{"ready": True, "url": ..., "cookie": path, "height": n}`.
+    `{"ready": True, "url": ..., "cookie": path, "height": n}`.  Whoever comes later reads url and
+    cookie in `WHERE`, which a killed server leaves behind.
     Raises `Refused` when another process has the directory, or the port is taken.
     """
     home = directory / "regtest"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     node = Regtest(home / "chain", _SystemClock())
-    cookie = home / ".cookie"
+    cookie, where = home / ".cookie", home / "chain" / WHERE
     try:
         context = Context(node, stop or asyncio.Event())
         secret = _write_cookie(cookie)
         server = _Server(context, secret)
         listener = await _listen(server, rpc_port)
         port = listener.sockets[0].getsockname()[1]
-        ready(
-            {
-                "ready": True,
-                "url": f"http://{HOST}:{port}",
-                "cookie": str(cookie),
-                "height": node.chain.height,
-            }
-        )
+        place = {"url": f"http://{HOST}:{port}", "cookie": str(cookie.absolute())}
+        _write(where, dumps(place))
+        ready({"ready": True, **place, "height": node.chain.height})
         await context.stop.wait()
         listener.close()
         await server.finish()
+        where.unlink(missing_ok=True)
         cookie.unlink(missing_ok=True)
     finally:
         node.close()
@@ -96,14 +95,19 @@ async def _listen(server: "_Server", port: int) -> asyncio.Server:
 
 
 def _write_cookie(path: Path) -> str:
-    """Write a fresh cookie where Core has it, readable by its owner only; returns its content."""
+    """Write a fresh cookie where Core has it; returns its content."""
     content = f"{COOKIE_USER}:{secrets.token_hex(32)}"
+    _write(path, content)
+    return content
+
+
+def _write(path: Path, content: str) -> None:
+    """Wholly or not at all, readable by its owner only."""
     fresh = path.with_name(path.name + ".tmp")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(content)
     fresh.replace(path)
-    return content
 
 
 class _Server:

@@ -76,7 +76,7 @@ _VALUES: Final = {
     "--type": ("bech32", "p2tr", "all"),
 }  # fmt: skip
 """What may follow a flag; after any other that takes a value comes nothing, or a file."""
-_FILES: Final = ("--dir", "--rpc-file", "--from-file")
+_FILES: Final = ("--chain-cookie", "--dir", "--rpc-file", "--from-file")
 
 
 def run(desk: Desk) -> int:

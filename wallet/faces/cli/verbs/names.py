@@ -19,6 +19,7 @@ VERBS: Final[dict[str, str]] = {
     "connect": "links to a peer: connect ID@HOST:PORT",
     "disconnect": "ends the link to a peer: disconnect ID",
     "address": "a fresh address of the wallet on chain",
+    "mine": "mines on the built-in chain, for coins to try with: mine [BLOCKS]",
     "withdraw": "sends coins on chain away: withdraw ADDRESS SATOSHI",
     "status": "the node, its chain and its channels",
     "events": "what happens, line by line, as JSON",
