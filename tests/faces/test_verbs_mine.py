@@ -1,15 +1,15 @@
 """`leyden mine`: coins on the built-in chain, from the command line alone."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.interop.ldk.daemon import Daemon
 from tests.support import faucet
 from tests.support.chain_server import ChainServer
 from tests.support.screen import Terminal
-from tests.support.terminal import answer, piped, typed
+from tests.support.terminal import LEYDEN, answer, piped, typed
 from wallet.faces.cli import start_file
 from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.start_file import StartFile
@@ -31,7 +31,7 @@ def test_leyden_alone__its_wallet_gets_coins(tmp_path: Path) -> None:
     start_file.write(tmp_path / "regtest", StartFile())
     socket = tmp_path / "regtest" / "lightning-rpc"
     with Terminal(["--dir", str(tmp_path)]) as terminal:
-        terminal.until("leyden mine 101")
+        terminal.until("mine 101")
         code, seen = typed(socket, "mine")
         assert code == 0
         assert "mined 1 block" in seen
@@ -40,9 +40,7 @@ def test_leyden_alone__its_wallet_gets_coins(tmp_path: Path) -> None:
         found = answer(socket, "mine", "99")
         assert (found["blocks"], found["height"], found["spendable"]) == (99, 100, 0)
         # Nobody waits between the two: `mine` comes back when the node knows the blocks.
-        [coin] = [
-            c for c in call(socket, "listfunds")["outputs"] if c["status"] == "confirmed"
-        ]
+        [coin] = [c for c in call(socket, "listfunds")["outputs"] if c["status"] == "confirmed"]
         assert coin["blockheight"] == 1
         sent = answer(socket, "withdraw", faucet.ELSEWHERE_ADDRESS, "1000000")
         assert answer(socket, "mine", "--to", faucet.ADDRESS)["address"] == faucet.ADDRESS
@@ -86,12 +84,21 @@ def test_a_chain_that_is_named(tmp_path: Path, place: Path) -> None:
 def test_locked_wallet__exit_7_and_no_block(tmp_path: Path) -> None:
     create_wallet(tmp_path, "regtest", password="x", now=0, words=12, cost=ScryptCost(n=16))
     with ChainServer(tmp_path) as chain:
-        daemon = Daemon(tmp_path, chain.url, chain.cookie)
-        daemon.start()
-        try:
-            assert piped(daemon.socket, "mine").returncode == Exit.LOCKED
-        finally:
-            daemon.kill()
+        words = ("--dir", str(tmp_path), "--chain", chain.url, "--chain-cookie", str(chain.cookie))
+        daemon = subprocess.Popen(
+            [*LEYDEN, "daemon", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        with daemon:
+            try:
+                assert daemon.stdout is not None
+                assert json.loads(daemon.stdout.readline())["locked"]
+                done = piped(tmp_path / "regtest" / "lightning-rpc", "mine")
+            finally:
+                daemon.kill()
+        assert done.returncode == Exit.LOCKED
         assert chain.call("getblockcount") == 0
 
 

@@ -1,7 +1,7 @@
 """Bitcoin Core's JSON-RPC as programs of ours ask it now and then: blocking, with a cookie file.
 
-The node has a client of its own (services/chain); this one is for who mines, who runs a town, and who
-asks whether a chain is there at all.
+The node has a client of its own (services/chain); this one is for who mines, who runs a town,
+and who asks whether a chain is there at all.
 """
 
 import base64

@@ -224,9 +224,10 @@ async def opened(
     core: FakeCore,
     size: tuple[int, int] = (80, 24),
     monotonic: Callable[[], float] = lambda: 0.0,
+    mining: str = "",
 ) -> AsyncIterator[Pilot[None]]:
     """The app on that core, its facts loaded."""
-    app = Leyden(core.path, lambda: NOW, monotonic)
+    app = Leyden(core.path, lambda: NOW, monotonic, mining=mining)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.state.told)
         await settled(pilot)

@@ -128,6 +128,11 @@ async def test_chain__nothing_yet(core: FakeCore) -> None:
         await pilot.press("5")
         await settled(pilot)
         await check(pilot, "chain-empty")
+    async with opened(core, mining="leyden mine 101") as pilot:
+        await check(pilot, "home-own-chain")
+        await pilot.press("5")
+        await settled(pilot)
+        await check(pilot, "chain-own-chain")
 
 
 async def test_chain__of_core_lightning(core: FakeCore) -> None:

@@ -16,6 +16,7 @@ from wallet.base.errors import WalletError
 FORMATS: Final = ("json", "raw", "flat", "human")
 COLORS: Final = ("auto", "always", "never")
 DEFAULT_NETWORK: Final = "regtest"
+USUAL_PLACE: Final = "~/.leyden"
 SOCKET_NAME: Final = "lightning-rpc"
 
 _FLAGS: Final = {
@@ -91,7 +92,7 @@ class Options:
     @property
     def directory(self) -> Path:
         """The data directory: `--dir`, `LEYDEN_DIR` or `~/.leyden`."""
-        given = self.values.get("dir") or os.environ.get("LEYDEN_DIR") or "~/.leyden"
+        given = self.values.get("dir") or os.environ.get("LEYDEN_DIR") or USUAL_PLACE
         return path_of(given)
 
     @property

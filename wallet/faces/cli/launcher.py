@@ -7,6 +7,7 @@ demo/keeper.py when we are killed.
 import getpass
 import json
 import os
+import shlex
 import termios
 import threading
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from wallet.base.bitcoin.chains import chain_by_name, require_unlocked
 from wallet.base.errors import ServiceFault, WalletError
 from wallet.base.values.text import safe_text
-from wallet.faces.cli.arguments import Options
+from wallet.faces.cli.arguments import SOCKET_NAME, USUAL_PLACE, Options, path_of
 from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.talking import say
+from wallet.faces.cli.verbs.mine import NETWORK as REGTEST
+from wallet.faces.cli.verbs.mine import built_in
 from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable, call
 
 if TYPE_CHECKING:
@@ -40,7 +43,22 @@ def attach(rpc_file: Path) -> int:
     """The app on a core that somebody else runs; the exit code."""
     from wallet.faces.tui.app import run as open_app
 
-    return open_app(rpc_file, town=town_of(rpc_file))
+    return open_app(
+        rpc_file,
+        town=town_of(rpc_file),
+        mining=mining_on(rpc_file) if built_in(rpc_file.parent) else "",
+    )
+
+
+def mining_on(rpc_file: Path) -> str:
+    """What a person types in another terminal for the first coins of the built-in chain."""
+    root = rpc_file.parent.parent
+    if rpc_file != root / REGTEST / SOCKET_NAME:
+        where = f"--rpc-file {shlex.quote(str(rpc_file))} "
+    else:
+        # What LEYDEN_DIR says here the other terminal may not know.
+        where = "" if root == path_of(USUAL_PLACE) else f"--dir {shlex.quote(str(root))} "
+    return f"leyden {where}mine 101"
 
 
 def town_of(rpc_file: Path) -> Path | None:
@@ -178,7 +196,8 @@ def _load_app() -> None:
 def _show(node: "OwnNode", rise: "Rise") -> int:
     from wallet.faces.tui.app import run as open_app
 
-    code = open_app(node.rpc_file, rising=rise)
+    mining = mining_on(node.rpc_file) if node.has_own_chain else ""
+    code = open_app(node.rpc_file, rising=rise, mining=mining)
     if rise.fault:
         return say(f"leyden: {safe_text(rise.fault)}", Exit.REFUSED)
     if code == 0:
@@ -217,12 +236,17 @@ class OwnNode:
         return self._place / "lightning-rpc"
 
     @property
-    def steps(self) -> tuple[tuple[str, "Act"], ...]:
-        """What a person reads, and what waits for it. They run on another thread."""
+    def has_own_chain(self) -> bool:
+        """Whether it is on the embedded chain."""
         from wallet.faces.cli.start_file import BUILT_IN
 
+        return self._start.chain == BUILT_IN
+
+    @property
+    def steps(self) -> tuple[tuple[str, "Act"], ...]:
+        """What a person reads, and what waits for it. They run on another thread."""
         chain = (("the built-in chain", self._start_chain),)
-        return (*(chain if self._start.chain == BUILT_IN else ()), ("the node", self._start_daemon))
+        return (*(chain if self.has_own_chain else ()), ("the node", self._start_daemon))
 
     def _start_chain(self) -> None:
         words = ("regtest", "--dir", str(self.root), "--rpc-port", "0")

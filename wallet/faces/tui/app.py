@@ -102,10 +102,14 @@ class Leyden(Copying):
         monotonic: Callable[[], float] = time.monotonic,
         town: Path | None = None,
         rising: Rising | None = None,
+        mining: str = "",
     ) -> None:
-        """`town`: the socket of the town that the core lives in; `rising`: what starts the core."""
+        """`town`: the socket of the town that the core lives in; `rising`: what starts the core.
+
+        `mining`: the command that mines for this wallet, if there is one.
+        """
         super().__init__()
-        self.state = State(clock, rising=rising)
+        self.state = State(clock, rising=rising, mining=safe(mining))
         self._town_path = town
         self.town = TownState(Playback(monotonic())) if town is not None else None
         self.payer = Payer(monotonic, self._payment_changed)
@@ -402,11 +406,13 @@ class Leyden(Copying):
         self.exit()
 
 
-def run(path: Path, *, town: Path | None = None, rising: Rising | None = None) -> int:
+def run(
+    path: Path, *, town: Path | None = None, rising: Rising | None = None, mining: str = ""
+) -> int:
     """Open the app on the core at `path`; the exit code when it is closed.
 
     A signal that ends programs closes it in order, and it is 128 and the signal's number.
     """
-    app = Leyden(path, town=town, rising=rising)
+    app = Leyden(path, town=town, rising=rising, mining=mining)
     asyncio.run(until_closed(app))
     return app.return_code or 0

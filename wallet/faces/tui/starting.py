@@ -73,6 +73,14 @@ def catching_up(facts: Facts, cells: int) -> list[Row]:
     ]
 
 
+def first_coins(command: str, cells: int) -> list[Row]:
+    """How a wallet on a chain of its own gets coins; nothing where no command does that."""
+    if not command:
+        return []
+    head = row(("Coins of the built-in chain, in another terminal:", QUIET))
+    return [head, *(row("  ", (line, STRONG)) for line in folded(command, cells - 2))]
+
+
 def _step(step: Step, failed: bool) -> Row:
     if step.done:
         return row(("  ✓ ", GOOD), left(step.words, 32), (f"{step.seconds or 0:.1f} s", QUIET))

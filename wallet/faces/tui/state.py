@@ -24,6 +24,8 @@ class State:
     link: Link | None = None
     rising: Rising | None = None
     """What is being started, as long as there is no core to ask."""
+    mining: str = ""
+    """The command that mines for this wallet; empty where its chain is not ours to mine."""
     told: bool = False
     """Whether the core has been heard at all."""
     caught_up: bool = False

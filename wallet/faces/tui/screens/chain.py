@@ -29,6 +29,7 @@ from wallet.faces.tui.paint import (
 from wallet.faces.tui.pane import WIDE
 from wallet.faces.tui.safe_text import left, middle_cut, right, safe
 from wallet.faces.tui.sections import Sections
+from wallet.faces.tui.starting import first_coins
 from wallet.faces.tui.state import State
 from wallet.faces.tui.watch import ON_CHAIN
 from wallet.faces.tui.words import moment, name_of, status, what, when
@@ -174,7 +175,7 @@ class Chain(Sections):
             return []
         facts = self.state.facts
         if not self.count and facts.moves is not None and not self.sought:
-            return [*self._summary(cells), *_empty()]
+            return [*self._summary(cells), *_empty(self.state, cells)]
         chosen = self.chosen
         if cells < WIDE:
             if self.open and chosen is not None:
@@ -377,12 +378,13 @@ class _Rows:
         self.made += [EMPTY, *(row((f"  {line}", QUIET)) for line in lines)]
 
 
-def _empty() -> list[Row]:
+def _empty(state: State, cells: int) -> list[Row]:
     return [
         EMPTY,
         row("      No coins on chain yet."),
         EMPTY,
         row("      ", ("a", KEY), "   an address to send coins to"),
+        *(row("          ", *line) for line in first_coins(state.mining, cells - 11)),
         EMPTY,
         row(
             ("      A channel is opened from coins, and closing one brings them back here.", QUIET)

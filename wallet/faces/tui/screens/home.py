@@ -114,7 +114,10 @@ def _three(words: tuple[str, ...] | list[str], cells: int) -> str:
 def _whole_bar(facts: Facts, state: State, cells: int) -> list[Row]:
     usable = [c for c in facts.channels if c.usable]
     if not usable:
-        return [row("  ", ("No channel yet: open one to send and to receive.", QUIET))]
+        command = "" if facts.on_chain or facts.unconfirmed else state.mining
+        lines = starting.first_coins(command, cells - 3)
+        none = ("No channel yet: open one to send and to receive.", QUIET)
+        return [row("  ", none), *(row("  ", *line) for line in lines)]
     ours = sum(c.still for c in usable)
     moving, theirs = facts.in_flight, sum(c.theirs for c in usable)
     whole = max(1, ours + moving + theirs)
