@@ -31,10 +31,10 @@ class CoreRpc:
         self._url = url
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host, port = parts.hostname if parts.scheme == "http" else None, parts.port
         except ValueError:
             host = port = None
-        if not host or port is None or parts.scheme != "http" or "@" in url:
+        if not host or port is None or "@" in url:
             raise Refused("The URL should be http://host:port")
         try:
             secret = cookie.read_bytes().strip()

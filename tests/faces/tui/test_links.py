@@ -11,9 +11,10 @@ from tests.faces.tui.fake_core import FakeCore, Refusal
 from tests.faces.tui.money import ADDRESS, moving, paste, told, until_shown
 from tests.faces.tui.scenes import NODES, assert_harmless, check, grid, opened, replies
 from wallet.faces.tui.app import Leyden
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.sheets.connect import Connect
 from wallet.faces.tui.sheets.receive import Receive
-from wallet.faces.tui.sheets.unlock import Password, Unlock
+from wallet.faces.tui.sheets.unlock import Unlock
 
 PLACE = f"{NODES['carol']}@127.0.0.1:9737"
 SECRET = "Tr0ub4dor \u212b[/]"
@@ -130,7 +131,7 @@ async def test_unlock__offered_once_and_by_its_key(
         await until_shown(pilot, "Wrong password. Nothing was opened; try again.")
         await check(pilot, "unlock-wrong")
         await paste(pilot, f"{SECRET}\r\n")
-        field = pilot.app.screen.query_one(Password)
+        field = pilot.app.screen.query_one(Entry)
         assert field.value == SECRET
         assert SECRET not in grid(pilot) + repr(field)
         await pilot.press("home", "shift+end", "ctrl+c", "ctrl+x")

@@ -87,6 +87,18 @@ async def test_verify__a_wrong_word_and_skipping() -> None:
         await shows(pilot, "A password protects")
 
 
+async def test_protect__a_password_is_taken_as_it_is() -> None:
+    """Also where a character of it is invisible: the terminal and the unlock sheet take that."""
+    strange = "tab\there 👩\u200d🚀 \u00a0end"
+    port = FakePort()
+    async with first_run(port) as pilot:
+        await keys(pilot, "enter", "enter", "ctrl+k")
+        await protect(pilot, strange, f"{strange}\r\n")
+        await keys(pilot, "enter")
+        await until(pilot, lambda: port.made, "the wallet")
+    assert port.made[0].password == strange
+
+
 async def test_protect__passwords_that_differ_and_a_refusal() -> None:
     port = FakePort()
     port.refusal = "no \x1b[2Jroom"

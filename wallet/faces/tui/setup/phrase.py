@@ -7,10 +7,11 @@ from typing import ClassVar, Final
 from textual.binding import Binding
 from textual.widget import Widget
 
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.paint import BAD, EMPTY, GOOD, QUIET, STRONG, Row, row
 from wallet.faces.tui.safe_text import left
 from wallet.faces.tui.setup.protect import Protect
-from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
+from wallet.faces.tui.setup.stage import Asked, Lines, Stage
 
 _COUNTS: Final = (12, 24)
 _COLUMNS: Final = 4

@@ -7,10 +7,11 @@ from typing import ClassVar, Final
 from textual.widget import Widget
 
 from wallet.base.errors import WalletError
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.paint import BAD, EMPTY, GOOD, QUIET, WARN, Row, row
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.setup.port import Outcome
-from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
+from wallet.faces.tui.setup.stage import Asked, Lines, Stage
 from wallet.faces.tui.setup.strength import grade
 
 _STYLES: Final = {"weak": BAD, "fair": WARN, "strong": GOOD}

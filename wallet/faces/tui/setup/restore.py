@@ -7,10 +7,11 @@ from typing import Final
 from textual.message import Message
 from textual.widget import Widget
 
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.paint import EMPTY, GOOD, QUIET, STRONG, WARN, Row, row
 from wallet.faces.tui.setup.phrase import grid, offers
 from wallet.faces.tui.setup.protect import Protect
-from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
+from wallet.faces.tui.setup.stage import Asked, Lines, Stage
 
 _COUNTS: Final = (12, 15, 18, 21, 24)
 

@@ -5,26 +5,22 @@ Nothing of it can be selected, copied or photographed, and it has no palette.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
 
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.frame import HintRow
 from wallet.faces.tui.paint import QUIET, STRONG, WARN, Row, content, ends, folded, row
 from wallet.faces.tui.safe_text import left
 
 if TYPE_CHECKING:
     from wallet.faces.tui.setup.app import FirstRun
-
-_MOST_TYPED: Final = 1_000
 
 
 class Lines(Widget):
@@ -43,58 +39,12 @@ class Lines(Widget):
         return content(self._make(self.size.width), self.size.width, self.size.height)
 
 
-class Entry(Input):
-    """One line that stays here: no clipboard, no suggestion, and no message that carries it."""
-
-    DEFAULT_CSS = """
-    Entry { border: none; height: 1; padding: 0 1; background: $panel; width: 24; }
-    Entry:focus { border: none; background: $panel; text-style: underline; }
-    """
-    BINDINGS: ClassVar = [Binding("enter", "submit", show=False)]
-
-    class Typed(Message):
-        """What stands there has changed; who wants to know it asks the field."""
-
-    class Entered(Message):
-        """Enter was pressed."""
-
-    def __init__(self, id: str, *, secret: bool = False, wide: bool = False) -> None:  # noqa: A002
-        super().__init__(id=id, password=secret, select_on_focus=False)
-        self.set_class(wide, "wide")
-
-    def insert_text_at_cursor(self, text: str) -> None:
-        kept = "".join(char for char in text if char.isprintable())
-        super().insert_text_at_cursor(kept[:_MOST_TYPED])
-
-    def _on_paste(self, event: events.Paste) -> None:
-        # A line end in what was pasted presses nothing.
-        self.insert_text_at_cursor(" ".join(event.text.replace("\t", " ").splitlines()))
-        event.stop()
-        event.prevent_default()
-
-    def _watch_value(self, value: str) -> None:
-        # Textual's own message of a change carries the value, and messages are logged.
-        with self.prevent(Input.Changed):
-            super()._watch_value(value)
-        self.post_message(self.Typed())
-
-    async def action_submit(self) -> None:
-        self.post_message(self.Entered())
-
-    def action_copy(self) -> None:
-        """Never."""
-
-    def action_cut(self) -> None:
-        """Never."""
-
-
 class Asked(Horizontal):
     """A label, its entry, and a remark beside it."""
 
     DEFAULT_CSS = """
     Asked { height: 1; width: 1fr; }
     Asked > Lines { height: 1; }
-    Asked > Entry.wide { width: 1fr; }
     Asked > .edge { width: 1; }
     Asked > .label { width: 14; }
     """

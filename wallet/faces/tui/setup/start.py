@@ -8,12 +8,13 @@ from textual.binding import Binding
 from textual.widget import Widget
 
 from wallet.base.errors import WalletError
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.paint import EMPTY, KEY, PLAIN, QUIET, WARN, Row, row
 from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.setup.phrase import Phrase
 from wallet.faces.tui.setup.port import ChainChoice, Outcome
 from wallet.faces.tui.setup.restore import Restore
-from wallet.faces.tui.setup.stage import Asked, Entry, Lines, Stage
+from wallet.faces.tui.setup.stage import Asked, Lines, Stage
 
 _CREATE, _RESTORE, _DEMO = range(3)
 _WAYS: Final = (

@@ -4,18 +4,14 @@ The password is in the field until Enter, then in one request: no message, log, 
 the screen has it.
 """
 
-from typing import ClassVar
-
-from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.message import Message
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.entry import Entry
 from wallet.faces.tui.paint import EMPTY, GOOD, QUIET, STRONG, WARN, Row, folded, row
 from wallet.faces.tui.safe_text import safe
 from wallet.faces.tui.sheets.review import warning
-from wallet.faces.tui.sheets.sheet import Field, Sheet
+from wallet.faces.tui.sheets.sheet import Sheet
 from wallet.faces.tui.state import State
 
 _WRONG: dict[int, str] = {
@@ -24,49 +20,11 @@ _WRONG: dict[int, str] = {
 }
 
 
-class Password(Field):
-    """Shown as dots; taken as it is typed, whatever characters it has."""
-
-    class Entered(Message):
-        """Enter was pressed; who wants to know the password asks the field."""
-
-    BINDINGS: ClassVar = [Binding("enter", "submit", show=False)]
-
-    def __init__(self, id: str) -> None:  # noqa: A002 (Textual's name)
-        super().__init__(password=True, placeholder="password", id=id)
-
-    def insert_text_at_cursor(self, text: str) -> None:
-        super(Field, self).insert_text_at_cursor(text)
-
-    def _on_paste(self, event: events.Paste) -> None:
-        super(Field, self).insert_text_at_cursor(event.text.strip("\r\n"))
-        event.stop()
-        event.prevent_default()
-
-    def _watch_value(self, value: str) -> None:
-        # Textual's message of a change carries the value, and messages are logged.
-        with self.prevent(Field.Changed):
-            super()._watch_value(value)
-
-    async def action_submit(self) -> None:
-        self.post_message(self.Entered())
-
-    def action_copy(self) -> None:
-        """A password never goes to a clipboard."""
-
-    def action_cut(self) -> None:
-        """As `copy`."""
-
-    def take(self) -> str:
-        """The password; the field is empty from now on."""
-        value, self.value = self.value, ""
-        return value
-
-
 class Unlock(Sheet):
     """One field."""
 
     NAME = "leyden"
+    AUTO_FOCUS = "Entry"
     HINTS = "enter unlock  esc close"
 
     def __init__(self, state: State) -> None:
@@ -76,11 +34,11 @@ class Unlock(Sheet):
         self._open = False
 
     def compose_body(self) -> ComposeResult:
-        yield Password(id="password")
+        yield Entry("password", secret=True, wide=True, placeholder="password")
 
-    async def on_password_entered(self, event: Password.Entered) -> None:
+    async def on_entry_entered(self, event: Entry.Entered) -> None:
         event.stop()
-        field = self.query_one("#password", Password)
+        field = self.query_one("#password", Entry)
         if field.value and not self._asking:
             self._asking, self._problem = True, ""
             self.run_worker(self._unlock(field.take()), name="unlock", exit_on_error=False)
