@@ -129,6 +129,15 @@ def test_listforwards__pages_and_numbers(three: Three) -> None:
         assert told[name] == len(numbers)
 
 
+def test_metrics__count_the_network__as_the_lists_do(three: Three) -> None:
+    for node in three.nodes:
+        public = {c["short_channel_id"]: c for c in node.call("listchannels")["channels"]}
+        metrics = node.call("metrics")
+        assert metrics["gossip_nodes"] == len(node.call("listnodes")["nodes"])
+        assert metrics["gossip_channels"] == len(public)
+        assert metrics["gossip_capacity_msat"] == sum(c["amount_msat"] for c in public.values())
+
+
 def test_metrics__count_payments__as_the_lists_do(three: Three) -> None:
     counted = ("payments_complete", "invoices_paid", "forwards_settled")
     lists = (

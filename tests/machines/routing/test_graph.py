@@ -141,6 +141,8 @@ def test_after_any_story_the_indexes_hold_what_the_channels_say(seed: int) -> No
             case _:
                 pass
     assert {channel.scid: channel for channel in graph.channels()} == model
+    assert graph.capacity_sat == sum(channel.capacity_sat for channel in model.values())
+    assert graph.node_count == len({n for c in model.values() for n in (c.node_1, c.node_2)})
     for node in nodes:
         own = [c for c in model.values() if node in {c.node_1, c.node_2}]
         assert sorted(graph.channels_of(node), key=lambda c: c.scid) == sorted(

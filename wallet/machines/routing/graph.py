@@ -86,6 +86,8 @@ class Graph:
         self.incoming: list[list[Edge]] = []
         """Enabled directions that arrive at a node, by its index. Read only."""
         self._of_node: list[list[int]] = []
+        self.capacity_sat = 0
+        """Of all channels together. Read only."""
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -101,6 +103,7 @@ class Graph:
         first, second = self._index(channel.node_1), self._index(channel.node_2)
         for index in (first, second):
             self._of_node[index].append(scid)
+        self.capacity_sat += channel.capacity_sat
         self._channels[scid] = (first, second, channel.capacity_sat, channel.features, None, None)
         for direction, policy in enumerate(channel.policies):
             if policy is not None:
@@ -135,7 +138,8 @@ class Graph:
         record = self._channels.pop(number, None)
         if record is None:
             return
-        first, second, _, _, *edges = record
+        first, second, capacity_sat, _, *edges = record
+        self.capacity_sat -= capacity_sat
         for edge, arrives in zip(edges, (second, first), strict=True):
             if edge is not None and edge[4][1] >= 0:
                 self.incoming[arrives].remove(edge)
@@ -181,6 +185,11 @@ class Graph:
     def nodes(self) -> Iterator[GraphNode]:
         """Every announced node."""
         return iter(self._nodes.values())
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes have a channel."""
+        return len(self._indexes)
 
     def node_ids(self) -> Iterator[NodeId]:
         """Every node with a channel, announced or not."""

@@ -79,6 +79,8 @@ async def metrics(api: Api, _args: Args) -> Answer:
         "forwards": len(memory.forwards),
         "searches": len(memory.searching),
         "gossip_channels": len(memory.graph),
+        "gossip_nodes": memory.graph.node_count,
+        "gossip_capacity_msat": memory.graph.capacity_sat * 1000,
         "payments_complete": memory.payments_complete,
         "invoices_paid": memory.pay_index,
         "forwards_settled": memory.forwards_settled,
