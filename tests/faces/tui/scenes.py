@@ -168,12 +168,79 @@ def _fits(item: dict[str, Any], wanted: dict[str, Any]) -> bool:
     )
 
 
+ALICE: Final = "02c0ff" + "a1" * 28 + "ee01"
+_PORTS: Final = {"bob": 9736, "carol": 9737, "dave": 9738, "erin": 9739}
+PUBLIC_NODES: Final = [
+    *(
+        {
+            "nodeid": NODES[name],
+            "alias": name,
+            "last_timestamp": at(seen),
+            "features": "40" + "00" * 5 + "400000",
+            "addresses": [{"type": "ipv4", "address": "127.0.0.1", "port": _PORTS[name]}],
+        }
+        for name, seen in (
+            ("bob", "20 11:00"),
+            ("carol", "20 11:50"),
+            ("dave", "18 07:00"),
+            ("erin", "20 09:00"),
+        )
+    ),
+    {"nodeid": ALICE, "alias": "alice", "last_timestamp": at("20 09:00"), "addresses": []},
+]
+
+
+def public(one: str, two: str, sat: int, ppm: int, block: int) -> list[dict[str, Any]]:
+    """Both directions of a channel in `listchannels`."""
+    ids = {**NODES, "alice": ALICE}
+    return [
+        {
+            "short_channel_id": f"{block}x1x0",
+            "source": ids[source],
+            "destination": ids[destination],
+            "amount_msat": sat * 1000,
+            "base_fee_millisatoshi": 1_000,
+            "fee_per_millionth": ppm,
+            "active": True,
+        }
+        for source, destination in ((one, two), (two, one))
+    ]
+
+
+PUBLIC_CHANNELS: Final = [
+    *public("alice", "bob", 1_000_000, 50, 103),
+    *public("alice", "carol", 1_000_000, 50, 110),
+    *public("bob", "erin", 3_000_000, 100, 120),
+    *public("bob", "dave", 2_000_000, 20, 121),
+    *public("carol", "dave", 1_500_000, 20, 122),
+    *public("dave", "erin", 2_000_000, 100, 123),
+    *public("alice", "erin", 1_000_000, 50, 124),
+]
+PEERS: Final = [
+    {"id": NODES["carol"], "connected": False, "num_channels": 1},
+    *(
+        {
+            "id": NODES[name],
+            "connected": True,
+            "num_channels": 1,
+            "netaddr": [f"127.0.0.1:{_PORTS[name]}"],
+            "features": features,
+        }
+        for name, features in (
+            ("bob", "40" + "00" * 2 + "40" + "00" + "400000"),
+            ("dave", "400000"),
+            ("erin", "80" + "00" * 1 + "400000"),
+        )
+    ),
+]
+
+
 def replies(**changed: Reply) -> dict[str, Reply]:
     """What the core of these scenes answers."""
     htlc = {"direction": "out", "id": 3, "amount_msat": 250_000_000, "expiry": 1_344}
     return {
         "getinfo": {
-            "id": "02c0ff" + "a1" * 28 + "ee01",
+            "id": ALICE,
             "alias": "alice",
             "network": "regtest",
             "blockheight": 1_204,
@@ -208,12 +275,12 @@ def replies(**changed: Reply) -> dict[str, Reply]:
         "history": past(HISTORY),
         "feerates": FEERATES,
         "listnodes": lambda params: {
-            "nodes": [
-                {"nodeid": node_id, "alias": name}
-                for name, node_id in NODES.items()
-                if node_id == params["id"]
-            ]
+            "nodes": [n for n in PUBLIC_NODES if params.get("id") in (None, n["nodeid"])]
         },
+        "listchannels": lambda params: {
+            "channels": [c for c in PUBLIC_CHANNELS if params.get("source") in (None, c["source"])]
+        },
+        "listpeers": {"peers": PEERS},
         "events": {},
         **changed,
     }

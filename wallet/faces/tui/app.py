@@ -27,6 +27,7 @@ from wallet.faces.tui.screens.activity import Activity
 from wallet.faces.tui.screens.chain import Chain
 from wallet.faces.tui.screens.channels import Channels
 from wallet.faces.tui.screens.home import Home
+from wallet.faces.tui.screens.network import Network
 from wallet.faces.tui.small import WHOLE, Small
 from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
@@ -51,10 +52,6 @@ _LOOK_AGAIN_SECONDS: Final = 0.05
 _OLD: Final = "! The node has not answered for a while: these figures are old"
 
 _ABSENT: Final = {
-    "network": (
-        "Peers and the map of the network have no screen yet.",
-        "leyden listpeers, listnodes and listchannels show them.",
-    ),
     "swaps": ("This node makes no swaps between coins and channels.",),
     "demo": ("A network on this machine to play with: leyden demo",),
     "log": ("The node writes its log where it was started: leyden daemon",),
@@ -65,6 +62,7 @@ _PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
     "home": Home,
     "activity": Activity,
     "channels": Channels,
+    "network": Network,
     "chain": Chain,
 }
 

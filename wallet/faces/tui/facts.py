@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from wallet.faces.tui.answers import items as items_of
 from wallet.faces.tui.answers import known, number
 from wallet.faces.tui.facts_chain import Coin, Fees, Settings
+from wallet.faces.tui.facts_network import Peer
 from wallet.faces.tui.safe_text import middle_cut, safe
 
 Json: TypeAlias = Mapping[str, Any]
@@ -126,6 +127,7 @@ class Facts:
     """The newest transactions of the wallet; None until they were asked for."""
     more_moves: str = ""
     fees: Fees | None = None
+    peers: tuple[Peer, ...] = ()
     settings: Settings = field(default_factory=Settings)
 
     @property

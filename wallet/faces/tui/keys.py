@@ -72,6 +72,7 @@ OWN: Final[dict[str, tuple[Key, ...]]] = {
     "network": (
         Key("connect", "c", "c", "connect", ("connect",)),
         Key("disconnect", "d", "d", "disconnect", ("disconnect",)),
+        SECTION,
     ),
     "chain": (
         Key("address", "a", "a", "new address", ("newaddr",)),

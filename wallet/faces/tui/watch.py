@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable
-from wallet.faces.tui import facts, facts_chain
+from wallet.faces.tui import facts, facts_chain, facts_network
 from wallet.faces.tui.facts import Facts
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.safe_text import safe
@@ -74,6 +74,10 @@ PARTS: Final = {
         lambda known, answer: replace(known, fees=facts_chain.fees(answer)),
         {"style": "perkw"},
     ),
+    "peers": Part(
+        "listpeers",
+        lambda known, answer: replace(known, peers=facts_network.peers(answer)),
+    ),
     "settings": Part(
         "listconfigs",
         lambda known, answer: replace(known, settings=facts_chain.settings(answer)),
@@ -84,6 +88,7 @@ BASE: Final = frozenset({NODE, "channels", "coins", "history"})
 EVERYTHING: Final = frozenset(PARTS)
 
 _PAYMENT: Final = frozenset({"channels", "history"})
+_PEER: Final = frozenset({"channels", "peers"})
 _STALE: Final[dict[str, frozenset[str]]] = {
     "invoice_creation": frozenset(),
     "invoice_deleted": frozenset(),
@@ -92,8 +97,8 @@ _STALE: Final[dict[str, frozenset[str]]] = {
     "sendpay_success": _PAYMENT,
     "sendpay_failure": _PAYMENT,
     "forward_event": _PAYMENT,
-    "connect": frozenset({"channels"}),
-    "disconnect": frozenset({"channels"}),
+    "connect": _PEER,
+    "disconnect": _PEER,
 }
 """By topic; any other makes everything stale."""
 

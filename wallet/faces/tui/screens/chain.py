@@ -9,13 +9,13 @@ from wallet.faces.tui.facts import ChannelFacts, Item
 from wallet.faces.tui.facts_chain import Coin
 from wallet.faces.tui.grammar import words_fit
 from wallet.faces.tui.history_pages import HistoryPages
+from wallet.faces.tui.in_full import InFull
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
     CHOSEN,
     EMPTY,
     GOOD,
     KEY,
-    PLAIN,
     QUIET,
     STRONG,
     WARN,
@@ -275,7 +275,7 @@ class Chain(Sections):
 
     def _coin_in_full(self, coin: Coin, cells: int) -> list[Row]:
         word, style = use(coin)
-        rows = _Rows(cells)
+        rows = InFull(cells)
         rows.title(self.state.money.shown(coin.amount), (word, style))
         rows.add("Depth", self._deep(coin.height))
         rows.add("From", *self._origin(coin))
@@ -299,7 +299,7 @@ class Chain(Sections):
 
     def _close_in_full(self, channel: ChannelFacts, cells: int) -> list[Row]:
         money = self.state.money
-        rows = _Rows(cells)
+        rows = InFull(cells)
         rows.title(name_of(channel.peer_id, self.state.names), ("… closing", WARN))
         rows.add("Yours", money.shown(channel.ours))
         rows.add("State", *folded(channel.status, rows.room))
@@ -312,7 +312,7 @@ class Chain(Sections):
     def _transaction_in_full(self, item: Item, cells: int) -> list[Row]:
         money = self.state.money
         word, style = status(item)
-        rows = _Rows(cells)
+        rows = InFull(cells)
         amount = money.signed(item.amount, _SIGNS.get(item.kind, ""))
         rows.title(f"{amount} {money.unit}" if item.amount else "Transaction", (word, style))
         rows.add("What", *folded(what(item, self.state.names), rows.room))
@@ -349,33 +349,6 @@ def use(coin: Coin) -> Span:
     if coin.status == "confirmed":
         return "✓ free", GOOD
     return ("… pending", WARN) if coin.status == "unconfirmed" else (f"… {coin.status}", WARN)
-
-
-class _Rows:
-    """The lines of a detail: a name at the left, what it is at the right."""
-
-    def __init__(self, cells: int) -> None:
-        self.made: list[Row] = []
-        self.room = max(10, cells - 12)
-
-    def title(self, text: str, word: Span) -> None:
-        """What it is, and how it stands."""
-        self.made += [EMPTY, row("  ", (text, STRONG), "   ", word), EMPTY]
-
-    def add(self, name: str, *lines: str) -> None:
-        """Nothing at all when there are no lines."""
-        for number, line in enumerate(lines):
-            self.made.append(row((f"  {left('' if number else name, 10)}", QUIET), (line, PLAIN)))
-
-    def wrap(self, name: str, text: str) -> None:
-        """An id in full, on as many lines as it takes."""
-        room = self.room
-        self.add(name, *(text[at : at + room] for at in range(0, len(text), room)))
-
-    def note(self, sentence: str) -> None:
-        """What it means for a person."""
-        lines = folded(sentence, self.room + 10)
-        self.made += [EMPTY, *(row((f"  {line}", QUIET)) for line in lines)]
 
 
 def _empty(state: State, cells: int) -> list[Row]:
