@@ -235,6 +235,50 @@ PEERS: Final = [
 ]
 
 
+BOB, CAROL, DAVE = NODES["bob"], NODES["carol"], NODES["dave"]
+DAY: Final[list[tuple[str, str, dict[str, Any]]]] = [
+    ("18 09:00", "block_added", {"height": 1_201, "hash": "00" * 32}),
+    (
+        "18 09:00",
+        "transaction",
+        {
+            "txid": "7c1e" * 16,
+            "amount_msat": 2_500_000_000,
+            "direction": "in",
+            "status": "confirmed",
+        },
+    ),
+    ("20 10:20", "sendpay_failure", {
+        "payment_hash": "6b" * 32, "partid": 0, "amount_msat": 10_000_000, "status": "failed",
+        "failure": "no room at carol",
+    }),
+    ("20 10:20", "payment", {
+        "payment_hash": "6b" * 32, "status": "failed", "amount_msat": 10_000_000,
+        "destination": DAVE, "description": "donation", "failure": "No route.",
+    }),
+    ("20 11:50", "disconnect", {"id": CAROL}),
+    ("20 11:55", "forward_event", {
+        "payment_hash": "9f" * 32, "in_channel": "103x1x0", "out_channel": "110x1x0",
+        "status": "settled", "in_msat": 21_002_000, "out_msat": 21_000_000, "fee_msat": 2_000,
+    }),
+    ("20 11:57", "invoice_creation", {"label": "tui-1", "description": "desk lamp",
+                                      "amount_msat": 50_000_000, "status": "unpaid"}),
+    ("20 11:58", "invoice_payment", {"label": "tui-1", "description": "desk lamp",
+                                     "amount_msat": 50_000_000, "status": "paid"}),
+    ("20 12:00", "channel_state_changed", {
+        "channel_id": "d2" * 32, "peer_id": NODES["erin"], "old_state": "CLOSINGD_COMPLETE",
+        "new_state": "ONCHAIN", "message": "Closed together.",
+    }),
+    ("20 12:00", "connect", {"id": BOB, "direction": "out", "address": "127.0.0.1:9736"}),
+    ("20 12:03", "payment", {
+        "payment_hash": "5c" * 32, "status": "complete", "amount_msat": 2_103_000,
+        "destination": DAVE, "description": "Coffee at Bob's",
+    }),
+    ("20 12:04", "block_added", {"height": 1_204, "hash": "11" * 32}),
+]  # fmt: skip
+"""What the journal tells of that day: when, topic, and what the topic brings."""
+
+
 def replies(**changed: Reply) -> dict[str, Reply]:
     """What the core of these scenes answers."""
     htlc = {"direction": "out", "id": 3, "amount_msat": 250_000_000, "expiry": 1_344}

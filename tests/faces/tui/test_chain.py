@@ -171,6 +171,15 @@ async def test_chain__what_a_node_lacks_it_says(
         await until(pilot, lambda: "it has no withdraw" in grid(pilot), "the other one")
 
 
+async def test_chain__its_keys_open_the_sheets(core: FakeCore) -> None:
+    core.replies |= {"newaddr": {"bech32": "bcrt1qfresh"}, "withdraw": {}}
+    async with opened(core) as pilot:
+        await pilot.press("5", "a")
+        await until(pilot, lambda: "bcrt1qfresh" in grid(pilot), "an address")
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: "Withdraw" in grid(pilot), "the form")
+
+
 async def test_chain__hidden_amounts(core: FakeCore) -> None:
     async with opened(core, SIZES["120x40"]) as pilot:
         await pilot.press("5", "j", "full_stop")

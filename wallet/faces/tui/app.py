@@ -27,6 +27,7 @@ from wallet.faces.tui.screens.activity import Activity
 from wallet.faces.tui.screens.chain import Chain
 from wallet.faces.tui.screens.channels import Channels
 from wallet.faces.tui.screens.home import Home
+from wallet.faces.tui.screens.log import Log
 from wallet.faces.tui.screens.network import Network
 from wallet.faces.tui.small import WHOLE, Small
 from wallet.faces.tui.starting import Rising
@@ -54,7 +55,6 @@ _OLD: Final = "! The node has not answered for a while: these figures are old"
 _ABSENT: Final = {
     "swaps": ("This node makes no swaps between coins and channels.",),
     "demo": ("A network on this machine to play with: leyden demo",),
-    "log": ("The node writes its log where it was started: leyden daemon",),
 }
 
 
@@ -64,6 +64,7 @@ _PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
     "channels": Channels,
     "network": Network,
     "chain": Chain,
+    "log": Log,
 }
 
 

@@ -92,7 +92,12 @@ OWN: Final[dict[str, tuple[Key, ...]]] = {
         Key("hurry(1)", "plus", "+", "faster"),
         Key("hurry(-1)", "minus", "-", "slower"),
     ),
-    "log": (),
+    "log": (
+        Key("follow", "f", "f", "follow, or stand still"),
+        Key("level", "l", "l", "all, or what needs eyes"),
+        Key("source", "o", "o", "source"),
+        Key("console", "tab", "tab", "console"),
+    ),
 }
 """What works on one screen only, by tab."""
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable
+from wallet.faces.rpc.client import ConnectionLost, Params, RpcError, Unreachable
 from wallet.faces.rpc.paths import socket_address
 
 _READ_BYTES: Final = 1 << 16
@@ -55,6 +55,10 @@ class Link:
 
     async def ask(self, method: str, **params: object) -> Any:
         """A method's result. Raises `RpcError`, or `ConnectionLost` when the outcome is open."""
+        return await self.call(method, params)
+
+    async def call(self, method: str, params: Params) -> Any:
+        """As `ask`, of parameters by name or by place."""
         writer = self._writer
         if writer is None or writer.is_closing():
             raise ConnectionLost("not connected")

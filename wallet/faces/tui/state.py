@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wallet.faces.rpc.client import ConnectionLost
 from wallet.faces.tui.facts import Facts
+from wallet.faces.tui.journal import Journal
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.paint import BAD, GOOD, PLAIN, QUIET, WARN, Span
 from wallet.faces.tui.starting import Rising
@@ -21,6 +22,8 @@ class State:
     names: dict[str, str] = field(default_factory=dict)
     """What nodes call themselves, by id; safe."""
     money: Money = field(default_factory=Money)
+    journal: Journal = field(default_factory=Journal)
+    """What happened since the app was opened, and before as far as it was asked for."""
     link: Link | None = None
     rising: Rising | None = None
     """What is being started, as long as there is no core to ask."""

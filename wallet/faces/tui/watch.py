@@ -174,8 +174,11 @@ class Watcher:
             since = answer["next"]
             if answer.get("missed"):
                 self._pump.stale |= EVERYTHING
+                now = int(self._state.clock().timestamp())
+                self._state.journal.note({"topic": "missed", "seq": since, "at": now})
             for event in answer["events"]:
                 self._pump.note(event)
+                self._state.journal.note(event)
 
     async def _is_locked(self, link: Link) -> bool:
         return facts.node(await link.ask("getinfo")).locked
