@@ -14,7 +14,7 @@ from typing import Any, Final
 from tests.faces.tui import money
 from tests.faces.tui.fake_core import Refusal, Reply
 from tests.faces.tui.payment_scene import INVOICE, answer, decoded, invoiced, sent_back, tries
-from tests.faces.tui.scenes import HISTORY, channel, paid, past, replies
+from tests.faces.tui.scenes import DAY, HISTORY, PEERS, channel, paid, past, replies
 from tests.faces.tui.stage import (
     Scene,
     Shot,
@@ -30,6 +30,7 @@ from tests.faces.tui.stage import (
     paid_to_us,
     paste,
     shows,
+    tells,
 )
 from wallet.faces.tui.sheets.receive import Receive
 from wallet.faces.tui.sheets.withdraw import Withdraw
@@ -80,7 +81,18 @@ SCENES: Final = (
     Scene("payment-failed", ("2", "j", "j", "j", "enter")),
     Scene("channels", ("3", "j"), LARGE),
     Scene("channel", ("3", "j", "enter")),
+    Scene(
+        "network",
+        ("4", shows("7 channels"), "j"),
+        LARGE,
+        answers={"listpeers": {"peers": PEERS}},
+    ),
     Scene("chain", ("5", "j"), LARGE),
+    Scene(
+        "log",
+        (tells(DAY), "8", "tab", *"getinfo", "enter", shows('"alias"'), "escape", "k", "k"),
+        LARGE,
+    ),
     Scene("demo", (shows("pays"), clock(2.5 * TRAVEL_SECONDS)), LARGE, where=in_the_town),
     Scene("wizard-1", where=at_first),
     Scene("wizard-2", ("enter", shows("Write these")), where=at_first),

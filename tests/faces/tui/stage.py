@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from tests.faces.tui import money
 from tests.faces.tui.fake_core import FakeCore, Reply
-from tests.faces.tui.scenes import opened, settled, strips, until
+from tests.faces.tui.scenes import at, opened, settled, strips, until
 from tests.faces.tui.setup_scene import FakePort, first_run
 from tests.faces.tui.town_scene import in_town
 from tests.tools.cells import Grid, of_strips
@@ -219,6 +219,16 @@ def answers(**changed: Reply) -> Step:
         await stage.core.tell("payment", payment_hash="")
 
     return change
+
+
+def tells(day: list[tuple[str, str, dict[str, Any]]]) -> Step:
+    """The core's journal grows by these: when, topic, and what the topic brings."""
+
+    async def tell(stage: Stage) -> None:
+        for when, topic, told in day:
+            await stage.core.tell(topic, at=at(when), **told)
+
+    return tell
 
 
 def paid_to_us(sat: int) -> Step:

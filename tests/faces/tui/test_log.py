@@ -37,7 +37,7 @@ async def test_log(core: FakeCore, size: str) -> None:
         await pilot.press("8")
         await until(pilot, lambda: "12 lines" in grid(pilot), "what was before")
         await pilot.press("k", "k")
-        await check(pilot, "log")
+        await check(pilot, "log-still")
         await pilot.press("k", "enter")
         await check(pilot, "log-entry")
 

@@ -27,13 +27,6 @@ from wallet.faces.tui.app import Leyden
 from wallet.faces.tui.facts_network import Network, offers
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_network(core: FakeCore, size: str) -> None:
-    async with opened(core, SIZES[size]) as pilot:
-        await pilot.press("4", "j")
-        await check(pilot, "network")
-
-
 async def test_network__a_node_in_full(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("4", "tab", "j", "j", "enter")

@@ -38,7 +38,8 @@ class Listing(Pane):
     def go(self, to: int) -> None:
         """Put the cursor on a row and bring it into sight."""
         self.cursor = max(0, min(self.count - 1, to))
-        self.first = max(0, min(self.first, self.cursor))
+        # No room stays empty below while there are rows above.
+        self.first = max(0, min(self.first, self.cursor, self.count - self.room))
         if self.cursor >= self.first + self.room:
             self.first = self.cursor - self.room + 1
         self.moved()

@@ -54,6 +54,8 @@ class Sections(Listing):
 
     def go(self, to: int) -> None:
         self.cursor = max(0, min(self.count - 1, to))
+        *_, (_, count, _, line) = self._lines()
+        self.first = max(0, min(self.first, line + 1 + max(count, 1) - self.room))
         for _, count, number, line in self._lines():
             if number <= self.cursor < number + count:
                 at = line + 1 + self.cursor - number
