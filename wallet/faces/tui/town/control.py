@@ -165,7 +165,8 @@ class Control(Pane):
     def action_gift(self) -> None:
         async def give() -> str:
             answer = await self._town.connected.ask("give", node="you", sat=GIFT_SAT)
-            return f"{GIFT_SAT:,} sat from the faucet, in block {answer.get('blockheight')}"
+            block = number(answer.get("blockheight"))
+            return f"{GIFT_SAT:,} sat from the faucet, in block {block:,}"
 
         self._do("asking the faucet", give)
 

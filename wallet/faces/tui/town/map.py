@@ -168,5 +168,7 @@ def _draw_node(canvas: Canvas, node: TownNode, gap: int) -> None:
 
 def _words(channel: TownChannel, town: Town) -> str:
     first, second = channel.nodes
-    shown = f"{channel.share(first)} %" if channel.usable else "not in use"
+    share = channel.share(first)
+    known = "? %" if share is None else f"{share} %"
+    shown = known if channel.usable else "not in use"
     return f"{town.alias(first)} {shown} {town.alias(second)}"
