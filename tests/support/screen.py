@@ -16,16 +16,19 @@ import pyte
 
 
 class Terminal:
-    """A pseudo-terminal of 80 columns, and what stands on it. A context manager that ends it."""
+    """A pseudo-terminal, and what stands on it. A context manager that ends it."""
 
-    def __init__(self, words: list[str]) -> None:
-        self.screen = pyte.Screen(80, 24)
+    def __init__(self, words: list[str], size: tuple[int, int] = (80, 24)) -> None:
+        """`size`: columns and rows."""
+        self.screen = pyte.Screen(*size)
+        self.written = bytearray()
+        """All bytes that it was given."""
         self._stream = pyte.ByteStream(self.screen)
         environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         self.pid, self._end = pty.fork()
         if self.pid == 0:
             os.execve(sys.executable, [sys.executable, "-m", "wallet", *words], environment)
-        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     @property
     def shown(self) -> str:
@@ -51,7 +54,11 @@ class Terminal:
 
     def _read(self) -> None:
         if select.select([self._end], [], [], 0.1)[0]:
-            self._stream.feed(os.read(self._end, 1 << 16))
+            self._feed(os.read(self._end, 1 << 16))
+
+    def _feed(self, data: bytes) -> None:
+        self.written += data
+        self._stream.feed(data)
 
     def drain(self, until: str = "", seconds: float = 5) -> float:
         """Read what is there, or on until the words have come; the time of their last bytes.
@@ -66,7 +73,7 @@ class Terminal:
             arrived = time.perf_counter()
             if until and until.encode() in data:
                 break
-        self._stream.feed(data)
+        self._feed(data)
         return arrived
 
     def type(self, text: str) -> None:
