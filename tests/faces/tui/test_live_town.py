@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.faces.tui.money import armed, learnt, paste
 from tests.faces.tui.scenes import grid
-from tests.support.towns import a_town, ask
+from tests.support.towns import a_town, ask, ask_town
 from wallet.faces.tui.app import Leyden
 
 Town = dict[str, Any]
@@ -113,7 +113,24 @@ async def test_a_day_in_town(town: Town) -> None:
         await pilot.press("escape")
         await _menu(pilot, "7", "What moves", "m", "every node has read it")
         await _shown(pilot, "alice and carol close")
+        await _shown(pilot, "also  alice not in use carol")
+
+        # Coins to an address of bob's, and again whose every coin is.
+        address = ask(town, "bob", "newaddr")["bech32"]
+        await pilot.press("5", "w")
+        await pilot.pause()
+        await learnt(pilot)
+        await paste(pilot, f"bitcoin:{address}?amount=0.0005")
+        await pilot.press("enter")
+        await armed(pilot)
+        await _menu(pilot, "w", "✓ Sent 50,000 sat", "escape", "On-chain")
+        await _menu(pilot, "7", "What moves", "m", "every node has read it")
         await _menu(pilot, "c", "every one of them somebody's")
+    had = [o for o in ask(town, "bob", "listfunds")["outputs"] if o.get("address") == address]
+    assert [(o["amount_msat"], o["status"]) for o in had] == [(50_000_000, "confirmed")]
+    assert ask_town(town, "money")["ok"] is True
+    book_of_dave = ask(town, "dave", "listinvoices", label="book")["invoices"]
+    assert [i["status"] for i in book_of_dave] == ["unpaid"]
     closing = ask(town, "you", "listpeerchannels", id=carol["id"])["channels"]
     assert [c["state"] for c in closing] == ["ONCHAIN"]
     paid = [p for p in ask(town, "you", "listpays")["pays"] if p["status"] == "complete"]
