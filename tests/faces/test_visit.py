@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.towns import a_town, holders, nothing_is_left
 from wallet.faces.cli.launcher import town_of
 
 
-def test_opens_in_a_town_and_ends_it(tmp_path: Path) -> None:
+def test_opens_in_a_town__pays__and_ends_it(tmp_path: Path) -> None:
     with Terminal(["--dir", str(tmp_path), "demo"]) as terminal:
         terminal.until("a chain of our own")
         home = terminal.until("Can send now")
@@ -20,6 +21,15 @@ def test_opens_in_a_town_and_ends_it(tmp_path: Path) -> None:
         terminal.type("7")
         terminal.until("[7 Demo]")
         terminal.until("dave")
+        terminal.type("i")
+        terminal.until("3  dave")
+        terminal.type("3")
+        terminal.until("Press p to pay 2,100 sat")
+        time.sleep(0.5)  # the letter does nothing before that
+        terminal.type("p")
+        terminal.until("✓ Paid 2,100 sat to dave")
+        terminal.type("\x1b")
+        terminal.until("alice ▸ bob")
         terminal.type("q")
         assert terminal.ended() == 0
         assert "nothing of the town is running" in terminal.shown
