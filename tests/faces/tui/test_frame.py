@@ -31,6 +31,15 @@ async def test_help__lists_the_keys(core: FakeCore) -> None:
         assert "Can send now" in grid(pilot)
 
 
+async def test_start__asks_as_soon_as_there_is_a_connection(
+    core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "TICK_SECONDS", 3_600)
+    app = Leyden(core.path)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: "724,567 sat" in grid(pilot), "the first figures")
+
+
 async def test_tabs__numbers_never_move_and_absent_ones_say_why(core: FakeCore) -> None:
     async with opened(core) as pilot:
         for number, title in enumerate(

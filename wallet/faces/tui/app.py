@@ -113,7 +113,7 @@ class Leyden(Copying):
         self.town = TownState(Playback(monotonic())) if town is not None else None
         self.payer = Payer(monotonic, self._payment_changed)
         self.pump = UiPump()
-        self._watcher = Watcher(path, self.state, self.pump)
+        self._watcher = Watcher(path, self.state, self.pump, self._tick)
         self._loading = False
         self._asked_to_quit = False
         self._rest_until = 0.0

@@ -137,10 +137,14 @@ class UiPump:
 class Watcher:
     """Holds the connection: opens it, listens, and opens it again."""
 
-    def __init__(self, path: Path, state: State, pump: UiPump) -> None:
+    def __init__(
+        self, path: Path, state: State, pump: UiPump, everything_is_stale: Callable[[], None]
+    ) -> None:
+        """`everything_is_stale` is called when all is to be asked anew: no tick is waited for."""
         self._path = path
         self._state = state
         self._pump = pump
+        self._everything_is_stale = everything_is_stale
 
     async def run(self) -> None:
         """For as long as the app lives."""
@@ -167,6 +171,7 @@ class Watcher:
                 if link.can("events") and not await self._is_locked(link):
                     since = (await link.ask("events"))["next"]
                 self._pump.stale |= EVERYTHING
+                self._everything_is_stale()
             if since is None:
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
