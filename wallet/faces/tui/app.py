@@ -1,6 +1,7 @@
 """The app's frame: title, tabs, the screen in front, notice and hints; and how facts reach it."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -412,6 +413,8 @@ def run(
 
     A signal that ends programs closes it in order, and it is 128 and the signal's number.
     """
+    # What is imported by now stays: to look through it all for garbage takes 20 ms of a key's time.
+    gc.freeze()
     app = Leyden(path, town=town, rising=rising, mining=mining)
     asyncio.run(until_closed(app))
     return app.return_code or 0
