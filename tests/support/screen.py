@@ -61,18 +61,20 @@ class Terminal:
         self._stream.feed(data)
 
     def drain(self, until: str = "", seconds: float = 5) -> float:
-        """Read what is there, or on until the words have come; the time of their last bytes.
+        """Read what is there, or on until the words have come; the time of the last bytes.
 
-        The screen is drawn only afterwards, so that an emulator's own work is not in that time.
+        What follows the words at once is the rest of their frame.  The screen is drawn only
+        afterwards, so that an emulator's own work is not in that time.
         """
         end, data, arrived = time.monotonic() + seconds, b"", time.perf_counter()
-        while select.select([self._end], [], [], 0.1 if until else 0)[0] or until:
+        missing = until.encode()
+        while select.select([self._end], [], [], 0.1 if missing else 0.003)[0] or missing:
             assert time.monotonic() < end, f"waited for {until!r}; there is\n{self.shown}"
             if select.select([self._end], [], [], 0)[0]:
                 data += os.read(self._end, 1 << 16)
-            arrived = time.perf_counter()
-            if until and until.encode() in data:
-                break
+                arrived = time.perf_counter()
+            if missing in data:
+                missing = b""
         self._feed(data)
         return arrived
 
