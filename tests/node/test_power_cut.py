@@ -32,7 +32,8 @@ from wallet.base.wire.channel import (
     UpdateFulfillHtlc,
 )
 from wallet.base.wire.message import Message, decode
-from wallet.machines.channel.state import Channel, Failed, Fulfilled, Htlc, HtlcKey, Phase
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey
+from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import PayRequest

@@ -18,8 +18,9 @@ from wallet.base.values.ids import (
 )
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.chain_events import BlockRef
+from wallet.machines.channel.htlc import HtlcKey
 from wallet.machines.channel.opening import Opening
-from wallet.machines.channel.state import LIVING, Channel, HtlcKey, RelayPolicy
+from wallet.machines.channel.state import LIVING, Channel, RelayPolicy
 from wallet.machines.coins.records import TxRecord
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet

@@ -6,7 +6,7 @@ fulfilled, a forward in the commit that has both its HTLCs, a payment in the one
 
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions
-from wallet.machines.channel.state import Failed, Fulfilled, Htlc, Malformed
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, Malformed
 from wallet.node import forward_desk, pay_desk, receive_desk
 from wallet.node.board import Board
 

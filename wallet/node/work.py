@@ -8,7 +8,7 @@ from wallet.base.errors import Refused
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Txid
 from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
-from wallet.machines.channel.state import Htlc
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.routing.gossip import Candidate
 from wallet.machines.routing.pathfinding import RouteQuery

@@ -50,9 +50,10 @@ from wallet.base.wire.message import Message, decode, encode
 from wallet.base.wire.setup import Error, error_for
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.htlc import Fulfilled, HtlcKey
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Fulfilled, HtlcKey, Link, Phase
+from wallet.machines.channel.state import Channel, Link, Phase
 
 RESERVE = MilliSatoshi(10_000_000)
 BOB_HAS = MilliSatoshi(400_000_000)

@@ -29,10 +29,11 @@ from wallet.base.wire.channel import UpdateFee
 from wallet.base.wire.setup import Error
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.ending import Claim, OnChain, SpendKind
-from wallet.machines.channel.onchain import FORGET_DEPTH, broadcast_commitment
+from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.resume import resume
 from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.channel.step import step
+from wallet.machines.channel.unilateral import broadcast_commitment
 from wallet.node.persist import durable
 
 SPENT_AT = 120

@@ -38,10 +38,11 @@ from wallet.base.values.ids import Txid
 from wallet.machines.channel import events
 from wallet.machines.channel.announce import is_announced
 from wallet.machines.channel.dance import has_news
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Htlc, Link, Phase
+from wallet.machines.channel.state import Channel, Link, Phase
 from wallet.node.persist import durable
 
 LONG = "LEYDEN_LONG" in os.environ

@@ -9,11 +9,12 @@ from typing import Final
 
 from wallet.base.bitcoin.script import dust_limit, p2wpkh_code
 from wallet.base.bitcoin.sighash import script_signature, segwit_v0
-from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
+from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
 from wallet.base.channel_tx.format import CommitmentFormat
 from wallet.base.channel_tx.scripts import to_local_script, to_remote_script
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
-from wallet.base.values.ids import OutPoint, Point, Signature
+from wallet.base.values.blocks import CltvExpiry
+from wallet.base.values.ids import OutPoint, Point, Preimage, Signature
 
 _VERSION: Final = 2
 # DER of a low-S signature and its sighash byte: never more.
@@ -28,6 +29,11 @@ class Claim:
     digest: bytes
     fee: Satoshi
     behind_signature: tuple[bytes, ...]
+
+    @property
+    def weight(self) -> int:
+        """Once signed, with the longest signature there can be."""
+        return self.tx.with_witness(0, (_LONGEST_SIGNATURE, *self.behind_signature)).weight
 
     def witness(self, signature: Signature) -> tuple[bytes, ...]:
         """The witness of the one input, for a signature over `digest`."""
@@ -73,6 +79,78 @@ def spend_to_remote(
     return _claim(spent, amount, script, (script,), script_pubkey, feerate)
 
 
+def spend_revoked_output(
+    outpoint: OutPoint,
+    amount: Satoshi,
+    to_self_delay: int,
+    revocation_pubkey: Point,
+    delayed_pubkey: Point,
+    script_pubkey: bytes,
+    feerate: FeeratePerKw,
+) -> Claim | None:
+    """Penalty on a revoked `to_local`, or on the output of the cheat's HTLC transaction (BOLT 5).
+
+    The revocation key signs.  It can be mined at once.
+    """
+    script = to_local_script(revocation_pubkey, to_self_delay, delayed_pubkey)
+    spent = TxIn(outpoint, sequence=SEQUENCE_RBF)
+    return _claim(spent, amount, script, (b"\x01", script), script_pubkey, feerate)
+
+
+def spend_revoked_htlc(
+    outpoint: OutPoint,
+    amount: Satoshi,
+    witness_script: bytes,
+    revocation_pubkey: Point,
+    script_pubkey: bytes,
+    feerate: FeeratePerKw,
+) -> Claim | None:
+    """Penalty on an HTLC output of a revoked commitment, offered or received (BOLT 5).
+
+    The revocation key signs.  It can be mined at once.
+    """
+    spent = TxIn(outpoint, sequence=SEQUENCE_RBF)
+    behind = (revocation_pubkey, witness_script)
+    return _claim(spent, amount, witness_script, behind, script_pubkey, feerate)
+
+
+def spend_htlc_with_preimage(
+    commitment_format: CommitmentFormat,
+    outpoint: OutPoint,
+    amount: Satoshi,
+    witness_script: bytes,
+    preimage: Preimage,
+    script_pubkey: bytes,
+    feerate: FeeratePerKw,
+) -> Claim | None:
+    """Take an HTLC that the peer offered, from its own commitment (BOLT 3 "Offered HTLC Outputs").
+
+    Our HTLC key signs.  From `cltv_expiry` on the peer may take it back.
+    """
+    spent = TxIn(outpoint, sequence=commitment_format.settled_delay)
+    behind = (preimage, witness_script)
+    return _claim(spent, amount, witness_script, behind, script_pubkey, feerate)
+
+
+def spend_htlc_after_expiry(
+    commitment_format: CommitmentFormat,
+    outpoint: OutPoint,
+    amount: Satoshi,
+    witness_script: bytes,
+    cltv_expiry: CltvExpiry,
+    script_pubkey: bytes,
+    feerate: FeeratePerKw,
+) -> Claim | None:
+    """Take back an HTLC of ours from the peer's commitment (BOLT 3 "Received HTLC Outputs").
+
+    Our HTLC key signs.  The first block that may hold it is the one after `cltv_expiry`.
+    """
+    spent = TxIn(outpoint, sequence=commitment_format.settled_delay)
+    behind = (b"", witness_script)
+    locktime = cltv_expiry.height
+    return _claim(spent, amount, witness_script, behind, script_pubkey, feerate, locktime)
+
+
 def _claim(
     spent: TxIn,
     amount: Satoshi,
@@ -80,9 +158,10 @@ def _claim(
     behind_signature: tuple[bytes, ...],
     script_pubkey: bytes,
     feerate: FeeratePerKw,
+    locktime: int = 0,
 ) -> Claim | None:
     def paying(value: Satoshi) -> Transaction:
-        return Transaction(_VERSION, (spent,), (TxOut(value, script_pubkey),))
+        return Transaction(_VERSION, (spent,), (TxOut(value, script_pubkey),), locktime)
 
     signed = paying(amount).with_witness(0, (_LONGEST_SIGNATURE, *behind_signature))
     fee = feerate.fee_ceil(signed.weight)

@@ -17,17 +17,10 @@ from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.commitments import our_commitment
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
-from wallet.machines.channel.state import (
-    Change,
-    Channel,
-    Htlc,
-    Link,
-    Phase,
-    ScidKind,
-    Tally,
-)
+from wallet.machines.channel.state import Change, Channel, Link, Phase, ScidKind, Tally
 from wallet.machines.coins.wallet import Coin, CoinStatus
 from wallet.machines.payments.forwarding import policy_of
 from wallet.node.memory import ConnectedPeer

@@ -14,10 +14,11 @@ from wallet.machines.channel.actions import Action, CheckProof, Send
 from wallet.machines.channel.commitments import commitment_signed
 from wallet.machines.channel.dance import LAST_INDEX
 from wallet.machines.channel.events import ProofChecked
+from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.ready import channel_ready
 from wallet.machines.channel.shutdown import resend_shutdown
-from wallet.machines.channel.state import Channel, Htlc, HtlcKey, Link, Negotiation, Phase
+from wallet.machines.channel.state import Channel, Link, Negotiation, Phase
 from wallet.machines.channel.updates import addition, removal_message
 from wallet.machines.signing import ReleaseSecret
 from wallet.machines.step import Step

@@ -29,11 +29,13 @@ from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import (
     announce,
     dance,
+    deadlines,
     events,
     onchain,
     ready,
     reconnect,
     shutdown,
+    unilateral,
     updates,
 )
 from wallet.machines.channel.actions import Action, Disconnect, PhaseChanged, Send
@@ -96,14 +98,29 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return onchain.claim_spent(channel, event)
         case events.ClaimUnspent():
             return onchain.claim_unspent(channel, event)
+        case events.ClaimFunded():
+            return onchain.claim_funded(channel, event)
+        case events.BumpMade():
+            return unilateral.bump_made(channel, event)
         case events.NewTip():
-            if ready.is_hopeless(channel, ctx):
-                return ready.forget(channel, ctx)
-            if channel.phase is not Phase.SPENT:
-                deeper = _deeper(channel, ctx)
-                return Step(deeper.state, (*promised(channel), *deeper.actions))
-            return onchain.progress(channel, event, ctx)
+            return _new_tip(channel, event, ctx)
     assert_never(event)
+
+
+def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
+    if ready.is_hopeless(channel, ctx):
+        return ready.forget(channel, ctx)
+    if channel.phase is Phase.SPENT:
+        return onchain.progress(channel, event, ctx)
+    due = deadlines.overdue(channel, ctx)
+    worth = [each for each in due if each.is_worth_it]
+    if worth:
+        # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
+        return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
+    lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
+    deeper = _deeper(channel, ctx)
+    pressed = unilateral.press(channel, ctx)
+    return Step(deeper.state, (*promised(channel), *pressed, *lost, *deeper.actions))
 
 
 def _connected(channel: Channel) -> ChannelStep:
@@ -133,7 +150,7 @@ def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelS
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         raise Refused(f"this channel is closing already ({channel.phase})")
     # A cooperative close that no mempool takes must not hold the money: our commitment may.
-    return onchain.fail(channel, reason, ctx, "user")
+    return unilateral.fail(channel, reason, ctx, "user")
 
 
 def _flush(channel: Channel, ctx: Context) -> ChannelStep:
@@ -157,7 +174,7 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     match message:
         case Error():
             said = reason_of(message)
-            return onchain.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
+            return unilateral.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
         case PeerWarning():
             return Step(channel)
         case ChannelReestablish():
@@ -226,5 +243,5 @@ def _answer_fault(channel: Channel, fault: PeerFault, ctx: Context) -> ChannelSt
             warning = Send(warning_for(channel.id, fault.reason))
             return Step(channel, (warning, Disconnect(fault.reason)))
         case Severity.FAIL_CHANNEL:
-            return onchain.fail(channel, fault.reason, ctx, "protocol")
+            return unilateral.fail(channel, fault.reason, ctx, "protocol")
     assert_never(fault.severity)
