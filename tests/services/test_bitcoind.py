@@ -71,7 +71,7 @@ async def misbehaving(
 
 def test_methods__are_all_of_core() -> None:
     assert {str(method) for method in Method} <= set(CORE_METHODS.split())
-    assert len(Method) == 10
+    assert len(Method) == 11
 
 
 # --- a backend that behaves ---------------------------------------------------------------------

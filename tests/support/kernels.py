@@ -187,6 +187,10 @@ class Chain:
         self._mempool.append(tx)
         return BroadcastResult(BroadcastKind.ACCEPTED)
 
+    async def broadcast_package(self, transactions: Sequence[Transaction]) -> list[BroadcastResult]:
+        """Accepted, each."""
+        return [await self.broadcast(tx) for tx in transactions]
+
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
         """The floor."""
         return FEERATE_FLOOR

@@ -62,9 +62,10 @@ def _spent(
 ) -> None:
     channel = board.memory.channels[channel_id]
     if any(f.outpoint == outpoint for f in channel.fundings):
-        board.tell(channel_id, events.FundingSpent(tx, height))
+        recalled = board.recalled.pop((channel_id, tx.txid), None)
+        board.tell(channel_id, events.FundingSpent(tx, height, recalled))
     else:
-        board.tell(channel_id, events.ClaimSpent(outpoint.txid, outpoint.index, tx.txid, height))
+        board.tell(channel_id, events.ClaimSpent(outpoint.txid, outpoint.index, tx, height))
 
 
 def block_disconnected(board: Board, event: BlockDisconnected) -> None:

@@ -5,8 +5,9 @@ from typing import Final, TypeAlias
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage, Txid
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
+from wallet.machines.channel.htlc import Split
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.payments.hints import BY_DEFAULT, Exposure
@@ -50,6 +51,15 @@ class PeerSaid:
 
 
 # --- the chain ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a commitment that the peer had revoked holds: read from disk before its block."""
+
+    channel_id: ChannelId
+    txid: Txid
+    content: Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +268,7 @@ NodeEvent: TypeAlias = (
     | PeerSaid
     | BlockConnected
     | BlockDisconnected
+    | Recalled
     | FeerateChanged
     | BroadcastDone
     | RoutesFound

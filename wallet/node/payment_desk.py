@@ -20,6 +20,10 @@ def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
         case actions.HtlcFulfilled(htlc, preimage):
             forward_desk.fulfilled(board, channel_id, htlc, preimage)
             pay_desk.fulfilled(board, channel_id, htlc, preimage)
+        case actions.HtlcLapsed(htlc):
+            # The peer has said nothing that could be passed on.
+            forward_desk.failed(board, channel_id, htlc, Failed(b""))
+            pay_desk.failed(board, channel_id, htlc, Failed(b""))
         case actions.HtlcGone(htlc, Failed() | Malformed() as removal):
             if htlc.key.offered_by_us:
                 forward_desk.failed(board, channel_id, htlc, removal)

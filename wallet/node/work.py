@@ -36,11 +36,15 @@ class DropPeer:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastTx:
-    """Give a transaction to the chain and come back with `BroadcastDone`."""
+    """Give a transaction to the chain and come back with `BroadcastDone`.
+
+    `parent` is one that cannot enter a mempool without it: both are offered as a package.
+    """
 
     channel_id: ChannelId | None
     kind: str
     transaction: UnsignedTx
+    parent: UnsignedTx | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,18 @@ class Claim:
         return self.tx.with_witness(0, self.witness(signature))
 
 
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """A commitment that a child is to pay for: what it pays and weighs once it is signed."""
+
+    tx: Transaction
+    fee: Satoshi
+    weight: int
+    anchor_index: int
+    funding_pubkey: Point
+    """Of whom the anchor belongs to."""
+
+
 def spend_to_local(
     outpoint: OutPoint,
     amount: Satoshi,

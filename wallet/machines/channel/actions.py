@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.channel_tx.claims import Anchored
 from wallet.base.channel_tx.commitment import HtlcTransaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.ids import OutPoint, Point, Preimage, Secret, Signature, Txid
+from wallet.base.values.ids import OutPoint, Preimage, Secret, Signature, Txid
 from wallet.base.wire.message import Message
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.htlc import Htlc, Removal
@@ -78,14 +78,10 @@ class FundHtlc:
 class FundCommitment:
     """Make a child of our commitment that pays for both; answered by `BumpMade`.
 
-    `feerate` is for both together, `fee` and `weight` are those of the signed commitment.
+    `feerate` is for both together.
     """
 
-    commitment: Transaction
-    fee: Satoshi
-    weight: int
-    anchor_index: int
-    funding_pubkey: Point
+    commitment: Anchored
     key: FundingKey
     feerate: FeeratePerKw
     most: Satoshi

@@ -8,6 +8,7 @@ its child pays as much as the nearest deadline asks for.
 from dataclasses import replace
 
 from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.channel_tx.claims import Anchored
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.base.values.ids import Txid
 from wallet.base.wire.setup import error_for
@@ -108,11 +109,7 @@ def press(channel: Channel, ctx: Context) -> tuple[Action, ...]:
         return ()
     return (
         FundCommitment(
-            built.commitment.tx,
-            fee,
-            weight,
-            anchor,
-            channel.funding.our_pubkey,
+            Anchored(built.commitment.tx, fee, weight, anchor, channel.funding.our_pubkey),
             FundingKey(channel.terms.keys_id, channel.funding.number),
             feerate,
             stake.most(height),

@@ -31,6 +31,7 @@ from wallet.services.chain.answers import (
     as_text,
     parse_json,
 )
+from wallet.services.chain.broadcasts import HARMLESS, as_package_results, kind_of_reason
 from wallet.services.chain.endpoint import CookieFile, Endpoint
 from wallet.services.chain.http import HttpAnswer, HttpConnection, HungUp
 
@@ -56,6 +57,7 @@ class Method(StrEnum):
     ESTIMATESMARTFEE = "estimatesmartfee"
     GETMEMPOOLINFO = "getmempoolinfo"
     SENDRAWTRANSACTION = "sendrawtransaction"
+    SUBMITPACKAGE = "submitpackage"
     GETTXOUT = "gettxout"
 
 
@@ -68,10 +70,6 @@ _VERIFY_ERROR: Final = -25
 _VERIFY_REJECTED: Final = -26
 _IN_UTXO_SET: Final = -27
 _WARMING_UP: Final = -28
-
-_MISSING_INPUTS: Final = ("missingorspent", "missing-inputs", "missing inputs")
-_IN_MEMPOOL: Final = ("txn-already-in-mempool", "txn-same-nonwitness-data-in-mempool")
-_CONFIRMED: Final = ("txn-already-known",)
 
 
 class CoreError(ServiceFault):
@@ -203,8 +201,22 @@ class Bitcoind:
             kind = _broadcast_kind(error)
             if kind is None:
                 raise
-            return BroadcastResult(kind, "" if kind in _HARMLESS else error.message)
+            return BroadcastResult(kind, "" if kind in HARMLESS else error.message)
         return BroadcastResult(BroadcastKind.ACCEPTED)
+
+    async def broadcast_package(self, transactions: Sequence[Transaction]) -> list[BroadcastResult]:
+        """Offer parents with the child that pays for them, which is the last one (BIP 431)."""
+        try:
+            answer = await self._call(
+                Method.SUBMITPACKAGE, ([tx.encode().hex() for tx in transactions],)
+            )
+        except CoreError as error:
+            if error.code in _CANNOT_WAIT:
+                # A Core older than packages: the parent may still enter by itself.
+                return [await self.broadcast(tx) for tx in transactions]
+            return [BroadcastResult(BroadcastKind.REJECTED, error.message)] * len(transactions)
+        wtxids = [str(tx.wtxid) for tx in transactions]
+        return self._read(Method.SUBMITPACKAGE, answer, lambda v: as_package_results(v, wtxids))
 
     # How it asks.
 
@@ -342,21 +354,13 @@ class Bitcoind:
                 raise self._nonsense(f"{method}: HTTP status {status}")
 
 
-_HARMLESS: Final = frozenset({BroadcastKind.IN_MEMPOOL, BroadcastKind.CONFIRMED})
-
-
 def _broadcast_kind(error: CoreError) -> BroadcastKind | None:
     """What Core's refusal means; None when it says nothing about the transaction."""
-    reason = error.message.lower()
-    if error.code == _IN_UTXO_SET or any(word in reason for word in _CONFIRMED):
+    if error.code == _IN_UTXO_SET:
         return BroadcastKind.CONFIRMED
-    if error.code not in (_UNDECODABLE, _VERIFY_ERROR, _VERIFY_REJECTED):
-        return None
-    if any(word in reason for word in _IN_MEMPOOL):
-        return BroadcastKind.IN_MEMPOOL
-    if any(word in reason for word in _MISSING_INPUTS):
-        return BroadcastKind.MISSING_INPUTS
-    return BroadcastKind.REJECTED
+    kind = kind_of_reason(error.message)
+    about_it = error.code in (_UNDECODABLE, _VERIFY_ERROR, _VERIFY_REJECTED)
+    return kind if about_it or kind is BroadcastKind.CONFIRMED else None
 
 
 def _request(number: int, method: Method, params: Params) -> dict[str, object]:
