@@ -46,7 +46,7 @@ def next_feerate(
     ceiling = FeeratePerKw(stake.most(height).sat * 1000 // stake.weight)
     if last is None:
         first = min(estimate, ceiling)
-        return first if first >= FEERATE_FLOOR else None
+        return first if first >= min(estimate, FEERATE_FLOOR) else None
     if height <= made_at:
         return last
     urgent = stake.deadline is not None and stake.deadline - height <= URGENT
