@@ -5,7 +5,7 @@ second interpreter with relay policy; amounts, nLockTime and relative delays are
 state goes through its stored form at every step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,6 +133,10 @@ class Courtroom:
         self.unspent[funding.outpoint] = (TxOut(funding.amount, script), self.height)
         self.blocks: list[Block] = []
         self.silent: set[str] = set()
+        self.refuses: Callable[[Transaction], bool] = lambda _: False
+        """What miners leave out."""
+        self.least = 0.0
+        """Satoshi per weight unit below which miners take nothing, packages counted whole."""
         self.extra: list[Transaction] = []
         """Put into the next block before all others, if valid."""
 
@@ -170,13 +174,33 @@ class Courtroom:
             for tx in party.offers()
             if party.side.name not in self.silent
         ]
-        waiting = [*self.extra, *sorted(offered, key=self._feerate, reverse=True)]
+        ranked = sorted(offered, key=self._feerate, reverse=True)
+        worth = self._worth(ranked) if self.least else ranked
+        waiting = [*self.extra, *worth]
         self.extra = []
         while taken := [tx for tx in waiting if self._enters(tx, block)]:
             waiting = [tx for tx in waiting if tx not in taken]
         self.blocks.append(block)
         for party in self.parties:
             self._tell(party.side, block)
+
+    def _worth(self, offered: list[Transaction]) -> list[Transaction]:
+        """What pays enough, alone or together with the child that is offered beside it."""
+        enough = [tx for tx in offered if self._feerate(tx) >= self.least]
+        for parent in offered:
+            for child in offered:
+                if child.inputs[0].outpoint.txid != parent.txid or parent in enough:
+                    continue
+                outputs = {parent.outpoint(i): o for i, o in enumerate(parent.outputs)}
+                known = [
+                    outputs[i.outpoint] if i.outpoint in outputs else self.unspent[i.outpoint][0]
+                    for i in child.inputs
+                ]
+                fee = sum(o.amount.sat for o in known) - sum(o.amount.sat for o in child.outputs)
+                fee += round(self._feerate(parent) * parent.weight)
+                if fee / (child.weight + parent.weight) >= self.least:
+                    enough += [parent, child]
+        return enough
 
     def _feerate(self, tx: Transaction) -> float:
         known = [self.unspent.get(txin.outpoint) for txin in tx.inputs]
@@ -185,7 +209,7 @@ class Courtroom:
 
     def _enters(self, tx: Transaction, block: Block) -> bool:
         entries = [self.unspent.get(txin.outpoint) for txin in tx.inputs]
-        if any(entry is None for entry in entries):
+        if any(entry is None for entry in entries) or self.refuses(tx):
             return False
         known = [entry for entry in entries if entry is not None]
         if not self._is_final(tx, [height for _, height in known]):

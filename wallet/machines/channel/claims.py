@@ -63,12 +63,12 @@ def _htlc(channel: Channel, end: OnChain, tx: Transaction, known: HtlcTransactio
     htlc = known.htlc
     key = HtlcKey(htlc.offered is ours, htlc.id)
     expiry = htlc.cltv_expiry.height
+    deadline: int | None
     delay = channel.terms.format.settled_delay
     if end.kind is SpendKind.REVOKED:
-        # At once: until his own transaction is in a block he has nothing but this output, and what
-        # he makes of it can be taken as well, for `to_self_delay` blocks.
-        kind, mature = ClaimKind.HTLC_PENALTY, end.height
-        deadline = end.height + channel.terms.ours.to_self_delay
+        # No deadline: should the cheat's HTLC transaction come first, its output has the full
+        # amount, and is ours for `to_self_delay` blocks more.
+        kind, mature, deadline = ClaimKind.HTLC_PENALTY, end.height, None
     elif key.offered_by_us:
         # BOLT 3: nLockTime is `cltv_expiry`; the block after it is the first that may hold it.
         kind = ClaimKind.HTLC_TIMEOUT if ours else ClaimKind.EXPIRED
