@@ -17,7 +17,7 @@ from wallet.base.channel_tx.claims import (
     spend_to_remote,
 )
 from wallet.base.channel_tx.commitment import HtlcTransaction
-from wallet.base.errors import ensure
+from wallet.base.errors import InvariantBroken, ensure
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import Preimage
 from wallet.machines.channel.actions import Action, Broadcast, FundHtlc
@@ -118,7 +118,7 @@ def is_worthless(
     if claim.sweep is not None:
         return False
     if claim.kind.is_funded:
-        return ctx.feerate.fee(_htlc_weight(channel, claim)) >= claim.amount
+        return ctx.feerate.fee(funded_weight(channel, claim)) >= claim.amount
     script = channel.terms.close_to
     return _unsigned(channel, end, claim, built, script, ctx.feerate) is None
 
@@ -128,19 +128,30 @@ def rebroadcast(channel: Channel, end: OnChain, claim: Claim, built: Built | Non
     sweep = claim.sweep
     if sweep is None or claim.resolved_by is not None or claim.kind.is_funded:
         return []
-    unsigned = _unsigned(channel, end, claim, built, sweep.script_pubkey, sweep.feerate)
-    ensure(
-        unsigned is not None and unsigned.tx.txid == sweep.txid,
-        "a claim cannot be rebuilt from the state",
-    )
+    transaction = signable(channel, end, claim, built, sweep.script_pubkey, sweep.feerate)
+    if transaction is None or transaction.tx.txid != sweep.txid:
+        raise InvariantBroken("a claim cannot be rebuilt from the state")
+    return [Broadcast(transaction, claim.kind)]
+
+
+def signable(
+    channel: Channel,
+    end: OnChain,
+    claim: Claim,
+    built: Built | None,
+    script: bytes,
+    feerate: FeeratePerKw,
+) -> UnsignedTx | None:
+    """The transaction that takes a claim to `script`, complete but for our signature.
+
+    None: it would leave dust, or the wallet has to pay its fee.
+    """
+    unsigned = _unsigned(channel, end, claim, built, script, feerate)
     if unsigned is None:
-        return []
-    wanted = InputToSign(
-        0,
-        SignDigest(_key(channel, end, claim, built), unsigned.digest),
-        (Slot.DER_ALL, *unsigned.behind_signature),
-    )
-    return [Broadcast(UnsignedTx(unsigned.tx, (wanted,)), claim.kind)]
+        return None
+    request = SignDigest(_key(channel, end, claim, built), unsigned.digest)
+    witness: tuple[bytes | Slot, ...] = (Slot.DER_ALL, *unsigned.behind_signature)
+    return UnsignedTx(unsigned.tx, (InputToSign(0, request, witness),))
 
 
 def _key(channel: Channel, end: OnChain, claim: Claim, built: Built | None) -> OurKey:
@@ -153,12 +164,13 @@ def _key(channel: Channel, end: OnChain, claim: Claim, built: Built | None) -> O
         case ClaimKind.PENALTY | ClaimKind.HTLC_PENALTY:
             number = end.commitment_number
             secret = None if number is None else revoked_secret(channel, number)
-            ensure(secret is not None, "a penalty without the secret that revoked")
-            return RevocationKey(terms.keys_id, secret)  # type: ignore[arg-type]
+            if secret is None:
+                raise InvariantBroken("a penalty without the secret that revoked")
+            return RevocationKey(terms.keys_id, secret)
         case _:
-            ensure(built is not None, "an HTLC of a commitment that is not known")
-            point = built.keys.per_commitment_point  # type: ignore[union-attr]
-            return HtlcKey(terms.keys_id, point)
+            if built is None:
+                raise InvariantBroken("an HTLC of a commitment that is not known")
+            return HtlcKey(terms.keys_id, built.keys.per_commitment_point)
 
 
 def _unsigned(
@@ -219,7 +231,8 @@ def htlc_transaction(built: Built, claim: Claim) -> HtlcTransaction:
     return found[0]
 
 
-def _htlc_weight(channel: Channel, claim: Claim) -> int:
+def funded_weight(channel: Channel, claim: Claim) -> int:
+    """Of an HTLC transaction with a coin that pays for it, about."""
     rules = channel.terms.format
     timeout = claim.kind is ClaimKind.HTLC_TIMEOUT
     return (rules.htlc_timeout_weight if timeout else rules.htlc_success_weight) + FUNDED_WEIGHT
@@ -230,7 +243,7 @@ def _ask_for_fee(channel: Channel, claim: Claim, built: Built | None, ctx: Conte
     if built is None:
         return []
     last = claim.sweep
-    stake = stake_of(channel, claim, _htlc_weight(channel, claim))
+    stake = stake_of(channel, claim, funded_weight(channel, claim))
     feerate = next_feerate(
         stake,
         last.feerate if last else None,
