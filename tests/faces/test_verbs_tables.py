@@ -55,9 +55,10 @@ def test_balance() -> None:
         _channel(htlcs=held),
         _channel(peer_connected=False, to_us_msat=11_000),
         _channel(state="CHANNELD_AWAITING_LOCKIN", to_us_msat=12_000),
-        _channel(state="ONCHAIN", to_us_msat=13_000),
+        _channel(state="ONCHAIN", to_us_msat=99_000),
     ]
-    assert list(balance.lines(balance.balance(outputs, several))) == [
+    closes = [{"channel_id": "cc" * 32, "waiting_msat": 13_000}]
+    assert list(balance.lines(balance.balance(outputs, several, closes))) == [
         "███████████████████░░░░░░░░░░░░░  1 channel",
         "can send      580,000 sat",
         "can receive   390,000 sat",
@@ -68,6 +69,10 @@ def test_balance() -> None:
         "on chain    4,998,999 sat",
         "unconfirmed         5 sat  on chain, without a block",
     ]
+    # A Core Lightning node has no history; what was closed together is among its coins.
+    together = [{"old_state": "CLOSINGD_COMPLETE", "new_state": "ONCHAIN"}]
+    several.append(_channel(state="ONCHAIN", state_changes=together))
+    assert balance.balance(outputs, several, None)["closing_msat"] == 99_000
     assert list(balance.lines(balance.balance([], []))) == [
         "can send    0 sat",
         "can receive 0 sat",

@@ -51,3 +51,8 @@ class OnChain:
     height: int
     commitment_number: int | None
     claims: tuple[Claim, ...] = ()
+
+    @property
+    def unclaimed(self) -> Satoshi:
+        """What is ours to take and not yet taken by a transaction in a block."""
+        return Satoshi(sum(c.amount.sat for c in self.claims if c.resolved_at is None))
