@@ -49,6 +49,7 @@ def test_balance() -> None:
         {"status": "confirmed", "amount_msat": 4_998_999_000},
         {"status": "unconfirmed", "amount_msat": 5_000},
         {"status": "spent", "amount_msat": 7_000},
+        {"status": "immature", "amount_msat": 8_000},
     ]
     held = [{"direction": "out", "amount_msat": 1_000}, {"direction": "in", "amount_msat": 9_000}]
     several = [
@@ -67,6 +68,7 @@ def test_balance() -> None:
         "opening            12 sat  ours, until the chain has confirmed it",
         "closing            13 sat  ours, on its way back to the chain",
         "on chain    4,998,999 sat",
+        "immature            8 sat  mined; a reward rests for 100 blocks",
         "unconfirmed         5 sat  on chain, without a block",
     ]
     # A Core Lightning node has no history; what was closed together is among its coins.

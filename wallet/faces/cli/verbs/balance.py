@@ -17,6 +17,7 @@ What can be sent and received by Lightning now, what waits for a peer to come ba
 being opened or closed, and what lies on chain. JSON has the same figures in millisatoshi."""
 
 _NORMAL: Final = "CHANNELD_NORMAL"
+_MINED: Final = frozenset({"confirmed", "immature"})
 _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
 _BAR: Final = 32
 
@@ -68,7 +69,8 @@ def balance(
         "opening_msat": _sum(opening, "to_us_msat"),
         "closing_msat": closing_msat,
         "onchain_msat": _sum([o for o in coins if o["status"] == "confirmed"], "amount_msat"),
-        "unconfirmed_msat": _sum([o for o in coins if o["status"] != "confirmed"], "amount_msat"),
+        "immature_msat": _sum([o for o in coins if o["status"] == "immature"], "amount_msat"),
+        "unconfirmed_msat": _sum([o for o in coins if o["status"] not in _MINED], "amount_msat"),
         "channels": len(live),
     }
 
@@ -108,6 +110,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         ("opening", found["opening_msat"], "ours, until the chain has confirmed it"),
         ("closing", found["closing_msat"], "ours, on its way back to the chain"),
         ("on chain", found["onchain_msat"], ""),
+        ("immature", found["immature_msat"], "mined; a reward rests for 100 blocks"),
         ("unconfirmed", found["unconfirmed_msat"], "on chain, without a block"),
     ]
     always = ("can send", "can receive", "on chain")
