@@ -100,3 +100,19 @@ class OnChain:
     """What a revoked commitment holds, from the rows that were written when it was signed."""
     failed_back: tuple[HtlcKey, ...] = ()
     """HTLCs of ours that were given up upstream: their end is deep enough."""
+
+    @property
+    def unclaimed(self) -> Satoshi:
+        """What is ours to take and not yet taken by a transaction in a block.
+
+        HTLCs that we offered count until the peer shows the preimage; those that it offered only
+        once we have gone for them with theirs.
+        """
+        return Satoshi(
+            sum(
+                claim.amount.sat
+                for claim in self.claims
+                if claim.resolved_at is None
+                and (claim.sweep is not None or not claim.kind.wants_preimage)
+            )
+        )
