@@ -1,4 +1,4 @@
-"""Peers that vanish or cheat while payments are pending: daemons, a chain, and every sat counted."""
+"""Peers that vanish or cheat while payments are pending: daemons, a chain, all sats counted."""
 
 import shutil
 from collections.abc import Iterator
