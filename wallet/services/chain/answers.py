@@ -95,6 +95,11 @@ def as_feerate(value: object) -> FeeratePerKw:
     return FeeratePerKw(math.ceil(Decimal(value) * SAT_PER_BTC / _WEIGHT_PER_VBYTE))
 
 
+def printable(text: str) -> str:
+    """What a stranger wrote, safe for a terminal and for a log."""
+    return "".join(c if c.isprintable() else "?" for c in text[:300])
+
+
 def as_backend_tip(value: object) -> BackendTip:
     """`getblockchaininfo`."""
     info = as_members(value)
