@@ -36,11 +36,15 @@ class DropPeer:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastTx:
-    """Give a transaction to the chain and come back with `BroadcastDone`."""
+    """Give a transaction to the chain and come back with `BroadcastDone`.
+
+    `parents` may pay too little to enter a mempool alone: they are offered with it, as a package.
+    """
 
     channel_id: ChannelId | None
     kind: str
     transaction: UnsignedTx
+    parents: tuple[UnsignedTx, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
