@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.chain_server import ChainServer
 from tests.support.faucet import ADDRESS, SCRIPT, coinbase_of, output_of, spend
@@ -17,11 +21,11 @@ from wallet.base.bitcoin.chains import REGTEST, SIGNET
 from wallet.base.bitcoin.script import P2A
 from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
 from wallet.base.errors import DecodeError, Refused, ServiceFault
-from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
+from wallet.base.values.amounts import FEERATE_FLOOR, SAT_PER_BTC, FeeratePerKw, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta
 from wallet.base.values.ids import BlockHash, OutPoint, Txid
 from wallet.machines.chain_events import BroadcastKind, BroadcastResult
-from wallet.services.chain.answers import as_feerate
+from wallet.services.chain.answers import as_entry_feerate, as_feerate
 from wallet.services.chain.bitcoind import Bitcoind, CoreError, Method
 from wallet.services.chain.endpoint import CookieFile, Endpoint, UserPassword
 
@@ -463,7 +467,11 @@ async def test_package__what_a_stranger_writes_is_printable() -> None:
         ('{"feerate": 0.00020001}', "{}", 5_001),
         ('{"feerate": 2e-4}', "{}", 5_000),
         ('{"errors": ["Insufficient data or no feerate found"]}', "{}", 253),
-        ('{"errors": ["x"]}', '{"mempoolminfee": 0.00004000}', 1_000),
+        # What must enter pays for the rounding to virtual bytes as well.
+        ('{"errors": ["x"]}', '{"mempoolminfee": 0.00004000}', 1_012),
+        ('{"feerate": 0.00003000}', '{"mempoolminfee": 0.00004000}', 1_012),
+        ('{"feerate": 0.00003000}', '{"minrelaytxfee": 0.00004000, "mempoolminfee": 0.0}', 1_012),
+        ('{"feerate": 0.00020000}', '{"mempoolminfee": 0.00004000}', 5_000),
     ],
 )
 async def test_feerate__from_core(estimate: str, pool: str, wanted: int) -> None:
@@ -473,6 +481,14 @@ async def test_feerate__from_core(estimate: str, pool: str, wanted: int) -> None
 
     async with misbehaving(script) as (backend, _):
         assert await backend.feerate(CltvDelta(2)) == FeeratePerKw(wanted)
+
+
+@given(st.integers(0, 10_000_000), st.integers(250, 400_000))
+def test_feerate__what_pays_it_enters(asked_per_kvb: int, weight: int) -> None:
+    """However the weight is rounded up to virtual bytes."""
+    asked = Decimal(asked_per_kvb) / SAT_PER_BTC
+    fee = as_entry_feerate({"mempoolminfee": asked}).fee_ceil(weight)
+    assert fee.sat >= math.ceil(asked_per_kvb * math.ceil(weight / 4) / 1000)
 
 
 @pytest.mark.parametrize("value", [None, True, "0.1", -1, 21_000_001, float("nan"), [1]])

@@ -79,7 +79,10 @@ class ChainSource(Protocol):
         """
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
-        """What confirms within `target` blocks, at least `FEERATE_FLOOR`. Raises `ServiceFault`."""
+        """What confirms within `target` blocks, enough to enter a mempool now.
+
+        At least `FEERATE_FLOOR`. Raises `ServiceFault`.
+        """
 
 
 class ChainListener(Protocol):

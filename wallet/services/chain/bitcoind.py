@@ -25,6 +25,7 @@ from wallet.services.chain.answers import (
     BackendTip,
     as_backend_tip,
     as_block,
+    as_entry_feerate,
     as_feerate,
     as_hash,
     as_members,
@@ -185,16 +186,15 @@ class Bitcoind:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
-        """What confirms within `target` blocks: Core's estimate, else what its mempool demands.
+        """What confirms within `target` blocks: Core's estimate, or what its mempool demands.
 
-        Never below `FEERATE_FLOOR`.  A young chain has no estimate; on regtest it never comes.
+        The larger of them, never below `FEERATE_FLOOR`.  A young chain has no estimate; on regtest
+        it never comes.
         """
         answer = await self._ask(Method.ESTIMATESMARTFEE, (target.blocks,), as_members)
-        estimate = answer.get("feerate")
-        if estimate is None:
-            pool = await self._ask(Method.GETMEMPOOLINFO, (), as_members)
-            estimate = pool.get("mempoolminfee", 0)
-        return max(FEERATE_FLOOR, self._read(Method.ESTIMATESMARTFEE, estimate, as_feerate))
+        estimate = self._read(Method.ESTIMATESMARTFEE, answer.get("feerate", 0), as_feerate)
+        least = await self._ask(Method.GETMEMPOOLINFO, (), as_entry_feerate)
+        return max(FEERATE_FLOOR, estimate, least)
 
     async def broadcast(self, tx: Transaction) -> BroadcastResult:
         """Offer a transaction. Core takes one that it has already without a complaint."""
