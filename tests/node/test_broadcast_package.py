@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.support import coins
+from tests.support import coins, faucet
+from tests.support.chain_server import ChainServer
+from tests.support.cores import start
 from tests.support.kernels import World
+from wallet.base.bitcoin.block import Block
 from wallet.base.errors import ServiceFault
 from wallet.base.values.ids import ChannelId, OutPoint, Txid
 from wallet.machines.chain_events import BroadcastKind, BroadcastResult
@@ -143,3 +147,35 @@ async def test_while_the_chain_is_away_each_claim_of_a_channel_waits(
     kernel.chain_is_back()
     await world.settle()
     assert world.journal == []
+
+
+async def test_on_a_chain_that_asks_more_than_the_parent_pays(tmp_path: Path) -> None:
+    """Alone it stays out of every block; with the child that pays for it, it is mined."""
+    with ChainServer(tmp_path / "chain") as chain:
+        blocks = chain.call("generatetoaddress", 102, faucet.ADDRESS)
+        coin, purse = (
+            faucet.coinbase_of(Block.decode(bytes.fromhex(chain.call("getblock", block, 0))))
+            for block in blocks[:2]
+        )
+        chain.call("setminrelayfee", 0.0005)
+        chain.call("setmempoolminfee", 0.001)
+        anchor = coins.out(330, faucet.SCRIPT)
+        parent = faucet.spend([coin], 1_000, outputs=[anchor])
+        child = faucet.spend([faucet.output_of(parent, 0), purse], 60_000)
+
+        async def offered_and_mined(action: BroadcastTx) -> set[str]:
+            """The block after the core has offered it, without the coinbase."""
+            kernel.resume([action])
+            await asyncio.gather(*kernel._broadcasts)
+            [block] = await asyncio.to_thread(chain.call, "generatetoaddress", 1, faucet.ADDRESS)
+            return set((await asyncio.to_thread(chain.call, "getblock", block))["tx"][1:])
+
+        alice = await start(tmp_path / "alice", chain)
+        kernel = alice.core.kernel
+        try:
+            alone, paying = UnsignedTx(parent, ()), UnsignedTx(child, ())
+            assert await offered_and_mined(BroadcastTx(None, "bump", alone)) == set()
+            mined = await offered_and_mined(BroadcastTx(None, "bump", paying, (alone,)))
+            assert mined == {str(parent.txid), str(child.txid)}
+        finally:
+            await alice.close()
