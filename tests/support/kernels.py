@@ -52,7 +52,10 @@ QUIET_TURNS = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what`: batch, sign, commit, stored, send, drop or broadcast."""
+    """One thing that happened.
+
+    `what`: batch, sign, commit, stored, send, drop, broadcast or package.
+    """
 
     who: str
     what: str
@@ -187,9 +190,12 @@ class Chain:
         self._mempool.append(tx)
         return BroadcastResult(BroadcastKind.ACCEPTED)
 
-    async def broadcast_package(self, transactions: Sequence[Transaction]) -> list[BroadcastResult]:
+    async def broadcast_package(
+        self, transactions: Sequence[Transaction]
+    ) -> tuple[BroadcastResult, ...]:
         """Accepted, each."""
-        return [await self.broadcast(tx) for tx in transactions]
+        self._house.note("package", " ".join(str(tx.txid) for tx in transactions))
+        return tuple([await self.broadcast(tx) for tx in transactions])
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
         """The floor."""

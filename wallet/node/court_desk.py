@@ -43,7 +43,7 @@ def _offer(board: Board, channel_id: ChannelId, wish: actions.Broadcast) -> None
         board.work.act(BroadcastTx(channel_id, wish.kind, wish.transaction))
     else:
         package = UnsignedTx(child.tx, ())
-        board.work.act(BroadcastTx(channel_id, BUMP, package, wish.transaction))
+        board.work.act(BroadcastTx(channel_id, BUMP, package, (wish.transaction,)))
 
 
 def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> None:

@@ -73,6 +73,7 @@ class FeerateChanged:
 class BroadcastDone:
     """What became of a transaction that we gave to the chain; None: nobody answered.
 
+    Of a channel's package each parent is told of first, as a `commitment`, then the child.
     What nobody has heard is offered again when the backend is back: the state promises it.
     """
 

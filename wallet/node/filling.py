@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, cast
 
 from wallet.base.bitcoin.transaction import Transaction
@@ -73,8 +74,8 @@ class Filled:
 
     action: NodeAction
     data: bytes = b""
-    tx: Transaction | None = None
-    parent: Transaction | None = None
+    transactions: tuple[Transaction, ...] = ()
+    """Parents, then the transaction itself."""
 
 
 def requests_of(action: NodeAction) -> Sequence[KeyRequest]:
@@ -82,8 +83,8 @@ def requests_of(action: NodeAction) -> Sequence[KeyRequest]:
     match action:
         case SendTo(slots=slots):
             return slots
-        case BroadcastTx(transaction=transaction, parent=parent):
-            return (*(parent.requests() if parent else ()), *transaction.requests())
+        case BroadcastTx(transaction=transaction, parents=parents):
+            return [request for tx in (*parents, transaction) for request in tx.requests()]
         case _:
             return ()
 
@@ -93,13 +94,14 @@ def filled(action: NodeAction, answers: Sequence[KeyAnswer]) -> Filled:
     match action:
         case SendTo(message=message):
             return Filled(action, data=encode(fill(message, answers)))
-        case BroadcastTx(transaction=transaction, parent=parent):
-            signatures = [Signature(a) for a in answers if isinstance(a, bytes)]
-            count = len(parent.requests()) if parent else 0
+        case BroadcastTx(transaction=transaction, parents=parents):
+            signatures = iter([Signature(a) for a in answers if isinstance(a, bytes)])
             return Filled(
                 action,
-                tx=transaction.finish(signatures[count:]),
-                parent=parent.finish(signatures[:count]) if parent else None,
+                transactions=tuple(
+                    tx.finish(list(islice(signatures, len(tx.inputs))))
+                    for tx in (*parents, transaction)
+                ),
             )
         case _:
             return Filled(action)

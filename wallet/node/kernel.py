@@ -175,7 +175,7 @@ class Kernel:
             board.flush()
             if self._tap is not None:
                 self._tap.end_of_batch()
-            ready_to_act = self._sign(work.actions)
+            signed = self._sign(work.actions)
             writes = persist.writes(board.memory, before, work)
             if writes:
                 await self._store.commit(writes)
@@ -193,7 +193,7 @@ class Kernel:
         for line in board.log:
             log.info(line)
         board.log.clear()
-        for ready in ready_to_act:
+        for ready in signed:
             self._act(ready)
         self._done.set()
         self._done = asyncio.Event()
@@ -272,8 +272,7 @@ class Kernel:
             case DropPeer(peer, reason):
                 self._transport.disconnect(peer, reason)
             case BroadcastTx():
-                if ready.tx is not None:
-                    self._spawn(self._broadcast(action, ready.tx, ready.parent))
+                self._spawn(self._broadcast(action, ready.transactions))
             case Reply(ticket, value):
                 self._answer(ticket, value)
             case CheckGossip(candidate):
@@ -299,23 +298,30 @@ class Kernel:
         self._broadcasts.add(task)
         task.add_done_callback(self._broadcasts.discard)
 
-    async def _broadcast(
-        self, action: BroadcastTx, tx: Transaction, parent: Transaction | None
-    ) -> None:
-        """Offer a transaction; keep it for later when the chain is away. The state promises it."""
-        # A newer transaction takes the place of an older one that takes the same output.
+    async def _broadcast(self, action: BroadcastTx, transactions: tuple[Transaction, ...]) -> None:
+        """Offer a transaction, with its parents if it has any, and tell what became of each.
+
+        While the chain is away it is kept for later: the state promises it.
+        """
+        *parents, tx = transactions
+        # A newer transaction takes the place of an older one with the same first input: a channel
+        # may claim several outputs at once, and each claim may pay more than the one before it.
         key = (action.channel_id or tx.txid, action.kind, tx.inputs[0].outpoint)
-        result: BroadcastResult | None = None
+        results: Sequence[BroadcastResult | None]
         try:
-            if parent is None:
-                result = await self._chain.broadcast(tx)
+            if parents:
+                results = await self._chain.broadcast_package(transactions)
             else:
-                first, result = await self._chain.broadcast_package((parent, tx))
-                self.inbox.put(BroadcastDone(action.channel_id, "commitment", parent, first))
+                results = [await self._chain.broadcast(tx)]
             self._unheard.pop(key, None)
         except ServiceFault as fault:
             log.warning("%s %s waits for the chain backend: %s", action.kind, tx.txid, fault)
             self._unheard[key] = action
+            results = [None] * len(transactions)
+        *above, result = results
+        if action.channel_id is not None:
+            for parent, outcome in zip(parents, above, strict=True):
+                self.inbox.put(BroadcastDone(action.channel_id, "commitment", parent, outcome))
         self.inbox.put(BroadcastDone(action.channel_id, action.kind, tx, result))
 
     def chain_is_back(self) -> None:

@@ -38,13 +38,13 @@ class DropPeer:
 class BroadcastTx:
     """Give a transaction to the chain and come back with `BroadcastDone`.
 
-    `parent` is one that cannot enter a mempool without it: both are offered as a package.
+    `parents` may pay too little to enter a mempool alone: they are offered with it, as a package.
     """
 
     channel_id: ChannelId | None
     kind: str
     transaction: UnsignedTx
-    parent: UnsignedTx | None = None
+    parents: tuple[UnsignedTx, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

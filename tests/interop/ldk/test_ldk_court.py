@@ -53,7 +53,7 @@ def hold(line: Line, amount_msat: int) -> dict[str, Any]:
     event = line.l1.call(
         "wait_event", types=["PaymentClaimable"], match={"payment_hash": invoice["payment_hash"]}
     )
-    return {**invoice, **event}
+    return {**invoice, "preimage": event["purpose"]["payment_preimage"]}
 
 
 def coins_sat(daemon: Daemon) -> int:
