@@ -76,12 +76,9 @@ class Line:
             wait_for(partial(_is_at, daemon, height), "the blocks")
 
     def _fund(self) -> None:
-        script = bytes.fromhex(self.l2.call("info")["wallet_script"])
-        for address in (
-            self.alice.call("newaddr", addresstype="bech32")["bech32"],
-            self.bob.call("newaddr", addresstype="bech32")["bech32"],
-            encode_address(script, REGTEST),
-        ):
+        ours = [d.call("newaddr", addresstype="bech32")["bech32"] for d in (self.alice, self.bob)]
+        scripts = [bytes.fromhex(n.call("info")["wallet_script"]) for n in (self.l1, self.l2)]
+        for address in (*ours, *(encode_address(script, REGTEST) for script in scripts)):
             self.mine(1, address)
         self.mine(100)
 
@@ -98,9 +95,20 @@ class Line:
         wait_for(self._all_usable, "channels that all can use")
         # BOLT 7: a forward needs the terms of both directions to be known.
         for ldk in (self.l1, self.l2):
-            wait_for(partial(_ldk_knows, ldk), "the channel in the middle on LDK's map")
+            self._tell(ldk)
         for daemon in (self.alice, self.bob):
             wait_for(partial(_we_know, daemon), "the channel in the middle on our map")
+
+    def _tell(self, ldk: LdkNode) -> None:
+        """LDK drops terms that overtake their announcement: a new link brings them again."""
+        knows = partial(_ldk_knows, ldk)
+        try:
+            wait_for(knows, "LDK to know the channel in the middle", 5)
+        except AssertionError:
+            ldk.call("disconnect", node_id=self.bob.node_id)
+            ldk.call("connect", node_id=self.bob.node_id, port=self.bob.port)
+            wait_for(knows, "the channel in the middle on LDK's map")
+            wait_for(self._all_usable, "channels that all can use again")
 
     def _open_to(self, daemon: Daemon, ldk: LdkNode, *, announce: bool) -> None:
         daemon.call("connect", id=ldk.node_id, host="127.0.0.1", port=ldk.port)

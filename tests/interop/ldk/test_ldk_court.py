@@ -101,7 +101,7 @@ def test_a_close_by_force_with_htlcs_both_ways_and_dust(
 
     # LDK claims one by preimage on chain; L2 gives the other, with which Bob claims from L1.
     line.l1.call("claim", preimage=claimed["preimage"])
-    line.l2.call("claim", preimage=through["preimage"])
+    line.l2.call("claim", preimage=through["purpose"]["payment_preimage"])
     wait_for(lambda: line.bob.call("listforwards", status="settled")["forwards"], "the preimage")
     for _ in range(4):
         line.mine()
