@@ -7,6 +7,7 @@ Read first: wallet.py, selection.py.
 
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import Built, build
+from wallet.machines.coins.bumping import Bumped, bump_commitment, bump_htlc
 from wallet.machines.coins.selection import (
     EMERGENCY_RESERVE,
     Selection,
@@ -51,6 +52,7 @@ __all__ = [
     "Balance",
     "Branch",
     "Built",
+    "Bumped",
     "Changes",
     "Coin",
     "CoinStatus",
@@ -59,6 +61,8 @@ __all__ = [
     "Wallet",
     "balance",
     "build",
+    "bump_commitment",
+    "bump_htlc",
     "change_script",
     "connect_block",
     "difference",
