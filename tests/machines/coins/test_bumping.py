@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import pytest
 from hypothesis import given, settings
@@ -91,9 +91,12 @@ def commitment_at(per_kw: int) -> tuple[Commitment, Transaction]:
     keys = commitment_keys(US.basepoints, THEM.basepoints, POINT)
     spec = CommitmentSpec(7, FeeratePerKw(per_kw), *balances, htlcs)
     built = build_commitment(terms, keys, spec)
-    signatures = (by(key, built.digest) for key in (OUR_FUNDING_KEY, FundingKey(THEIRS, 0)))
-    pubkeys = (US.funding_pubkey, THEM.funding_pubkey)
-    witness = funding_witness(built.funding_script, *signatures, pubkeys)
+    witness = funding_witness(
+        built.funding_script,
+        by(OUR_FUNDING_KEY, built.digest),
+        by(FundingKey(THEIRS, 0), built.digest),
+        (US.funding_pubkey, THEM.funding_pubkey),
+    )
     return built, built.tx.with_witness(0, witness)
 
 
@@ -147,7 +150,15 @@ def commitment_bumped(
     )
 
 
-BUMPS: Final = {"htlc": htlc_bumped, "child": commitment_bumped}
+class Bump(Protocol):
+    """What both have in common: coins, feerate, most."""
+
+    def __call__(
+        self, coins: Sequence[Coin], feerate: FeeratePerKw = FEERATE, most: Satoshi = PLENTY
+    ) -> Bumped: ...
+
+
+BUMPS: Final[dict[str, Bump]] = {"htlc": htlc_bumped, "child": commitment_bumped}
 
 
 def spent_outputs(bumped: Bumped, coins: Sequence[Coin]) -> list[TxOut]:
@@ -373,6 +384,14 @@ def test_which_coins(kind: str) -> None:
     assert spent[0] == many[-1].outpoint
 
 
+def test_of_several_coins_those_that_are_worth_most() -> None:
+    # At this feerate a P2WPKH input costs 840 sat more than one of P2TR, and is 100 sat larger.
+    dear = coin(33_100, 84)
+    cheap = [coin(33_000, 86, number) for number in (1, 2)]
+    spent = commitment_bumped([dear, *cheap], FeeratePerKw(20_000)).spent
+    assert set(spent) == {c.outpoint for c in cheap}
+
+
 @pytest.mark.parametrize("kind", sorted(BUMPS))
 def test_change_that_would_be_dust__takes_another_coin_or_is_refused(kind: str) -> None:
     bump = BUMPS[kind]
@@ -425,6 +444,13 @@ def test_commitment__that_pays_enough_needs_no_child() -> None:
     # With a lower feerate than its parent's, a child is bought for nothing.
     with pytest.raises(Refused, match="not worth its fee"):
         commitment_bumped(coins, FEERATE, Satoshi(1_000), per_kw=2_500)
+
+
+def test_less_than_the_network_relays_is_never_paid() -> None:
+    coins = [coin(500_000)]
+    lowest = htlc_bumped(coins, FeeratePerKw(1))
+    assert lowest == htlc_bumped(coins, FEERATE_FLOOR)
+    assert lowest.fee >= FEERATE_FLOOR.fee_ceil(signed(lowest.unsigned).weight)
 
 
 def test_coins_beyond_ten_thousand_vbytes_are_left_out() -> None:

@@ -142,9 +142,9 @@ def bump_commitment(  # noqa: PLR0913, PLR0917 - five say what the commitment is
     ensure(
         anchor.script_pubkey == p2wsh(script), "this output of a commitment is no anchor of ours"
     )
-    if feerate.fee(commitment_weight) <= commitment_fee:
+    if max(feerate, FEERATE_FLOOR).fee(commitment_weight) <= commitment_fee:
         raise Refused(
-            f"The commitment {commitment.txid} pays {commitment_fee}, which is {feerate} already; "
+            f"The commitment {commitment.txid} pays {commitment_fee} already, no less than {feerate}; "
             "a child would add nothing. Wait for a block, or ask for a higher feerate"
         )
     poor = _Poor(
