@@ -18,6 +18,7 @@ from typing import Final
 from wallet.base.bitcoin.script import dust_limit, p2wsh
 from wallet.base.bitcoin.sighash import script_signature, segwit_v0
 from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
+from wallet.base.channel_tx.claims import LONGEST_SIGNATURE
 from wallet.base.channel_tx.commitment import HtlcTransaction
 from wallet.base.channel_tx.scripts import anchor_script
 from wallet.base.errors import Refused, ensure
@@ -37,7 +38,6 @@ from wallet.machines.signing import (
 )
 
 _VERSION: Final = 2
-_LONGEST_SIGNATURE: Final = bytes(72)
 _MAX_WEIGHT: Final = 40_000
 """Core takes one child of up to 10,000 vbytes beyond its limits, however many the peer has hung on
 its own anchor (the CPFP carve-out). It also keeps the count of inputs in one byte."""
@@ -73,7 +73,7 @@ class _Poor:
     def weight(self, change_script: bytes) -> int:
         """Signed, with change and without coins."""
         outputs = (*self.tx.outputs, TxOut(ZERO_SAT, change_script))
-        stack = (_LONGEST_SIGNATURE if isinstance(i, Slot) else i for i in self.witness)
+        stack = (LONGEST_SIGNATURE if isinstance(i, Slot) else i for i in self.witness)
         return replace(self.tx, outputs=outputs).with_witness(0, tuple(stack)).weight
 
     def fee(self, feerate: FeeratePerKw, weight: int) -> Satoshi:
@@ -144,7 +144,7 @@ def bump_commitment(  # noqa: PLR0913, PLR0917 - five say what the commitment is
     )
     if max(feerate, FEERATE_FLOOR).fee(commitment_weight) <= commitment_fee:
         raise Refused(
-            f"The commitment {commitment.txid} pays {commitment_fee} already, no less than {feerate}; "
+            f"The commitment {commitment.txid} pays {commitment_fee}, no less than {feerate}; "
             "a child would add nothing. Wait for a block, or ask for a higher feerate"
         )
     poor = _Poor(
