@@ -249,6 +249,21 @@ def test_claim__wrong_preimage(commitment_format: CommitmentFormat) -> None:
         refused(claim.signed(sign(OUR_HTLC, claim.digest)), case.output)
 
 
+def test_claim__witnesses_in_the_words_of_bolt_3() -> None:
+    revocation = KEYS.revocation_pubkey
+    for name, behind in (
+        ("to_local", (b"\x01",)),
+        ("received until 500, second stage", (b"\x01",)),
+        ("offered until 500, revoked", (revocation,)),
+        ("received until 500, revoked", (revocation,)),
+        ("offered until 500", (PREIMAGE,)),
+        ("received until 500", (b"",)),
+    ):
+        case = cases(ANCHORS)[name]
+        signature = sign(case.secret, case.claim.digest)
+        assert case.claim.witness(signature) == (script_signature(signature), *behind, case.script)
+
+
 def test_claim__the_wrong_door() -> None:
     # Each witness opens its own output only: an HTLC of the other direction stays shut.
     found = cases(ANCHORS)
