@@ -10,6 +10,7 @@ from wallet.base.values.ids import ChannelId, Signature, Txid
 from wallet.machines.channel import actions, events
 from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.bumping import Bumped, bump_commitment, bump_htlc
+from wallet.machines.coins.selection import CANNOT_AFFORD
 from wallet.machines.coins.spending import forget
 from wallet.machines.coins.spending import spent as spend_coins
 from wallet.machines.coins.wallet import Wallet
@@ -118,4 +119,7 @@ def _signed(board: Board, txid: Txid) -> UnsignedTx:
 
 def _cannot_pay(board: Board, channel_id: ChannelId, refused: Refused) -> None:
     board.log.append(f"channel {channel_id.hex()}: {refused.message}")
+    if refused.code != CANNOT_AFFORD:
+        # What is at stake does not pay for more; the next block asks again.
+        return
     board.work.act(Notice("court_needs_coins", channel_id.hex(), {"message": refused.message}))

@@ -61,7 +61,7 @@ def build(selection: Selection, outputs: Sequence[TxOut], height: int) -> Built:
 
 
 def to_sign(tx: Transaction, index: int, coin: Coin, prevouts: Sequence[TxOut]) -> InputToSign:
-    """What the input of `coin` needs; `prevouts` are those of every input (BIP 341)."""
+    """What input `index`, which spends `coin`, needs; `prevouts` are of all inputs, in order."""
     if coin.key.purpose == P2WPKH:
         digest = segwit_v0(tx, index, p2wpkh_code(coin.pubkey), coin.amount)
         return InputToSign(index, SignDigest(coin.key, digest), (Slot.DER_ALL, coin.pubkey))

@@ -1,39 +1,51 @@
-"""Transactions of channels whose fee the wallet's coins pay (BOLT 3, BOLT 5).
+"""Transactions of a channel that cannot pay their own fee: the wallet's coins pay it.
 
-HTLC transactions with `option_anchors` pay nothing themselves: the peer's signature (SINGLE,
-ANYONECANPAY) binds one input and one output, so coins and change may be added behind them.  A
-commitment cannot be changed at all: a child that spends our anchor pays for both.
+An HTLC transaction with `option_anchors` has no fee; the peer's signature binds one input and one
+output of it, so coins and change go behind them.  A commitment's fee was fixed when it was signed;
+a child that spends our anchor pays for both.
 
-Rule 1: only confirmed coins: a package has one child and its parents, and nothing else.
-Rule 2: the fee never exceeds `most`, what the transaction fights for.
+Rule 1: the fee is never above `most`, what is at risk; what a channel loses to miners is lost too.
+Rule 2: as few coins as will do, and of single ones the smallest: other HTLCs need coins in the
+same block, and an unconfirmed coin brings its own unconfirmed parents along.
+Rule 3: always change, never dust. A caller that is refused for lack of coins may try less.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 from wallet.base.bitcoin.script import dust_limit, p2wsh
 from wallet.base.bitcoin.sighash import script_signature, segwit_v0
 from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
-from wallet.base.channel_tx.claims import Anchored
+from wallet.base.channel_tx.claims import LONGEST_SIGNATURE, Anchored
 from wallet.base.channel_tx.commitment import HtlcTransaction
 from wallet.base.channel_tx.scripts import anchor_script
-from wallet.base.errors import Refused
+from wallet.base.errors import Refused, ensure
 from wallet.base.values.amounts import FEERATE_FLOOR, ZERO_SAT, FeeratePerKw, Satoshi, sum_sat
 from wallet.base.values.ids import OutPoint, Preimage, Signature
 from wallet.machines.coins.building import to_sign
-from wallet.machines.coins.selection import CANNOT_AFFORD
-from wallet.machines.coins.wallet import Coin
-from wallet.machines.signing import FundingKey, HtlcKey, InputToSign, SignDigest, Slot, UnsignedTx
+from wallet.machines.coins.selection import CANNOT_AFFORD, input_weight
+from wallet.machines.coins.wallet import P2TR, Coin
+from wallet.machines.signing import (
+    FundingKey,
+    HtlcKey,
+    InputToSign,
+    KeyRef,
+    SignDigest,
+    Slot,
+    UnsignedTx,
+)
 
 _VERSION: Final = 2
-_SIGNATURES: Final = {Slot.DER_ALL: bytes(72), Slot.SCHNORR: bytes(64)}
-"""The longest of each: a fee is never too low for what is signed in the end."""
+_MAX_WEIGHT: Final = 40_000
+"""Core takes one child of up to 10,000 vbytes beyond its limits, however many the peer has hung on
+its own anchor (the CPFP carve-out). It also keeps the count of inputs in one byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bumped:
-    """A transaction that waits for our signatures, its fee, and the coins that pay it."""
+    """A transaction that waits for our signatures, its own fee, and the wallet's coins in it."""
 
     unsigned: UnsignedTx
     fee: Satoshi
@@ -41,18 +53,37 @@ class Bumped:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """What stands before the wallet adds its coins: one input of the channel, its outputs."""
+class _Poor:
+    """A transaction before coins and change: input 0 is a P2WSH output of a commitment.
+
+    `witness` is that of input 0, which `key` signs; `name` and `at_risk` are for sentences.
+    `parent_weight` and `parent_fee` are of a parent that it pays for, zero for none.
+    """
 
     tx: Transaction
-    prevout: TxOut
-    sign: Callable[[Transaction], InputToSign]
+    amount: Satoshi
+    script: bytes
+    key: KeyRef
+    witness: tuple[bytes | Slot, ...]
+    name: str
+    at_risk: str
     parent_weight: int = 0
     parent_fee: Satoshi = ZERO_SAT
 
+    def weight(self, change_script: bytes) -> int:
+        """Signed, with change and without coins."""
+        outputs = (*self.tx.outputs, TxOut(ZERO_SAT, change_script))
+        stack = (LONGEST_SIGNATURE if isinstance(i, Slot) else i for i in self.witness)
+        return replace(self.tx, outputs=outputs).with_witness(0, tuple(stack)).weight
+
     def fee(self, feerate: FeeratePerKw, weight: int) -> Satoshi:
-        whole = feerate.fee_ceil(weight + self.parent_weight)
-        return max(whole - self.parent_fee, ZERO_SAT)
+        """What it must pay, at a weight of its own, for itself and its parent."""
+        return feerate.fee_ceil(weight + self.parent_weight) - self.parent_fee
+
+    def serves(self, fee: Satoshi, weight: int) -> bool:
+        """Whether `fee` is relayed, and makes a miner want the parent more than without it."""
+        least = max(self.fee(FEERATE_FLOOR, weight), FEERATE_FLOOR.fee_ceil(weight))
+        return fee >= least and fee.sat * self.parent_weight >= self.parent_fee.sat * weight
 
 
 def bump_htlc(
@@ -65,20 +96,27 @@ def bump_htlc(
     feerate: FeeratePerKw,
     most: Satoshi,
 ) -> Bumped:
-    """BOLT 3 HTLC-success or HTLC-timeout with its fee. Raises `Refused` 301.
+    """BOLT 3 HTLC-success (with `preimage`) or HTLC-timeout of our commitment, paying `feerate`.
 
-    nLockTime, input 0 and output 0 are as the peer signed them; our signature covers everything.
+    Less where `most` allows no more.  Only for a format whose countersigner signs
+    SINGLE|ANYONECANPAY.  Our own signature covers everything (BOLT 5: or anyone could add to it).
+    Raises `Refused`: 301 when the coins are too little, -1 when `most` is.
     """
-    theirs = script_signature(their_signature, htlc.sighash)
-    witness = (b"", theirs, Slot.DER_ALL, preimage or b"", htlc.script)
+    ensure(htlc.htlc.offered == (preimage is None), "HTLC-success, and only it, has a preimage")
+    kind = "HTLC-timeout" if htlc.htlc.offered else "HTLC-success"
     amount = htlc.htlc.amount.floor_to_sat()
-
-    def sign(tx: Transaction) -> InputToSign:
-        digest = segwit_v0(tx, 0, htlc.script, amount)
-        return InputToSign(0, SignDigest(key, digest), witness)
-
-    frame = _Frame(htlc.tx, TxOut(amount, p2wsh(htlc.script)), sign)
-    return _fund(frame, coins, change_script, feerate, most)
+    theirs = script_signature(their_signature, htlc.sighash)
+    poor = _Poor(
+        tx=htlc.tx,
+        amount=amount,
+        script=htlc.script,
+        key=key,
+        witness=(b"", theirs, Slot.DER_ALL, preimage or b"", htlc.script),
+        name=f"The {kind} transaction",
+        at_risk=f"{amount} wait in output {htlc.output_index} of our commitment "
+        f"{htlc.tx.inputs[0].outpoint.txid}, where the peer may take them in the end",
+    )
+    return _paid(poor, coins, change_script, feerate, most)
 
 
 def bump_commitment(
@@ -89,72 +127,125 @@ def bump_commitment(
     feerate: FeeratePerKw,
     most: Satoshi,
 ) -> Bumped:
-    """A child of our commitment: both together pay `feerate`. Raises `Refused` 301.
+    """A child of `commitment`, spending our anchor, so that both together pay `feerate`.
 
-    `most` is for the child's fee alone.
+    Less where `most`, the most that the child may pay, allows no more.  Works for either side's
+    commitment, by the anchor that is ours.
+    Raises `Refused`: 301 when the coins are too little, -1 when `most` is or no child is needed.
     """
     script = anchor_script(commitment.funding_pubkey)
     anchor = commitment.tx.outputs[commitment.anchor_index]
-    spent = TxIn(commitment.tx.outpoint(commitment.anchor_index), sequence=SEQUENCE_RBF)
-
-    def sign(tx: Transaction) -> InputToSign:
-        digest = segwit_v0(tx, 0, script, anchor.amount)
-        return InputToSign(0, SignDigest(key, digest), (Slot.DER_ALL, script))
-
-    frame = _Frame(
-        Transaction(_VERSION, (spent,), ()), anchor, sign, commitment.weight, commitment.fee
+    ensure(
+        anchor.script_pubkey == p2wsh(script), "this output of a commitment is no anchor of ours"
     )
-    return _fund(frame, coins, change_script, feerate, most)
+    if max(feerate, FEERATE_FLOOR).fee(commitment.weight) <= commitment.fee:
+        raise Refused(
+            f"The commitment {commitment.tx.txid} pays {commitment.fee}, no less than {feerate}; "
+            "a child would add nothing. Wait for a block, or ask for a higher feerate"
+        )
+    poor = _Poor(
+        tx=Transaction(
+            _VERSION,
+            (TxIn(commitment.tx.outpoint(commitment.anchor_index), sequence=SEQUENCE_RBF),),
+            (),
+        ),
+        amount=anchor.amount,
+        script=script,
+        key=key,
+        witness=(Slot.DER_ALL, script),
+        name=f"The child that pays for the commitment {commitment.tx.txid}",
+        at_risk="the channel's money stays in its funding output until a commitment is mined",
+        parent_weight=commitment.weight,
+        parent_fee=commitment.fee,
+    )
+    return _paid(poor, coins, change_script, feerate, most)
 
 
-def _fund(
-    frame: _Frame,
+def _paid(
+    poor: _Poor,
     coins: Sequence[Coin],
     change_script: bytes,
     feerate: FeeratePerKw,
     most: Satoshi,
 ) -> Bumped:
-    least = dust_limit(change_script)
-    confirmed = [coin for coin in coins if coin.height is not None]
-    surplus = frame.prevout.amount - sum_sat([o.amount for o in frame.tx.outputs])
-    for chosen in _sets(confirmed):
-        weight = _signed(_with(frame, chosen, TxOut(least, change_script))).weight
-        fee = min(frame.fee(feerate, weight), most)
-        if fee < frame.fee(FEERATE_FLOOR, weight):
-            break
-        change = surplus + sum_sat([coin.amount for coin in chosen]) - fee
-        if change >= least:
-            unsigned = _with(frame, chosen, TxOut(change, change_script))
+    feerate = max(feerate, FEERATE_FLOOR)
+    bare = poor.weight(change_script)
+    fixed = poor.amount - sum_sat([output.amount for output in poor.tx.outputs])
+    for chosen in _sets(coins, _within(poor, bare, feerate, most), _MAX_WEIGHT - bare):
+        weight = bare + _inputs_weight(chosen)
+        fee = min(poor.fee(feerate, weight), most)
+        change = fixed + sum_sat([coin.amount for coin in chosen]) - fee
+        if change >= dust_limit(change_script) and poor.serves(fee, weight):
+            unsigned = _unsigned(poor, chosen, TxOut(change, change_script))
             return Bumped(unsigned, fee, tuple(coin.outpoint for coin in chosen))
-    have = sum_sat([coin.amount for coin in confirmed])
-    raise Refused(
-        f"a transaction that closes a channel needs a fee, and {have} of confirmed coins on chain"
-        f" cannot pay it (at {feerate}, at most {most}). Nothing is lost yet; it is tried again"
-        " with every block. Deposit to this wallet",
+    raise _refusal(poor, coins, bare, dust_limit(change_script) - fixed, feerate, most)
+
+
+def _within(poor: _Poor, bare: int, feerate: FeeratePerKw, most: Satoshi) -> FeeratePerKw:
+    """`feerate`, or less when `most` allows no more at the least weight: what inputs cost."""
+    whole = bare + input_weight(P2TR) + poor.parent_weight
+    return min(feerate, FeeratePerKw((most + poor.parent_fee).sat * 1000 // whole))
+
+
+def _sets(coins: Sequence[Coin], feerate: FeeratePerKw, room: int) -> Iterator[Sequence[Coin]]:
+    """What to try, the best first: confirmed coins, then all; one coin, then ever more.
+
+    Of single coins the smallest is first, of several the most valuable: they are the fewest.
+    """
+
+    def worth_milli(coin: Coin) -> int:
+        return coin.amount.sat * 1000 - feerate.per_kw * input_weight(coin.key.purpose)
+
+    worthy = sorted(
+        (coin for coin in coins if worth_milli(coin) > 0),
+        # Equal ones in a fixed order: the same question has the same answer.
+        key=lambda coin: (-worth_milli(coin), coin.outpoint),
+    )
+    for pool in ([coin for coin in worthy if coin.height is not None], worthy):
+        yield from ([coin] for coin in reversed(pool))
+        weights = accumulate(input_weight(coin.key.purpose) for coin in pool)
+        fitting = sum(weight <= room for weight in weights)
+        yield from (pool[:count] for count in range(2, fitting + 1))
+
+
+def _inputs_weight(coins: Sequence[Coin]) -> int:
+    return sum(input_weight(coin.key.purpose) for coin in coins)
+
+
+def _unsigned(poor: _Poor, coins: Sequence[Coin], change: TxOut) -> UnsignedTx:
+    """Input 0 and its output stay where the peer signed them; coins and change follow."""
+    added = tuple(TxIn(coin.outpoint, sequence=SEQUENCE_RBF) for coin in coins)
+    tx = replace(poor.tx, inputs=(*poor.tx.inputs, *added), outputs=(*poor.tx.outputs, change))
+    # Taproot signs every spent output, the commitment's too.
+    prevouts = [TxOut(poor.amount, p2wsh(poor.script)), *(coin.output for coin in coins)]
+    digest = segwit_v0(tx, 0, poor.script, poor.amount)
+    first = InputToSign(0, SignDigest(poor.key, digest), poor.witness)
+    others = (to_sign(tx, index, coin, prevouts) for index, coin in enumerate(coins, start=1))
+    return UnsignedTx(tx, (first, *others))
+
+
+def _refusal(
+    poor: _Poor,
+    coins: Sequence[Coin],
+    bare: int,
+    beside_fee: Satoshi,
+    feerate: FeeratePerKw,
+    most: Satoshi,
+) -> Refused:
+    """Where the money is, why it cannot be moved, what to do; measured by one coin."""
+    weight = bare + min(
+        (input_weight(coin.key.purpose) for coin in coins), default=input_weight(P2TR)
+    )
+    fee = min(poor.fee(feerate, weight), most)
+    if not poor.serves(fee, weight):
+        return Refused(
+            f"{poor.name} is not worth its fee: {most} is the most that may be spent on it, and a "
+            f"miner wants more at any feerate that helps; {poor.at_risk}. Wait for lower feerates"
+        )
+    available = sum_sat([coin.amount for coin in coins])
+    return Refused(
+        f"{poor.name} lacks its fee: {len(coins)} coins with {available} can be spent on chain, "
+        f"and a coin of about {fee + beside_fee} is needed ({fee} of fee; the rest comes back); "
+        f"{poor.at_risk}. Deposit on chain now, or wait for a confirmation or a lower feerate",
         CANNOT_AFFORD,
     )
-
-
-def _sets(coins: Sequence[Coin]) -> Iterator[tuple[Coin, ...]]:
-    """What to try: each coin alone, the smallest first; then ever more of the largest."""
-    ordered = sorted(coins, key=lambda coin: (coin.amount, coin.outpoint))
-    yield from ((coin,) for coin in ordered)
-    largest = ordered[::-1]
-    yield from (tuple(largest[:count]) for count in range(2, len(largest) + 1))
-
-
-def _with(frame: _Frame, chosen: Sequence[Coin], change: TxOut) -> UnsignedTx:
-    inputs = tuple(TxIn(coin.outpoint, sequence=SEQUENCE_RBF) for coin in chosen)
-    base = frame.tx
-    tx = Transaction(base.version, (*base.inputs, *inputs), (*base.outputs, change), base.locktime)
-    prevouts = [frame.prevout, *(coin.output for coin in chosen)]
-    wanted = [to_sign(tx, at, coin, prevouts) for at, coin in enumerate(chosen, start=1)]
-    return UnsignedTx(tx, (frame.sign(tx), *wanted))
-
-
-def _signed(unsigned: UnsignedTx) -> Transaction:
-    tx = unsigned.tx
-    for wanted in unsigned.inputs:
-        items = [_SIGNATURES[i] if isinstance(i, Slot) else i for i in wanted.witness]
-        tx = tx.with_witness(wanted.index, tuple(items))
-    return tx
