@@ -12,6 +12,7 @@ from wallet.machines.coins.selection import (
     EMERGENCY_RESERVE,
     Selection,
     input_weight,
+    reserve_for,
     select,
     select_all,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "new_address",
     "release",
     "reserve",
+    "reserve_for",
     "restored",
     "select",
     "select_all",
