@@ -190,11 +190,15 @@ class Board:
 
 
 def _loss(htlc: Htlc, cost: Satoshi) -> dict[str, str | int]:
+    ours = htlc.key.offered_by_us
+    what = "the peer does not answer a payment" if ours else "the peer does not settle a payment"
     return {
         "htlc_id": htlc.key.id,
-        "direction": "out" if htlc.key.offered_by_us else "in",
+        "direction": "out" if ours else "in",
         "amount_msat": htlc.amount.msat,
         "cost_sat": cost.sat,
+        "message": f"{what} of {htlc.amount}. Closing the channel for it would cost about {cost},"
+        " so it stays open; the amount may be lost. A peer that does this again is worth closing",
     }
 
 
