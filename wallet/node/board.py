@@ -185,6 +185,8 @@ class Board:
                 self.neighbour(self, channel_id, wish)
             case actions.LossAccepted(htlc, cost):
                 self.work.act(Notice("htlc_at_risk", channel_id.hex(), _loss(htlc, cost)))
+            case actions.HtlcLost(htlc):
+                self.work.act(Notice("htlc_lost", channel_id.hex(), _lost(htlc)))
             case actions.HtlcOffered() | actions.Announced():
                 pass
 
@@ -199,6 +201,16 @@ def _loss(htlc: Htlc, cost: Satoshi) -> dict[str, str | int]:
         "cost_sat": cost.sat,
         "message": f"{what} of {htlc.amount}. Closing the channel for it would cost about {cost},"
         " so it stays open; the amount may be lost. A peer that does this again is worth closing",
+    }
+
+
+def _lost(htlc: Htlc) -> dict[str, str | int]:
+    return {
+        "htlc_id": htlc.key.id,
+        "direction": "in",
+        "amount_msat": htlc.amount.msat,
+        "message": f"the peer took {htlc.amount} back on chain before our claim was in a block, and"
+        " the preimage is out. Keep more coins on chain: they pay for claims that come in time",
     }
 
 

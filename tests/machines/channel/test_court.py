@@ -6,6 +6,7 @@ Alice has opened with 1,000,000 sat and given Bob 400,000.  Four HTLCs are pendi
 """
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -15,9 +16,10 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import OutPoint
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
+from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.deadlines import CLAIM_BLOCKS
 from wallet.machines.channel.ending import ClaimKind, SpendKind
-from wallet.machines.channel.htlc import HtlcKey
+from wallet.machines.channel.htlc import Fulfilled, HtlcKey
 from wallet.machines.channel.onchain import FORGET_DEPTH, RESOLVED_DEPTH
 from wallet.machines.channel.state import Phase
 
@@ -389,3 +391,43 @@ def test_trap_22__no_preimage_is_shown_that_the_wallet_has_not_decided_to_show()
     assert shown == []
     finish(court)
     reckon(court, 600_000, 400_000)
+
+
+def test_a_claim_that_comes_too_late_is_told() -> None:
+    """No block takes Bob's claim by preimage until Alice has her timeout in."""
+    pair = pending()
+    know_preimages(pair)
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine()
+    court.silent = {"bob"}
+    court.mine_to(EXPIRY + 3)
+    (lost,) = [a for a in pair.bob.acts if isinstance(a, actions.HtlcLost)]
+    assert lost.htlc.key == HtlcKey(False, 0)
+    court.silent = set()
+    finish(court)
+
+
+def test_a_preimage_counts_though_the_peer_had_failed_the_htlc() -> None:
+    """Bob fails it, Alice's commitment is without it; then he closes with his own, that has it."""
+    pair = pending()
+    pair.bob.step(events.FailHtlc(0, b"no"))
+    assert pair.deliver(pair.bob)
+    assert pair.deliver(pair.bob)
+    ours = our_commitment(pair.alice.state, pair.alice.state.funding).commitment.tx.txid
+    pair.alice.sent.clear()
+    pair.cut()
+    bob = pair.bob.state
+    failed = bob.htlcs[HtlcKey(False, 0)]
+    pair.bob.channel = bob.with_htlc(replace(failed, removal=Fulfilled(preimage_of(1))))
+    pair.bob.judging = False
+    court = Courtroom(pair)
+    court.swap_for(pair.bob, pair.bob.state)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    assert paid(pair.alice) == {0}
+    built = our_commitment(pair.alice.state, pair.alice.state.funding)
+    assert built.commitment.tx.txid == ours, "what we could broadcast after a reorganisation"
+    court.mine_to(EXPIRY + RESOLVED_DEPTH + 4)
+    assert 0 not in lapsed(pair.alice)
+    finish(court)

@@ -114,6 +114,13 @@ class LossAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class HtlcLost:
+    """An HTLC whose preimage we had: the peer took it back on chain before our claim was mined."""
+
+    htlc: Htlc
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Tell us when this output is spent."""
 
@@ -189,6 +196,7 @@ Action: TypeAlias = (
     | ForgetBump
     | HtlcLapsed
     | LossAccepted
+    | HtlcLost
     | Watch
     | HtlcOffered
     | HtlcCommitted

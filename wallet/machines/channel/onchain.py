@@ -20,6 +20,7 @@ from wallet.machines.channel.actions import (
     HtlcFulfilled,
     HtlcGone,
     HtlcLapsed,
+    HtlcLost,
     PhaseChanged,
     Watch,
 )
@@ -27,10 +28,10 @@ from wallet.machines.channel.claims import claims_of, second_stage
 from wallet.machines.channel.commitments import Built
 from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc
-from wallet.machines.channel.htlc_stages import Stage
+from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.identify import identify, rebuilt
 from wallet.machines.channel.state import Channel, Phase
-from wallet.machines.channel.sweeps import is_ours_now, is_worthless, pursue
+from wallet.machines.channel.sweeps import is_ours_now, is_worthless, preimage_of, pursue
 from wallet.machines.channel.unilateral import without_bump, without_unsent
 from wallet.machines.step import Context, Step
 
@@ -95,10 +96,19 @@ def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
     after = replace(channel, onchain=replace(end, claims=claims))
     shown = _preimage_in(channel, claim, event.tx)
     if shown is None:
-        return Step(after, _watch(new))
+        lost = _lost(channel, claim, event.tx)
+        return Step(after, (*_watch(new), *lost))
     htlc, preimage = shown
     paid = replace(htlc, removal=Fulfilled(preimage))
-    return Step(after.with_htlc(paid), (HtlcFulfilled(paid, preimage), *_watch(new)))
+    told: tuple[Action, ...] = (HtlcFulfilled(paid, preimage), *_watch(new))
+    if ROWS[htlc.stage].removing:
+        # The peer had failed it already: the table, from which commitments are built, stays as it
+        # was said; what counts upstream is the preimage.
+        done_with = (*end.failed_back, htlc.key)
+        return Step(
+            replace(after, onchain=replace(end, claims=claims, failed_back=done_with)), told
+        )
+    return Step(after.with_htlc(paid), told)
 
 
 def claim_unspent(channel: Channel, event: events.ClaimUnspent) -> ChannelStep:
@@ -151,6 +161,16 @@ def _preimage_in(channel: Channel, claim: Claim, tx: Transaction) -> tuple[Htlc,
                 if len(item) == 32 and sha256(item) == htlc.payment_hash:
                     return htlc, Preimage(item)
     return None
+
+
+def _lost(channel: Channel, claim: Claim, tx: Transaction) -> tuple[HtlcLost, ...]:
+    """What was ours by a preimage and has been taken back by the peer, who came first."""
+    preimage = preimage_of(channel, claim) if claim.kind.wants_preimage else None
+    htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
+    if preimage is None or htlc is None:
+        return ()
+    spending = [txin for txin in tx.inputs if txin.outpoint == claim.outpoint]
+    return () if any(preimage in txin.witness for txin in spending) else (HtlcLost(htlc),)
 
 
 # --- at every block -------------------------------------------------------------------------------
