@@ -70,7 +70,7 @@ def test_cheat__everything_is_ours() -> None:
     assert judged(pair.bob, ruling) == 6, "both balances and four HTLCs"
     assert ruling.transaction is not None
     outputs = sum(output.amount.sat for output in ruling.transaction.outputs)
-    assert ruling.ours.sat == outputs - 330, "all but the cheat's anchor"
+    assert ruling.ours.sat == outputs - 2 * 330, "all but the anchors"
 
 
 def test_docket__what_opens_when() -> None:

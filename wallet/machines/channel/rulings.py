@@ -35,6 +35,7 @@ from wallet.machines.step import Context
 RATES: Final = (1, 10, 100)
 """Satoshi per virtual byte for which a cost is told."""
 _PER_KW: Final = 250
+OUR_ANCHOR: Final = "our anchor"
 
 
 class Way(StrEnum):
@@ -88,8 +89,9 @@ class Ruling:
 
     @property
     def ours(self) -> Satoshi:
-        """Everything that is ours without condition, before fees."""
-        return Satoshi(sum(leaf.amount.sat for leaf in self.leaves if leaf.ours and not leaf.needs))
+        """Everything that is ours without condition, before fees; anchors are for fees only."""
+        certain = (leaf for leaf in self.leaves if leaf.ours and not leaf.needs)
+        return Satoshi(sum(leaf.amount.sat for leaf in certain if leaf.what != OUR_ANCHOR))
 
 
 def rulings(channel: Channel, cheat: tuple[int, Split] | None, ctx: Context) -> list[Ruling]:
@@ -219,7 +221,7 @@ def _other_leaf(channel: Channel, built: Built, index: int, output: TxOut, way: 
     if index in (commitment.broadcaster_anchor_index, commitment.countersigner_anchor_index):
         alone = way is Way.ALONE
         ours = (index == commitment.broadcaster_anchor_index) is alone
-        what = "our anchor" if ours else "their anchor"
+        what = OUR_ANCHOR if ours else "their anchor"
     elif index == commitment.to_local_index:
         what, after = "their balance", channel.terms.ours.to_self_delay
     elif index == commitment.to_remote_index:

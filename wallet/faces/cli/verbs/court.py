@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from wallet.faces.cli.verbs.amount import whole_sat
+from wallet.faces.cli.verbs.channels import is_with
 from wallet.faces.cli.verbs.desk import Desk
-from wallet.faces.cli.verbs.ending import chosen
 from wallet.faces.cli.verbs.paper import short, table
 from wallet.faces.cli.verbs.words import Flags
 
@@ -13,7 +13,7 @@ FLAGS: Final[Flags] = {}
 USAGE: Final = """\
 leyden court [ID]
 
-For each channel, or the one with this channel id, short channel id or peer: if it ended now,
+For each channel, or those with this channel id, short channel id or peer: if it ended now,
 together, by your commitment, by theirs or by the commitment of the past that would pay them most,
 which outputs there are, whose each is and from when, and what taking it costs at 1, 10 and 100
 sat/vB; then the open timelocks. Every transaction that could be sent then is really built, signed
@@ -32,13 +32,17 @@ def run(desk: Desk) -> int:
     """Carry it out."""
     if any("=" in word or word[:1] in "{[" for word in desk.words):
         found = desk.ask_as_method()
-    elif desk.words:
-        channels = desk.ask("listpeerchannels")["channels"]
-        wanted = chosen(channels, desk.one_word("an ID, or nothing"))["channel_id"]
-        found = desk.ask("court", channel_id=wanted)
     else:
+        wanted = desk.one_word("an ID, or nothing").strip().lower() if desk.words else ""
         found = desk.ask("court")
+        found["channels"] = [c for c in found["channels"] if _is_meant(desk, c, wanted)]
     return desk.show(found, lambda: lines(desk, found))
+
+
+def _is_meant(desk: Desk, channel: Mapping[str, Any], wanted: str) -> bool:
+    names = {str(channel["channel_id"]), str(channel.get("short_channel_id", ""))}
+    named = {**channel, "peer_alias": desk.alias(channel["peer_id"])}
+    return wanted in names or is_with(named, wanted)
 
 
 def lines(desk: Desk, found: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.signatures import ListPeerChannels
 from wallet.faces.rpc.table import Answer
 from wallet.machines.channel.rulings import RATES, Leaf, Ruling, Timelock
+from wallet.machines.channel.state import ScidKind
 from wallet.node.api import Api
 from wallet.node.court import Hearing, hearings
 
@@ -28,8 +29,10 @@ async def court(api: Api, args: Args) -> Answer:
 
 def _channel(hearing: Hearing) -> Answer:
     channel = hearing.channel
+    scid = channel.scid(ScidKind.REAL)
     return {
         "channel_id": channel.id.hex(),
+        **({"short_channel_id": str(scid)} if scid is not None else {}),
         "peer_id": channel.terms.peer.hex(),
         "state": channel.phase.value,
         "ways": [_way(ruling, hearing) for ruling in hearing.rulings],
