@@ -116,7 +116,7 @@ class Channels(Listing):
         if cells < WIDE:
             return self._detail(chosen, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
-        return beside(self._list(at), self._detail(chosen, cells - at - 2), at, cells)
+        return beside(self._list(at), self._detail(chosen, cells - at - 2), at, cells, height)
 
     def _none(self) -> list[Row]:
         if not self.state.told:
@@ -201,17 +201,15 @@ class Channels(Listing):
         )
         add("Can receive", money.bare(channel.receivable))
         moving = money.bare(channel.sent_on + channel.coming)
-        add("In flight", f"{channel.moving}, {moving}" if channel.moving else "0")
+        count = f"{channel.moving} payment{'s' if channel.moving != 1 else ''}"
+        add("In flight", f"{count}, {moving} sat" if channel.moving else "nothing")
         add("State", *folded(channel.status, max(10, cells - 15)))
         add("Your fee", f"{channel.fee_base / 1000:g} sat + {channel.fee_ppm} ppm")
-        add("Kind", "private" if channel.private else "announced: others may route through it")
+        kind = "private" if channel.private else "announced: others may route through it"
+        add("Kind", *folded(kind, max(10, cells - 15)))
         add("Place", channel.scid or "not in a block yet")
         add("Channel id", middle_cut(channel.channel_id, min(64, max(11, cells - 15))))
         if channel.usable and not channel.connected:
-            rows += [
-                EMPTY,
-                row(
-                    ("  ! The peer is offline. Payments through it wait; nothing to do yet.", WARN)
-                ),
-            ]
+            told = "! The peer is offline. Payments through it wait; nothing to do yet."
+            rows += [EMPTY, *(row((f"  {line}", WARN)) for line in folded(told, cells - 2))]
         return rows

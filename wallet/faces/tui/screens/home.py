@@ -57,7 +57,7 @@ class Home(Pane):
             return [EMPTY, *_left(shown, cells - 3, height - 1)]
         at = 68 * cells // 120
         first = [EMPTY, *_left(shown, at - 2, height - 1)]
-        return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells)
+        return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells, height)
 
 
 def _waiting(state: State) -> list[Row]:
