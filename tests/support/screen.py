@@ -27,8 +27,9 @@ class Terminal:
         environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         self.pid, self._end = pty.fork()
         if self.pid == 0:
+            # Here, not by the parent: a signal before the app listens for it would be lost.
+            ioctl(0, TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             os.execve(sys.executable, [sys.executable, "-m", "wallet", *words], environment)
-        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     @property
     def shown(self) -> str:

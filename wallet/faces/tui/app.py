@@ -80,7 +80,6 @@ class Leyden(Copying):
     ENABLE_COMMAND_PALETTE = True
     CSS = """
     Screen { background: $background; color: $foreground; }
-    Sheet { background: $background 70%; }
     ContentSwitcher { height: 1fr; }
     Small { display: none; }
     .-narrow Small, .-low Small { display: block; }
