@@ -25,6 +25,9 @@ class Terminal:
         """All bytes that it was given."""
         self._stream = pyte.ByteStream(self.screen)
         environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        # A parallel run gives its workers those of its own terminal.
+        for name in ("COLUMNS", "LINES"):
+            environment.pop(name, None)
         self.pid, self._end = pty.fork()
         if self.pid == 0:
             # Here, not by the parent: a signal before the app listens for it would be lost.
