@@ -37,7 +37,13 @@ class Terminal:
     @property
     def shown(self) -> str:
         """What stands there now, as far as it was read."""
-        return "\n".join(self.screen.display)
+        return "\n".join(self.rows)
+
+    @property
+    def rows(self) -> list[str]:
+        """Its lines. Not pyte's `display`: that fails on a wide character drawn over by half."""
+        columns, buffer = range(self.screen.columns), self.screen.buffer
+        return ["".join(buffer[y][x].data for x in columns) for y in range(self.screen.lines)]
 
     def until(self, words: str, seconds: float = 30) -> str:
         """Read until the words stand there."""

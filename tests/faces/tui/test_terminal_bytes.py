@@ -63,7 +63,7 @@ class Hand:
     @property
     def _body(self) -> list[str]:
         """All rows below the title, which has a clock."""
-        return list(self._terminal.screen.display)[1:]
+        return self._terminal.rows[1:]
 
     @property
     def _underlined(self) -> list[int]:
