@@ -37,7 +37,10 @@ class Terminal:
     @property
     def shown(self) -> str:
         """What stands there now, as far as it was read."""
-        return "\n".join(self.screen.display)
+        # Not `display`: it falls over a wide character of which one half was drawn over.
+        rows, columns = range(self.screen.lines), range(self.screen.columns)
+        buffer = self.screen.buffer
+        return "\n".join("".join(buffer[y][x].data for x in columns) for y in rows)
 
     def until(self, words: str, seconds: float = 30) -> str:
         """Read until the words stand there."""

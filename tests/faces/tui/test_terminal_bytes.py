@@ -63,7 +63,7 @@ class Hand:
     @property
     def _body(self) -> list[str]:
         """All rows below the title, which has a clock."""
-        return list(self._terminal.screen.display)[1:]
+        return self._terminal.shown.splitlines()[1:]
 
     @property
     def _underlined(self) -> list[int]:
@@ -98,6 +98,11 @@ def look_around(hand: Hand) -> None:
     hand.paste(INJECTIONS[1])
     hand.leave("drop it")
     hand.press("3", "[3 Channels]")
+    hand.press("C", "judged")
+    hand.press("\t\t", "judged")
+    hand.leave()
+    hand.press("GC", "╭─ Court")
+    hand.leave()
     hand.press("G\r", "esc back")
     hand.bare()
     hand.leave("esc back")
