@@ -259,6 +259,7 @@ TOLD: dict[str, dict[str, Any]] = {
         "amount_msat": 300_000,
         "cost_sat": 5_200,
     },
+    "htlc_lost": {"htlc_id": 3, "direction": "in", "amount_msat": 300_000},
     "court_needs_coins": {"message": "a transaction that closes a channel needs a fee"},
 }
 
@@ -270,6 +271,11 @@ TOLD: dict[str, dict[str, Any]] = {
             "htlc_at_risk",
             "! 300 sat with carol may be lost: 8 Log says why",
             ("300 sat passed to carol may be lost", "5,200 sat, so the channel stays open"),
+        ),
+        (
+            "htlc_lost",
+            "✗ 300 sat from carol is lost: 8 Log says why",
+            ("300 sat from carol is lost", "Keep more coins on chain"),
         ),
         (
             "court_needs_coins",
