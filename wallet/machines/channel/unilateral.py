@@ -49,7 +49,7 @@ def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep
     kept, gone = without_unsent(channel)
     failed = replace(kept, error=reason).with_phase(Phase.FAILED, ctx.now, cause, reason)
     actions: list[Action] = [Send(error_for(channel.id, reason)), *gone]
-    actions += broadcast_commitment(failed)
+    actions += (*broadcast_commitment(failed), *press(failed, ctx))
     actions.append(PhaseChanged(channel.phase, failed.phase, reason))
     return Step(failed, tuple(actions))
 
