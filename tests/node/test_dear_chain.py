@@ -71,13 +71,19 @@ def events(node: Daemon, topic: str) -> list[Any]:
     return [e for e in node.call("events", since=0)["events"] if e["topic"] == topic]
 
 
+def closing(node: Daemon) -> tuple[str | None, str]:
+    """What the history says of the close: its transaction, and whether it is over."""
+    [line] = [one for one in node.call("history")["history"] if one["kind"] == "channel_close"]
+    return line.get("txid"), line["status"]
+
+
 def test_without_coins_a_close_stays_out__until_a_deposit_pays_for_it(three: Three) -> None:
     bc = three.channel_ids[1]
     three.b.kill()
     grow_dear(three)
     hear_of_it(three.c)
     before = total_sat(three.c)
-    three.c.call("close", id=bc, unilateraltimeout=1)
+    closed = three.c.call("close", id=bc, unilateraltimeout=1)
     for _ in range(6):
         three.mine()
         assert mempool(three) == []
@@ -87,8 +93,10 @@ def test_without_coins_a_close_stays_out__until_a_deposit_pays_for_it(three: Thr
 
     deposit(three, three.c, 100_000)
     mempool_has(three, 2)
+    assert closing(three.c) == (None, "pending")
     three.mine()
     wait_for(lambda: state(three.c, bc) == "ONCHAIN", "the commitment in a block")
+    assert closing(three.c) == (closed["txids"][0], "pending")
     three.mine(TO_SELF_DELAY - 1)
     mempool_has(three, 1)
     three.mine()
