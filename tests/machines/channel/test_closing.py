@@ -29,9 +29,10 @@ from wallet.base.wire.message import Message, decode
 from wallet.base.wire.setup import Error
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.close_legacy import our_closing
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.shutdown import CLOSING_PATIENCE, our_closing
+from wallet.machines.channel.shutdown import CLOSING_PATIENCE
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.channel.step import step
 from wallet.machines.signing import FundingKey, SignDigest

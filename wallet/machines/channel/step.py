@@ -28,6 +28,7 @@ from wallet.base.wire.setup import Error, error_for, reason_of, warning_for
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import (
     announce,
+    close_legacy,
     dance,
     events,
     onchain,
@@ -193,7 +194,7 @@ def _operate(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
         case Shutdown():
             return shutdown.receive_shutdown(channel, message, ctx)
         case ClosingSigned():
-            return shutdown.receive_closing_signed(channel, message, ctx)
+            return close_legacy.receive_closing_signed(channel, message, ctx)
         case AnnouncementSignatures():
             # BOLT 7: if it has not sent `channel_ready`: SHOULD defer handling. They are kept.
             return announce.receive(channel, message, ctx)
