@@ -1,5 +1,7 @@
-"""Whether nothing is left but to agree on a closing transaction (BOLT 2 "Closing Negotiation")."""
+"""Whether nothing is left but to agree on a closing transaction, and by which words (BOLT 2)."""
 
+from wallet.base.values.features import Feature, Features
+from wallet.machines.channel.close_scripts import negotiated
 from wallet.machines.channel.state import Channel, Phase, in_flight
 from wallet.machines.step import Context
 
@@ -22,3 +24,9 @@ def negotiating(channel: Channel, ctx: Context) -> Channel:
     return channel.with_phase(
         Phase.NEGOTIATING, ctx.now, "remote", "No HTLC left: agreeing on the closing fee"
     )
+
+
+def is_simple(channel: Channel) -> bool:
+    """Whether it closes by `option_simple_close` with the peer as it is connected."""
+    theirs = Features.from_bytes(channel.terms.their_features)
+    return negotiated(Feature.OPTION_SIMPLE_CLOSE, theirs)

@@ -14,7 +14,7 @@ from wallet.base.values.amounts import FEERATE_FLOOR, Satoshi
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange
 from wallet.machines.channel.actions import Action, Broadcast, Send
-from wallet.machines.channel.clearing import is_clear, negotiating
+from wallet.machines.channel.clearing import is_clear, is_simple, negotiating
 from wallet.machines.channel.commitments import spend_funding
 from wallet.machines.channel.state import Channel, Negotiation, Phase, SignedClose
 from wallet.machines.signing import FundingKey, SignDigest
@@ -90,12 +90,15 @@ def open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
         ideal = channel.signed_close.fee
         least, greatest = min(least, ideal), max(greatest, ideal)
     send = _propose(channel, ideal, (least, greatest))
-    said = Negotiation(ideal, (least, greatest), since=ctx.now)
+    said = replace(channel.negotiation, our_fee=ideal, our_range=(least, greatest), since=ctx.now)
     return Step(replace(channel, negotiation=said), (send,))
 
 
 def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
     """BOLT 2 `closing_signed`: agree, answer with another fee, or refuse."""
+    # BOLT 2: these requirements only apply if `option_simple_close` is NOT negotiated.
+    if is_simple(channel):
+        raise PeerFault(Severity.WARN, "closing_signed although simple close is negotiated")
     closing = {Phase.SHUTTING_DOWN, Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
     if channel.phase not in closing or not is_clear(channel):
         raise PeerFault(Severity.WARN, "closing_signed before the channel is clear of HTLCs")
@@ -136,7 +139,13 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
         answer = min(max(Satoshi((last.sat + fee.sat) // 2), least), greatest)
         if answer == talk.our_fee:
             raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
-    talking = Negotiation(answer, (least, greatest), fee, talk.since or ctx.now)
+    talking = replace(
+        talk,
+        our_fee=answer,
+        our_range=(least, greatest),
+        their_fee=fee,
+        since=talk.since or ctx.now,
+    )
     said = replace(channel, negotiation=talking)
     send = _propose(said, answer, (least, greatest))
     if answer != fee:
@@ -191,10 +200,10 @@ def _agree(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelSte
         "remote",
         f"Agreed on a closing fee of {message.fee_satoshis}",
     )
-    return Step(signed, broadcast_close(signed))
+    return Step(signed, broadcast_signed(signed))
 
 
-def broadcast_close(channel: Channel) -> tuple[Action, ...]:
+def broadcast_signed(channel: Channel) -> tuple[Action, ...]:
     """The agreed closing transaction, to be broadcast (again, after a restart)."""
     close = channel.signed_close
     if close is None:

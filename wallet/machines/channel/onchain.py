@@ -21,7 +21,7 @@ from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, Broadcast, HtlcGone, PhaseChanged, Send, Watch
 from wallet.machines.channel.commitments import our_commitment, spend_funding, their_commitment
 from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
-from wallet.machines.channel.state import LIVING, Channel, Failed, Phase, is_unsent
+from wallet.machines.channel.state import LIVING, Channel, Failed, Phase, is_agreed, is_unsent
 from wallet.machines.signing import (
     DelayedKey,
     InputToSign,
@@ -155,7 +155,7 @@ def _claims(channel: Channel, tx: Transaction, kind: SpendKind, height: int) -> 
 
 def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
     """A reorganisation took the end away: back to what we would broadcast ourselves."""
-    phase = Phase.MUTUALLY_CLOSED if channel.signed_close else Phase.FAILED
+    phase = Phase.MUTUALLY_CLOSED if is_agreed(channel) else Phase.FAILED
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"
     )

@@ -2,10 +2,10 @@
 
 from wallet.machines.channel import announce
 from wallet.machines.channel.actions import Action, Broadcast, HtlcCommitted, HtlcFulfilled, Watch
-from wallet.machines.channel.close_legacy import broadcast_close
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.onchain import broadcast_commitment, rebroadcast
 from wallet.machines.channel.reconnect import disconnected
+from wallet.machines.channel.shutdown import broadcast_close
 from wallet.machines.channel.state import Channel, Fulfilled, Phase
 from wallet.machines.step import Step
 

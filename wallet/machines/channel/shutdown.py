@@ -9,13 +9,13 @@ from typing import Final
 
 from wallet.base.bitcoin.script import witness_program
 from wallet.base.errors import PeerFault, Refused, Severity
-from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.features import Features
 from wallet.base.wire.channel import Shutdown
-from wallet.machines.channel import close_legacy
+from wallet.machines.channel import close_legacy, close_simple
 from wallet.machines.channel.actions import Action, Send
-from wallet.machines.channel.clearing import negotiating
-from wallet.machines.channel.close_scripts import is_allowed
+from wallet.machines.channel.clearing import is_simple, negotiating
+from wallet.machines.channel.close_scripts import check_their_script, is_allowed
+from wallet.machines.channel.events import CloseMutually
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
@@ -25,17 +25,23 @@ ChannelStep = Step[Channel, Action]
 CLOSING_PATIENCE: Final = 600
 """Seconds for a peer that is there to agree on a fee, once we have named ours."""
 
+_TALKING: Final = frozenset({Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED})
 
-def ask(
-    channel: Channel, script: bytes | None, feerates: tuple[FeeratePerKw, FeeratePerKw] | None
-) -> ChannelStep:
-    """Want a cooperative close; the message goes out with the next flush that allows it."""
-    if channel.phase not in LIVING:
+
+def ask(channel: Channel, event: CloseMutually, ctx: Context) -> ChannelStep:
+    """Want a cooperative close; the message goes out with the next flush that allows it.
+
+    Once a simple close is agreed, asking again raises the fee that we pay for it.
+    """
+    script, feerates = event.script_pubkey, event.feerates
+    raising = channel.phase is Phase.MUTUALLY_CLOSED and is_simple(channel)
+    if channel.phase not in LIVING and not raising:
         raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
     if channel.our_shutdown is not None:
         if script not in (None, channel.our_shutdown):
             raise Refused("this channel is closing to another address already")
-        return Step(replace(channel, close_feerates=feerates or channel.close_feerates))
+        after = replace(channel, close_feerates=feerates or channel.close_feerates)
+        return Step(close_simple.raise_fee(after, ctx) if raising else after)
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
@@ -58,19 +64,25 @@ def _check_destination(script: bytes, their_features: Features) -> None:
 def is_overdue(channel: Channel, now: int) -> bool:
     """Whether the peer is there and has not agreed on a closing fee for too long."""
     talk = channel.negotiation
-    talking = channel.phase is Phase.NEGOTIATING and channel.link is Link.LIVE
-    return talking and talk.our_fee is not None and now - talk.since > CLOSING_PATIENCE
+    waiting = talk.proposal is not None or (
+        talk.our_fee is not None and channel.phase is Phase.NEGOTIATING
+    )
+    late = now - talk.since > CLOSING_PATIENCE
+    return channel.phase in _TALKING and channel.link is Link.LIVE and waiting and late
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
-    """At the end of a batch: say `shutdown` or the first `closing_signed` once it may be said."""
+    """At the end of a batch: say `shutdown`, or the first word about a fee, once it may be said."""
     if channel.link is not Link.LIVE:
         return Step(channel)
     if is_overdue(channel, ctx.now):
         # BOLT 2: if it doesn't receive a `closing_signed` response after a reasonable amount of
-        # time: MUST fail the channel.
+        # time: MUST fail the channel.  BOLT 2, simple: SHOULD close the connection if it doesn't
+        # receive `closing_sig`.
+        simple = channel.negotiation.proposal is not None
         raise PeerFault(
-            Severity.FAIL_CHANNEL, f"no closing fee was agreed in {CLOSING_PATIENCE} seconds"
+            Severity.DISCONNECT if simple else Severity.FAIL_CHANNEL,
+            f"no closing fee was agreed in {CLOSING_PATIENCE} seconds",
         )
     actions: list[Action] = []
     if channel.our_shutdown is not None and not channel.shutdown_sent and _may_shut(channel):
@@ -80,11 +92,15 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
         actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
     channel = negotiating(channel, ctx)
     # Agreed already: the peer may have lost our last word with the connection.
-    talking = channel.phase in {Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
-    if talking and channel.terms.we_opened:
+    if channel.phase not in _TALKING:
+        return Step(channel, tuple(actions))
+    if is_simple(channel):
+        proposed = close_simple.propose(channel, ctx)
+    elif channel.terms.we_opened:
         proposed = close_legacy.open_negotiation(channel, ctx)
-        return Step(proposed.state, (*actions, *proposed.actions))
-    return Step(channel, tuple(actions))
+    else:
+        proposed = Step(channel)
+    return Step(proposed.state, (*actions, *proposed.actions))
 
 
 def _may_shut(channel: Channel) -> bool:
@@ -99,14 +115,8 @@ def _may_shut(channel: Channel) -> bool:
 def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> ChannelStep:
     """BOLT 2 `shutdown`; ours follows with the next flush."""
     script = message.scriptpubkey
-    upfront = channel.terms.theirs.upfront_shutdown_script
-    if upfront and script != upfront:
-        # BOLT 2: MAY send a `warning`. MUST fail the connection.
-        raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
-    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated.
-    if not is_allowed(script, Features.from_bytes(channel.terms.their_features)):
-        raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
-    if channel.their_shutdown not in (None, script):
+    check_their_script(channel, script)
+    if channel.their_shutdown not in (None, script) and not _may_change(channel):
         # BOLT 2: MUST NOT send multiple `shutdown` messages; after a reconnect the same is said
         # again.  With another script, a close that both have signed could not be built any more.
         raise PeerFault(Severity.DISCONNECT, "shutdown to another script than before")
@@ -115,6 +125,7 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     after = replace(
         channel,
         their_shutdown=script,
+        negotiation=replace(channel.negotiation, heard_shutdown=True),
         our_shutdown=channel.our_shutdown
         or channel.terms.ours.upfront_shutdown_script
         or channel.terms.close_to,
@@ -124,8 +135,26 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     return Step(after)
 
 
+def _may_change(channel: Channel) -> bool:
+    """With `option_simple_close` the first `shutdown` of a connection may name another script.
+
+    Its versions remember their scripts; a legacy close that is signed does not.
+    """
+    first = not channel.negotiation.heard_shutdown
+    return first and is_simple(channel) and channel.signed_close is None
+
+
 def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
     """BOLT 2: upon reconnection, if it has sent a previous `shutdown`: MUST retransmit it."""
     if not channel.shutdown_sent or channel.our_shutdown is None:
         return ()
     return (Send(Shutdown(channel.id, channel.our_shutdown)),)
+
+
+def broadcast_close(channel: Channel) -> tuple[Action, ...]:
+    """Every closing transaction that both have signed, to be broadcast (again, after a restart)."""
+    versions = channel.simple_close.versions
+    return (
+        *close_legacy.broadcast_signed(channel),
+        *(close_simple.broadcast_version(channel, version) for version in versions),
+    )
