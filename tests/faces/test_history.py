@@ -198,7 +198,8 @@ def test_history__a_close_is_one_line(two: Two) -> None:
     two.alice.call("close", id=two.channel_id)
     [closing] = _history(two.alice, filter={"kind": "channel_close"})
     assert (closing["status"], closing["closer"]) == ("pending", "local")
-    two.mine(101)
+    assert (closing["waiting_msat"], "blockheight" in closing) == (closing["amount_msat"], False)
+    two.mine()
     [closed] = _history(two.alice, filter={"kind": "channel_close"})
     assert closed["status"] == "complete"
     assert closed["at"] == closing["at"]

@@ -124,3 +124,23 @@ def test_doctor__without_a_daemon(tmp_path: Path) -> None:
     assert "leyden init" in found["directory"]["said"]
     assert found["daemon"]["status"] == "bad"
     assert "leyden daemon" in found["daemon"]["said"]
+
+
+def test_court__what_the_chain_would_rule(two: Two) -> None:
+    """After a payment there is a commitment of the past; its every output would be ours."""
+    made = two.alice.call("invoice", amount_msat=1_000_000, label="court", description="court")
+    assert two.bob.call("pay", bolt11=made["bolt11"])["status"] == "complete"
+    shown = answer(two.alice.socket, "court", two.bob.node_id[:8])
+    ways = {w["way"]: w for w in shown["channels"][0]["ways"]}
+    assert set(ways) == {"together", "alone", "by them", "by their cheat"}
+    judged = [o["verified"] for w in ways.values() for o in w["outputs"] if o["costs_sat"]]
+    assert judged, "nothing to judge"
+    assert set(judged) == {True}
+    cheated = ways["by their cheat"]
+    assert [o["owner"] for o in cheated["outputs"] if o["amount_msat"] > 330_000] == ["us", "us"]
+    assert cheated["ours_msat"] > ways["by them"]["ours_msat"] + 390_000_000
+    code, seen = typed(two.alice.socket, "court")
+    assert code == 0
+    assert "Closed by their cheat" in seen
+    assert "INVALID" not in seen
+    assert answer(two.alice.socket, "court", "nobody")["channels"] == []

@@ -49,15 +49,17 @@ def test_balance() -> None:
         {"status": "confirmed", "amount_msat": 4_998_999_000},
         {"status": "unconfirmed", "amount_msat": 5_000},
         {"status": "spent", "amount_msat": 7_000},
+        {"status": "immature", "amount_msat": 8_000},
     ]
     held = [{"direction": "out", "amount_msat": 1_000}, {"direction": "in", "amount_msat": 9_000}]
     several = [
         _channel(htlcs=held),
         _channel(peer_connected=False, to_us_msat=11_000),
         _channel(state="CHANNELD_AWAITING_LOCKIN", to_us_msat=12_000),
-        _channel(state="ONCHAIN", to_us_msat=13_000),
+        _channel(state="ONCHAIN", to_us_msat=99_000),
     ]
-    assert list(balance.lines(balance.balance(outputs, several))) == [
+    closes = [{"channel_id": "cc" * 32, "waiting_msat": 13_000}]
+    assert list(balance.lines(balance.balance(outputs, several, closes))) == [
         "███████████████████░░░░░░░░░░░░░  1 channel",
         "can send      580,000 sat",
         "can receive   390,000 sat",
@@ -66,8 +68,13 @@ def test_balance() -> None:
         "opening            12 sat  ours, until the chain has confirmed it",
         "closing            13 sat  ours, on its way back to the chain",
         "on chain    4,998,999 sat",
+        "immature            8 sat  mined; a reward rests for 100 blocks",
         "unconfirmed         5 sat  on chain, without a block",
     ]
+    # A Core Lightning node has no history; what was closed together is among its coins.
+    together = [{"old_state": "CLOSINGD_COMPLETE", "new_state": "ONCHAIN"}]
+    several.append(_channel(state="ONCHAIN", state_changes=together))
+    assert balance.balance(outputs, several, None)["closing_msat"] == 99_000
     assert list(balance.lines(balance.balance([], []))) == [
         "can send    0 sat",
         "can receive 0 sat",

@@ -1,6 +1,7 @@
 """What becomes of the money on chain: closes by force, crashes in between, and the reserve."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ from tests.support.cores import Cores, channel_of, height_of, ready, start, unti
 from tests.support.daemons import Duo
 from wallet.base.bitcoin.block import Block
 from wallet.base.bitcoin.transaction import TxOut
+from wallet.base.channel_tx.format import ANCHORS
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
 from wallet.faces.demo.money import Books, MoneyCheck, check_money
+from wallet.machines.channel.sweeps import FUNDED_WEIGHT
+from wallet.machines.channel.unilateral import CHILD_WEIGHT
+from wallet.machines.coins.selection import EMERGENCY_RESERVE, RESERVE_FEERATE
 from wallet.machines.coins.wallet import balance
 
 CAPACITY_SAT = 1_000_000
@@ -36,7 +41,7 @@ def money(duo: Duo) -> MoneyCheck:
         )
         for name, node in zip(("payer", "payee"), duo.nodes, strict=True)
     ]
-    return check_money(duo.chain.call("listutxos"), faucet.SCRIPT.hex(), books)
+    return check_money(duo.chain.call("listutxos"), faucet.SCRIPT.hex(), books, lambda _: ())
 
 
 def state(node: Daemon) -> str:
@@ -168,3 +173,44 @@ async def test_a_wallet_that_cannot_keep_the_reserve_opens_nothing(
         finally:
             await cores.alice.close()
             await cores.bob.close()
+
+
+async def test_each_channel_has_a_reserve_of_its_own(tmp_path: Path) -> None:
+    with ChainServer(tmp_path / "chain") as chain:
+        cores = await cores_with(tmp_path, chain, 1_000_000)
+        try:
+            first = cores.alice.open_channel(
+                cores.bob.node_id, Satoshi(300_000), MilliSatoshi(0), None, announce=False
+            )
+            await first
+            await cores.mine()
+            await open_all(cores)
+            await cores.mine()
+            memory = await cores.alice.memory()
+            assert memory.guarded == 2
+            assert balance(memory.wallet, height_of(cores.alice)).confirmed.sat == 50_000
+        finally:
+            await cores.alice.close()
+            await cores.bob.close()
+
+
+async def test_where_coins_cost_something_no_channel_is_accepted_without_a_reserve(
+    tmp_path: Path,
+) -> None:
+    with ChainServer(tmp_path / "chain") as chain:
+        cores = await cores_with(tmp_path, chain, 1_000_000)
+        try:
+            board = cores.bob.core.kernel.board
+            board.policy = replace(board.policy, keeps_reserve=True)
+            with pytest.raises(Refused, match="too little on chain to close one more channel"):
+                await open_all(cores)
+            assert (await cores.bob.memory()).channels == {}
+        finally:
+            await cores.alice.close()
+            await cores.bob.close()
+
+
+def test_the_reserve_pays_for_a_commitment_and_six_htlcs_at_the_stated_feerate() -> None:
+    commitment = ANCHORS.commitment_weight + 6 * ANCHORS.htlc_output_weight
+    htlcs = 6 * (ANCHORS.htlc_success_weight + FUNDED_WEIGHT)
+    assert RESERVE_FEERATE.fee_ceil(commitment + CHILD_WEIGHT + htlcs) <= EMERGENCY_RESERVE

@@ -7,6 +7,7 @@ what had left by then must follow from what a core finds when it opens that copy
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ from wallet.base.wire.channel import (
     UpdateFulfillHtlc,
 )
 from wallet.base.wire.message import Message, decode
-from wallet.machines.channel.state import Channel, Failed, Fulfilled, Htlc, HtlcKey, Phase
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey
+from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
 from wallet.machines.payments.records import InvoiceStatus
 from wallet.machines.payments.requests import PayRequest
@@ -70,6 +72,7 @@ class Ear:
         """From now on."""
         core = self.api.core
         send, broadcast = core.transport.send, core.chain.broadcast
+        broadcast_package = core.chain.broadcast_package
 
         def heard_send(node_id: NodeId, data: bytes) -> bool:
             message = decode(data)
@@ -81,8 +84,14 @@ class Ear:
             self._note(tx)
             return await broadcast(tx)
 
+        async def heard_package(transactions: Sequence[Transaction]) -> object:
+            for tx in transactions:
+                self._note(tx)
+            return await broadcast_package(transactions)
+
         patch.setattr(core.transport, "send", heard_send)
         patch.setattr(core.chain, "broadcast", heard_broadcast)
+        patch.setattr(core.chain, "broadcast_package", heard_package)
 
     def _note(self, word: Message | Transaction) -> None:
         # The kernel acts before its next commit begins, so the file's length is what was synced.

@@ -18,7 +18,8 @@ from wallet.base.values.blocks import BlockHeight, CltvDelta
 from wallet.base.values.ids import ChannelId, PaymentHash
 from wallet.machines.channel.actions import Action
 from wallet.machines.channel.events import Event, FulfillHtlc
-from wallet.machines.channel.state import Channel, Failed, Fulfilled
+from wallet.machines.channel.htlc import Failed, Fulfilled
+from wallet.machines.channel.state import Channel
 from wallet.machines.payments.incoming import MIN_FINAL_CLTV
 from wallet.machines.payments.records import Hop, InvoiceRecord, InvoiceStatus, PaymentStatus
 from wallet.machines.payments.requests import KeysendRequest, PartRequest, PayRequest

@@ -2,25 +2,30 @@
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.chain_server import ChainServer
 from tests.support.faucet import ADDRESS, SCRIPT, coinbase_of, output_of, spend
 from tests.support.scripted_http import Answer, http, result, scripted
 from wallet.base.bitcoin.chains import REGTEST, SIGNET
-from wallet.base.bitcoin.transaction import TxOut
+from wallet.base.bitcoin.script import P2A
+from wallet.base.bitcoin.transaction import Transaction, TxIn, TxOut
 from wallet.base.errors import DecodeError, Refused, ServiceFault
-from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
+from wallet.base.values.amounts import FEERATE_FLOOR, SAT_PER_BTC, FeeratePerKw, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta
-from wallet.base.values.ids import BlockHash
-from wallet.machines.chain_events import BroadcastKind
-from wallet.services.chain.answers import as_feerate
+from wallet.base.values.ids import BlockHash, OutPoint, Txid
+from wallet.machines.chain_events import BroadcastKind, BroadcastResult
+from wallet.services.chain.answers import as_entry_feerate, as_feerate
 from wallet.services.chain.bitcoind import Bitcoind, CoreError, Method
 from wallet.services.chain.endpoint import CookieFile, Endpoint, UserPassword
 
@@ -71,7 +76,7 @@ async def misbehaving(
 
 def test_methods__are_all_of_core() -> None:
     assert {str(method) for method in Method} <= set(CORE_METHODS.split())
-    assert len(Method) == 10
+    assert len(Method) == 11
 
 
 # --- a backend that behaves ---------------------------------------------------------------------
@@ -136,6 +141,69 @@ async def test_broadcast__every_kind(chain: ChainServer, backend: Bitcoind) -> N
     assert (await backend.broadcast(spend([coin], 5_000))).kind is BroadcastKind.MISSING_INPUTS
     orphan = spend([output_of(child, 0)], 1_000)
     assert (await backend.broadcast(orphan)).kind is BroadcastKind.MISSING_INPUTS
+
+
+@pytest.fixture
+def dear(chain: ChainServer) -> Iterator[None]:
+    """Relay and a full mempool both ask more than a commitment transaction pays."""
+    chain.call("setminrelayfee", 0.0005)
+    chain.call("setmempoolminfee", 0.001)
+    yield
+    chain.call("setminrelayfee")
+    chain.call("setmempoolminfee")
+
+
+@pytest.mark.usefixtures("dear")
+@pytest.mark.parametrize(
+    ("height", "version", "fee", "anchor"),
+    [(3, 2, 1_000, TxOut(Satoshi(330), SCRIPT)), (5, 3, 0, TxOut(Satoshi(0), P2A))],
+    ids=["anchors", "zero-fee"],
+)
+async def test_package__a_child_pays_for_its_parent(
+    chain: ChainServer, backend: Bitcoind, height: int, version: int, fee: int, anchor: TxOut
+) -> None:
+    """Alone a commitment stays out, and a child that pays too little does not help it."""
+    blocks = await backend.blocks(await backend.block_hashes(BlockHeight(height), 2))
+    coin, purse = (coinbase_of(block) for block in blocks)
+    parent = spend([coin], fee, outputs=[anchor], version=version)
+    poor, payer = (
+        spend([output_of(parent, 0), purse], paid, version=version) for paid in (12_000, 60_000)
+    )
+    alone = await backend.broadcast(parent)
+    assert alone.kind is BroadcastKind.REJECTED
+    assert "mempool min fee not met" in alone.reason
+    kinds = [result.kind for result in await backend.broadcast_package([parent, poor])]
+    assert kinds == [BroadcastKind.REJECTED] * 2
+    chain.call("generatetoaddress", 1, ADDRESS)
+    assert chain.call("gettxout", str(parent.txid), 0) is None
+
+    taken = await backend.broadcast_package([parent, payer])
+    assert taken == (BroadcastResult(BroadcastKind.ACCEPTED),) * 2
+    again = await backend.broadcast_package([parent, payer])
+    assert all(result.is_known for result in again)
+    resigned = await backend.broadcast_package([parent.with_witness(0, ()), payer])
+    assert [result.kind for result in resigned] == [
+        BroadcastKind.IN_MEMPOOL,
+        BroadcastKind.ACCEPTED,
+    ]
+    [mined] = chain.call("generatetoaddress", 1, ADDRESS)
+    assert {str(parent.txid), str(payer.txid)} < set(chain.call("getblock", mined)["tx"])
+    # The parent is in a block: its next child goes by itself.
+    later = spend([output_of(parent, 1)], 60_000)
+    known, accepted = await backend.broadcast_package([parent, later])
+    assert (known.kind, accepted.kind) == (BroadcastKind.CONFIRMED, BroadcastKind.ACCEPTED)
+
+
+async def test_package__one_that_cannot_be(backend: Bitcoind) -> None:
+    """Core's word about the whole is the reason of those that it did not look at."""
+    blocks = await backend.blocks(await backend.block_hashes(BlockHeight(7), 1))
+    one, other = (spend([coinbase_of(blocks[0])], fee) for fee in (1_000, 2_000))
+    child = spend([output_of(one, 0), output_of(other, 0)], 1_000)
+    refused = BroadcastResult(BroadcastKind.REJECTED, "conflict-in-package")
+    assert await backend.broadcast_package([one, other, child]) == (refused,) * 3
+    strangers = await backend.broadcast_package([one, other])
+    assert [result.kind for result in strangers] == [BroadcastKind.REJECTED] * 2
+    assert all("topology" in result.reason for result in strangers)
 
 
 async def test_wait__ends_with_the_next_block(chain: ChainServer, backend: Bitcoind) -> None:
@@ -330,6 +398,67 @@ async def test_wait__a_backend_that_cannot_is_polled() -> None:
     assert asked == ["waitfornewblock", *["getbestblockhash"] * 4]
 
 
+PACKAGE = [Transaction(2, (TxIn(OutPoint(Txid(bytes(32)), n)),), (), 0) for n in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (-32601, "Method not found"),
+        (-1, "submitpackage is for regression testing (-regtest mode) only"),
+    ],
+)
+async def test_package__a_core_that_knows_none_gets_one_by_one(code: int, message: str) -> None:
+    def script(request: Any) -> Answer:
+        if request["method"] == "submitpackage":
+            return result(request, None, error={"code": code, "message": message})
+        if request["params"] == [PACKAGE[0].encode().hex()]:
+            error = {"code": -26, "message": "mempool min fee not met, 1 < 2"}
+            return result(request, None, error=error)
+        return result(request, "00" * 32)
+
+    async with misbehaving(script) as (backend, server):
+        first, second = await backend.broadcast_package(PACKAGE)
+    assert first == BroadcastResult(BroadcastKind.REJECTED, "mempool min fee not met, 1 < 2")
+    assert second == BroadcastResult(BroadcastKind.ACCEPTED)
+    raw = [tx.encode().hex() for tx in PACKAGE]
+    assert [(r["method"], r["params"]) for r in server.requests] == [
+        ("submitpackage", [raw]),
+        ("sendrawtransaction", [raw[0]]),
+        ("sendrawtransaction", [raw[1]]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {},
+        {"tx-results": {}},
+        {"tx-results": {str(tx.wtxid): [] for tx in PACKAGE}},
+        {"tx-results": {str(tx.wtxid): {"error": 5} for tx in PACKAGE}},
+    ],
+)
+async def test_package__nonsense(answer: object) -> None:
+    async with misbehaving(lambda request: result(request, answer)) as (backend, _):
+        with pytest.raises(ServiceFault, match="does not behave like Bitcoin Core"):
+            await backend.broadcast_package(PACKAGE)
+
+
+async def test_package__a_core_that_starts_says_nothing_of_it() -> None:
+    error = {"code": -28, "message": "Loading block index"}
+    async with misbehaving(lambda r: result(r, None, error=error)) as (backend, _):
+        with pytest.raises(ServiceFault, match="it is still starting"):
+            await backend.broadcast_package(PACKAGE)
+
+
+async def test_package__what_a_stranger_writes_is_printable() -> None:
+    outcomes = {str(tx.wtxid): {"error": "bad\x1b[2J\n"} for tx in PACKAGE}
+    async with misbehaving(lambda r: result(r, {"tx-results": outcomes})) as (backend, _):
+        results = await backend.broadcast_package(PACKAGE)
+    assert results == (BroadcastResult(BroadcastKind.REJECTED, "bad?[2J?"),) * 2
+
+
 @pytest.mark.parametrize(
     ("estimate", "pool", "wanted"),
     [
@@ -338,7 +467,11 @@ async def test_wait__a_backend_that_cannot_is_polled() -> None:
         ('{"feerate": 0.00020001}', "{}", 5_001),
         ('{"feerate": 2e-4}', "{}", 5_000),
         ('{"errors": ["Insufficient data or no feerate found"]}', "{}", 253),
-        ('{"errors": ["x"]}', '{"mempoolminfee": 0.00004000}', 1_000),
+        # What must enter pays for the rounding to virtual bytes as well.
+        ('{"errors": ["x"]}', '{"mempoolminfee": 0.00004000}', 1_012),
+        ('{"feerate": 0.00003000}', '{"mempoolminfee": 0.00004000}', 1_012),
+        ('{"feerate": 0.00003000}', '{"minrelaytxfee": 0.00004000, "mempoolminfee": 0.0}', 1_012),
+        ('{"feerate": 0.00020000}', '{"mempoolminfee": 0.00004000}', 5_000),
     ],
 )
 async def test_feerate__from_core(estimate: str, pool: str, wanted: int) -> None:
@@ -348,6 +481,14 @@ async def test_feerate__from_core(estimate: str, pool: str, wanted: int) -> None
 
     async with misbehaving(script) as (backend, _):
         assert await backend.feerate(CltvDelta(2)) == FeeratePerKw(wanted)
+
+
+@given(st.integers(0, 10_000_000), st.integers(250, 400_000))
+def test_feerate__what_pays_it_enters(asked_per_kvb: int, weight: int) -> None:
+    """However the weight is rounded up to virtual bytes."""
+    asked = Decimal(asked_per_kvb) / SAT_PER_BTC
+    fee = as_entry_feerate({"mempoolminfee": asked}).fee_ceil(weight)
+    assert fee.sat >= math.ceil(asked_per_kvb * math.ceil(weight / 4) / 1000)
 
 
 @pytest.mark.parametrize("value", [None, True, "0.1", -1, 21_000_001, float("nan"), [1]])

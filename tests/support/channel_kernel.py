@@ -7,8 +7,8 @@ from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.ids import PaymentHash, Preimage, Signature
 from wallet.machines.channel.commitments import our_commitment
-from wallet.machines.channel.onchain import broadcast_commitment
 from wallet.machines.channel.state import Channel
+from wallet.machines.channel.unilateral import broadcast_commitment
 from wallet.machines.signing import HtlcKey, SignDigest, UnsignedTx
 from wallet.services.ports import Signer
 

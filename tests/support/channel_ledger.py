@@ -19,8 +19,9 @@ from wallet.machines.channel.commitments import (
     split,
     their_commitment,
 )
+from wallet.machines.channel.htlc import Failed, Fulfilled, HtlcKey, Malformed
 from wallet.machines.channel.htlc_stages import ROWS
-from wallet.machines.channel.state import Channel, Failed, Fulfilled, HtlcKey, Malformed, Phase
+from wallet.machines.channel.state import Channel, Phase
 
 
 @dataclass

@@ -52,7 +52,10 @@ QUIET_TURNS = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what`: batch, sign, commit, stored, send, drop or broadcast."""
+    """One thing that happened.
+
+    `what`: batch, sign, commit, stored, send, drop, broadcast or package.
+    """
 
     who: str
     what: str
@@ -186,6 +189,13 @@ class Chain:
             return BroadcastResult(BroadcastKind.IN_MEMPOOL)
         self._mempool.append(tx)
         return BroadcastResult(BroadcastKind.ACCEPTED)
+
+    async def broadcast_package(
+        self, transactions: Sequence[Transaction]
+    ) -> tuple[BroadcastResult, ...]:
+        """Accepted, each."""
+        self._house.note("package", " ".join(str(tx.txid) for tx in transactions))
+        return tuple([await self.broadcast(tx) for tx in transactions])
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
         """The floor."""

@@ -79,11 +79,18 @@ class Side:
     records: list[actions.TheirCommitmentSigned] = field(default_factory=list)
     store: Callable[[Channel], Channel] = field(default=lambda channel: channel)
     height: int = START_HEIGHT
+    feerate: FeeratePerKw = FEERATE
     judging: bool = True
     judged: int = -1
     """Number of our last commitment that the kernel engine has seen."""
+    fund: Callable[[Any], list[events.Event]] = field(default=lambda _: [])
+    """The wallet: answers what a channel asks it to pay for."""
     wishes: list[actions.Action] = field(default_factory=list)
     """Of the latest batch: known when its state is stored."""
+
+    def world(self) -> Context:
+        """What this side sees of it."""
+        return replace(context(self.height), feerate=self.feerate)
 
     @property
     def state(self) -> Channel:
@@ -129,7 +136,7 @@ class Side:
         for event in (*batch, events.Flush()):
             queue = [event]
             while queue:
-                after = step(state, queue.pop(0), context(self.height))
+                after = step(state, queue.pop(0), self.world())
                 state = after.state
                 for action in after.actions:
                     if isinstance(action, actions.Release):
@@ -143,6 +150,8 @@ class Side:
                         genuine = is_secret(action.shown) and ours == point_of(action.shown)
                         queue.append(events.ProofChecked(action.number, genuine))
                     else:
+                        if isinstance(action, actions.FundHtlc | actions.FundCommitment):
+                            queue.extend(self.fund(action))
                         wishes.append(action)
         assert not state.revoking, "a batch ended between a signature and its revocation"
         if self.judging and state.our_number != self.judged and state.phase in LIVING:

@@ -25,17 +25,14 @@ from wallet.base.values.ids import (
     Txid,
     channel_id_of,
 )
+from wallet.machines.channel.htlc import CommitmentRange, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import (
     Change,
     Channel,
-    CommitmentRange,
     Confirmation,
     FeeUpdate,
-    Fulfilled,
     Funding,
-    Htlc,
-    HtlcKey,
     Link,
     Negotiation,
     Phase,

@@ -13,8 +13,10 @@ from wallet.base.bitcoin.chains import Chain
 from wallet.base.crypto.curve import point_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import DecodeError, InvariantBroken, Refused
-from wallet.base.values.ids import ChannelId, NodeId
+from wallet.base.values.amounts import Satoshi
+from wallet.base.values.ids import ChannelId, NodeId, Txid
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.htlc import Htlc, Split
 from wallet.machines.channel.opening_rules import Policy
 from wallet.machines.channel.state import Channel, ScidKind
 from wallet.machines.channel.step import step
@@ -23,10 +25,12 @@ from wallet.machines.signing import ReleaseSecret as ReleaseRequest
 from wallet.machines.step import Context
 from wallet.node.config import NodeCard
 from wallet.node.memory import Memory
-from wallet.node.work import BroadcastTx, DropPeer, Notice, SendTo, Work
+from wallet.node.work import DropPeer, Notice, SendTo, Work
 from wallet.services.ports import Signer
 
 Listener = Callable[["Board", ChannelId, actions.Action], None]
+CourtWish = actions.Broadcast | actions.FundHtlc | actions.FundCommitment | actions.ForgetBump
+CourtDesk = Callable[["Board", ChannelId, CourtWish], None]
 
 
 @dataclass(slots=True)
@@ -47,6 +51,10 @@ class Board:
     batch_ended: Callable[["Board"], None] = field(kw_only=True)
     """Looks at what the batch has touched, once every machine is at rest (our own gossip)."""
     card: NodeCard = field(kw_only=True)
+    court: CourtDesk = field(kw_only=True)
+    """Pays from the wallet for what channels must put on the chain."""
+    recalled: dict[tuple[ChannelId, Txid], Split] = field(default_factory=dict)
+    """Revoked commitments that the blocks of this batch hold, from disk."""
     _queue: deque[tuple[ChannelId, actions.Action]] = field(default_factory=deque)
     _running: bool = False
     _unflushed: set[ChannelId] = field(default_factory=set)
@@ -56,6 +64,7 @@ class Board:
         self.work = Work()
         self._queue.clear()
         self._unflushed.clear()
+        self.recalled.clear()
         self.log.clear()
 
     def ask(self, request: KeyRequest) -> KeyAnswer:
@@ -156,8 +165,13 @@ class Board:
                 self.run(channel_id, events.ProofChecked(number, _is_secret_of(shown, ours)))
             case actions.Disconnect(reason):
                 self.work.act(DropPeer(terms.peer, reason))
-            case actions.Broadcast(transaction, kind):
-                self.work.act(BroadcastTx(channel_id, kind, transaction))
+            case (
+                actions.Broadcast()
+                | actions.FundHtlc()
+                | actions.FundCommitment()
+                | actions.ForgetBump()
+            ):
+                self.court(self, channel_id, wish)
             case actions.Watch(outpoint):
                 self.memory.watched[outpoint] = channel_id
             case actions.TheirCommitmentSigned():
@@ -167,10 +181,37 @@ class Board:
             case actions.HtlcGone(htlc):
                 self.work.gone.append((channel_id, htlc))
                 self.neighbour(self, channel_id, wish)
-            case actions.HtlcCommitted() | actions.HtlcFulfilled():
+            case actions.HtlcCommitted() | actions.HtlcFulfilled() | actions.HtlcLapsed():
                 self.neighbour(self, channel_id, wish)
+            case actions.LossAccepted(htlc, cost):
+                self.work.act(Notice("htlc_at_risk", channel_id.hex(), _loss(htlc, cost)))
+            case actions.HtlcLost(htlc):
+                self.work.act(Notice("htlc_lost", channel_id.hex(), _lost(htlc)))
             case actions.HtlcOffered() | actions.Announced():
                 pass
+
+
+def _loss(htlc: Htlc, cost: Satoshi) -> dict[str, str | int]:
+    ours = htlc.key.offered_by_us
+    what = "the peer does not answer a payment" if ours else "the peer does not settle a payment"
+    return {
+        "htlc_id": htlc.key.id,
+        "direction": "out" if ours else "in",
+        "amount_msat": htlc.amount.msat,
+        "cost_sat": cost.sat,
+        "message": f"{what} of {htlc.amount}. Closing the channel for it would cost about {cost},"
+        " so it stays open; the amount may be lost. A peer that does this again is worth closing",
+    }
+
+
+def _lost(htlc: Htlc) -> dict[str, str | int]:
+    return {
+        "htlc_id": htlc.key.id,
+        "direction": "in",
+        "amount_msat": htlc.amount.msat,
+        "message": f"the peer took {htlc.amount} back on chain before our claim was in a block, and"
+        " the preimage is out. Keep more coins on chain: they pay for claims that come in time",
+    }
 
 
 def _is_secret_of(shown: bytes, point: KeyAnswer) -> bool:

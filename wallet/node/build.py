@@ -13,7 +13,7 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import Point
 from wallet.machines.coins.wallet import Wallet
 from wallet.machines.step import Context
-from wallet.node import gossip_own, payment_desk, persist
+from wallet.node import court_desk, gossip_own, payment_desk, persist
 from wallet.node.board import Board
 from wallet.node.config import Config, address_descriptors, card_for, policy_for
 from wallet.node.dialler import Dialler
@@ -56,6 +56,7 @@ def make_board(config: Config, signer: LocalSigner) -> Board:
         ctx=Context(BlockHeight(0), FEERATE_FLOOR, 0, bytes(32)),
         trusted=config.trust_zeroconf,
         batch_ended=gossip_own.batch_ended,
+        court=court_desk.see_to,
         card=card_for(config, signer.node_id),
     )
 

@@ -15,6 +15,7 @@ from wallet.machines.chain_events import (
     BlockDisconnected,
 )
 from wallet.machines.channel import events, shutdown
+from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.state import Channel, Phase
 from wallet.node import coin_desk, gossip_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
@@ -62,9 +63,20 @@ def _spent(
 ) -> None:
     channel = board.memory.channels[channel_id]
     if any(f.outpoint == outpoint for f in channel.fundings):
-        board.tell(channel_id, events.FundingSpent(tx, height))
+        recalled = board.recalled.pop((channel_id, tx.txid), None)
+        board.tell(channel_id, events.FundingSpent(tx, height, recalled))
+        _answer_closers(board, channel_id, tx)
     else:
-        board.tell(channel_id, events.ClaimSpent(outpoint.txid, outpoint.index, tx.txid, height))
+        board.tell(channel_id, events.ClaimSpent(outpoint.txid, outpoint.index, tx, height))
+
+
+def _answer_closers(board: Board, channel_id: ChannelId, tx: Transaction) -> None:
+    """Whoever waits for a close has it, by whichever transaction, ours or the peer's."""
+    end = board.memory.channels[channel_id].onchain
+    mutual = end is not None and end.kind is SpendKind.MUTUAL
+    for ticket in board.memory.awaiting_close.pop(channel_id, []):
+        closed = ChannelClosed(channel_id, tx, "mutual" if mutual else "unilateral")
+        board.work.reply(ticket, closed)
 
 
 def block_disconnected(board: Board, event: BlockDisconnected) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from wallet.base.bitcoin.script import dust_limit, p2wsh
 from wallet.base.bitcoin.transaction import TxOut
-from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity
 from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, Satoshi, sum_sat
 from wallet.base.values.ids import ChannelId, OutPoint, Point, Signature
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected
@@ -15,8 +15,8 @@ from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import build
 from wallet.machines.coins.selection import (
-    EMERGENCY_RESERVE,
     Selection,
+    reserve_for,
     select,
     select_all,
     select_these,
@@ -72,6 +72,21 @@ def _fresh(board: Board, purpose: int) -> bytes:
     return address.script_pubkey
 
 
+def check_reserve(board: Board) -> None:
+    """Raise `PeerFault` unless one channel more could be closed by force.
+
+    Only where coins cost something: on regtest anybody mines what is missing.
+    """
+    memory = board.memory
+    keep = reserve_for(memory.guarded + 1)
+    free = sum_sat([c.amount for c in coins.spendable(memory.wallet, memory.height.height, 1)])
+    if board.policy.keeps_reserve and free < keep:
+        raise PeerFault(
+            Severity.FAIL_CHANNEL,
+            f"this node has too little on chain to close one more channel by force ({keep})",
+        )
+
+
 # --- funding ------------------------------------------------------------------------------------
 
 
@@ -84,13 +99,13 @@ def select_for_channel(
     free = coins.spendable(memory.wallet, height, min_confirmations)
     change = coins.change_script(memory.wallet)
     balance = coins.balance(memory.wallet, height)
-    # DESIGN §5: while an anchor channel is open or opening, `all` leaves the emergency reserve;
-    # this channel is opening, so it does from now on.
+    # This channel is opening, so it has its reserve from now on.
+    keep = reserve_for(memory.guarded + 1)
     if amount is None:
-        plan = select_all(free, _ANY_P2WSH, feerate, change, EMERGENCY_RESERVE, balance=balance)
+        plan = select_all(free, _ANY_P2WSH, feerate, change, keep, balance=balance)
         return plan.outputs[0].amount, plan
     wanted = [TxOut(amount, _ANY_P2WSH)]
-    plan = select(free, wanted, feerate, change, EMERGENCY_RESERVE, balance=balance)
+    plan = select(free, wanted, feerate, change, keep, balance=balance)
     return amount, plan
 
 
@@ -144,7 +159,7 @@ def withdraw(board: Board, command: Withdraw) -> None:
     chosen = everything if command.outpoints is None else _named(everything, command.outpoints)
     # What is not offered for spending stays anyway, and counts for the reserve.
     rest = sum_sat([c.amount for c in everything]) - sum_sat([c.amount for c in chosen])
-    reserved = EMERGENCY_RESERVE if memory.has_anchors() else ZERO_SAT
+    reserved = reserve_for(memory.guarded)
     keep = reserved - rest if reserved > rest else ZERO_SAT
     feerate = command.feerate or memory.feerate
     change = coins.change_script(memory.wallet)

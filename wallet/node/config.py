@@ -73,4 +73,5 @@ def policy_for(chain: Chain) -> Policy:
         chain_hash=chain.chain_hash,
         to_self_delay=chain.to_self_delay.blocks,
         minimum_depth=chain.min_depth.blocks,
+        keeps_reserve=chain is not REGTEST,
     )

@@ -5,8 +5,9 @@ from typing import Final, TypeAlias
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage, Txid
 from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
+from wallet.machines.channel.htlc import Split
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.payments.forwarding import TermsChange
 from wallet.machines.payments.hints import BY_DEFAULT, Exposure
@@ -53,6 +54,15 @@ class PeerSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a commitment that the peer had revoked holds: read from disk before its block."""
+
+    channel_id: ChannelId
+    txid: Txid
+    content: Split
+
+
+@dataclass(frozen=True, slots=True)
 class FeerateChanged:
     """The backend's estimate for a commitment or close."""
 
@@ -63,6 +73,7 @@ class FeerateChanged:
 class BroadcastDone:
     """What became of a transaction that we gave to the chain; None: nobody answered.
 
+    Of a channel's package each parent is told of first, as a `commitment`, then the child.
     What nobody has heard is offered again when the backend is back: the state promises it.
     """
 
@@ -258,6 +269,7 @@ NodeEvent: TypeAlias = (
     | PeerSaid
     | BlockConnected
     | BlockDisconnected
+    | Recalled
     | FeerateChanged
     | BroadcastDone
     | RoutesFound

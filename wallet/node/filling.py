@@ -1,9 +1,11 @@
 """Filling what machines left open: the signer's answers go into messages and transactions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, cast
 
+from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import InvariantBroken
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import (
@@ -16,8 +18,9 @@ from wallet.base.wire.channel import (
     RevokeAndAck,
 )
 from wallet.base.wire.gossip import AnnouncementSignatures
-from wallet.base.wire.message import Message
-from wallet.machines.signing import KeyAnswer, ReleasedSecret
+from wallet.base.wire.message import Message, encode
+from wallet.machines.signing import KeyAnswer, KeyRequest, ReleasedSecret
+from wallet.node.work import BroadcastTx, NodeAction, SendTo
 
 _Fill = Callable[[Message, Sequence[KeyAnswer]], Message]
 
@@ -79,3 +82,42 @@ _FILL: Final[dict[type[Message], _Fill]] = {
 def fill(message: Message, answers: Sequence[KeyAnswer]) -> Message:
     """`message` with its open fields taken from `answers`, in the order they were asked for."""
     return _FILL[type(message)](message, answers) if answers else message
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """An action whose signatures are in place: an encoded message, or signed transactions."""
+
+    action: NodeAction
+    data: bytes = b""
+    transactions: tuple[Transaction, ...] = ()
+    """Parents, then the transaction itself."""
+
+
+def requests_of(action: NodeAction) -> Sequence[KeyRequest]:
+    """What an action needs of the signer."""
+    match action:
+        case SendTo(slots=slots):
+            return slots
+        case BroadcastTx(transaction=transaction, parents=parents):
+            return [request for tx in (*parents, transaction) for request in tx.requests()]
+        case _:
+            return ()
+
+
+def filled(action: NodeAction, answers: Sequence[KeyAnswer]) -> Filled:
+    """The action with the signer's answers in it, in the order of `requests_of`."""
+    match action:
+        case SendTo(message=message):
+            return Filled(action, data=encode(fill(message, answers)))
+        case BroadcastTx(transaction=transaction, parents=parents):
+            signatures = iter([Signature(a) for a in answers if isinstance(a, bytes)])
+            return Filled(
+                action,
+                transactions=tuple(
+                    tx.finish(list(islice(signatures, len(tx.inputs))))
+                    for tx in (*parents, transaction)
+                ),
+            )
+        case _:
+            return Filled(action)

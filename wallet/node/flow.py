@@ -19,7 +19,8 @@ from wallet.base.wire.channel import (
     UpdateFulfillHtlc,
 )
 from wallet.base.wire.message import Message
-from wallet.machines.channel.state import Channel, HtlcKey
+from wallet.machines.channel.htlc import HtlcKey
+from wallet.machines.channel.state import Channel
 from wallet.services.ports import Clock
 
 KEPT: Final = 10_000

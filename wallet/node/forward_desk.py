@@ -9,9 +9,10 @@ from wallet.base.errors import Refused
 from wallet.base.values.ids import ChannelId, Preimage, ShortChannelId
 from wallet.base.wire.failures import Failure, TemporaryChannelFailure
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.htlc import Failed, Htlc, Malformed
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.names import forwardable_names
-from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase, ScidKind
+from wallet.machines.channel.state import Channel, Link, Phase, ScidKind
 from wallet.machines.payments import forwarding, forwards, incoming
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.node import terms_desk

@@ -10,8 +10,7 @@ from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import ChannelId, PaymentHash, Point
-from wallet.machines.channel.htlc_stages import FINAL, Stage
-from wallet.machines.channel.state import (
+from wallet.machines.channel.htlc import (
     CommitmentRange,
     Failed,
     Fulfilled,
@@ -20,6 +19,7 @@ from wallet.machines.channel.state import (
     Malformed,
     Removal,
 )
+from wallet.machines.channel.htlc_stages import FINAL, Stage
 from wallet.node.columns import as_bytes, as_number, as_optional, as_text
 from wallet.node.memory import Memory
 from wallet.services.ports import Store

@@ -133,8 +133,12 @@ _DESCRIBE: Final[Mapping[str, Callable[[Memory, Work, str], _Found]]] = {
     "channel_opened": _channel,
     "channel_state_changed": _channel,
     "channel_frozen": _channel,
+    "htlc_at_risk": _channel,
+    "htlc_lost": _channel,
+    "court_needs_coins": _channel,
     "connect": _peer,
     "disconnect": _peer,
     "block_added": _block,
 }
-"""By topic. Core Lightning's names where it has one; `payment`, `channel_frozen` are ours."""
+"""By topic. Core Lightning's names where it has one; `payment`, `channel_frozen`, `htlc_at_risk`,
+`htlc_lost` and `court_needs_coins` are ours."""

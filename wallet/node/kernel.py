@@ -8,13 +8,11 @@ the same case.  Were the order another, a peer could hold a signature that we ha
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import Refused, ServiceFault
-from wallet.base.values.ids import ChannelId, NodeId, Signature, Txid
-from wallet.base.wire.message import encode
+from wallet.base.values.ids import ChannelId, NodeId, OutPoint, Txid
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockRef,
@@ -22,13 +20,13 @@ from wallet.machines.chain_events import (
     ChainEvent,
 )
 from wallet.machines.payments.records import PaymentStatus
-from wallet.machines.signing import KeyAnswer, KeyRequest
+from wallet.machines.signing import KeyRequest
 from wallet.machines.step import Context
-from wallet.node import persist
+from wallet.node import evidence, persist
 from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
-from wallet.node.filling import fill
+from wallet.node.filling import Filled, filled, requests_of
 from wallet.node.flow import Flow
 from wallet.node.gossip_worker import GossipWorker
 from wallet.node.inbox import Inbox
@@ -50,15 +48,6 @@ from wallet.node.work import (
 from wallet.services.ports import ChainSource, Clock, Entropy, Store, Transport
 
 log: Final = logging.getLogger("leyden.kernel")
-
-
-@dataclass(frozen=True, slots=True)
-class _Filled:
-    """An action whose signatures are in place."""
-
-    action: NodeAction
-    data: bytes = b""
-    tx: Transaction | None = None
 
 
 class Kernel:
@@ -92,7 +81,7 @@ class Kernel:
         """Who checks gossip; without one, none is believed."""
         self.flow: Flow | None = None
         """Who notes what is sent about HTLCs, if anybody does."""
-        self._unheard: dict[tuple[ChannelId | Txid, str], BroadcastTx] = {}
+        self._unheard: dict[tuple[ChannelId | Txid, str, OutPoint], BroadcastTx] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._done = asyncio.Event()
@@ -175,6 +164,7 @@ class Kernel:
             if isinstance(event, PeerUp):
                 self._link_absorbed(event.node_id)
         try:
+            batch = await evidence.gathered(self._store, board.memory, batch)
             for event in batch:
                 entropy = self._entropy.draw()
                 memory = board.memory
@@ -185,7 +175,7 @@ class Kernel:
             board.flush()
             if self._tap is not None:
                 self._tap.end_of_batch()
-            filled = self._sign(work.actions)
+            signed = self._sign(work.actions)
             writes = persist.writes(board.memory, before, work)
             if writes:
                 await self._store.commit(writes)
@@ -203,18 +193,18 @@ class Kernel:
         for line in board.log:
             log.info(line)
         board.log.clear()
-        for ready in filled:
+        for ready in signed:
             self._act(ready)
         self._done.set()
         self._done = asyncio.Event()
 
-    def _sign(self, actions: Sequence[NodeAction]) -> list[_Filled]:
+    def _sign(self, actions: Sequence[NodeAction]) -> list[Filled]:
         """One call to the signer for all the open slots of the batch."""
         asked: list[KeyRequest] = []
         for action in actions:
-            asked.extend(_requests(action))
+            asked.extend(requests_of(action))
         answers = iter(self.board.signer.answer(asked))
-        return [_fill(action, [next(answers) for _ in _requests(action)]) for action in actions]
+        return [filled(action, [next(answers) for _ in requests_of(action)]) for action in actions]
 
     async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
         """Forget the batch: memory from disk, links closed, callers told.
@@ -271,7 +261,7 @@ class Kernel:
         for ready in self._sign(wishes):
             self._act(ready)
 
-    def _act(self, ready: _Filled) -> None:
+    def _act(self, ready: Filled) -> None:
         action = ready.action
         match action:
             case SendTo(peer, message):
@@ -282,8 +272,7 @@ class Kernel:
             case DropPeer(peer, reason):
                 self._transport.disconnect(peer, reason)
             case BroadcastTx():
-                if ready.tx is not None:
-                    self._spawn(self._broadcast(action, ready.tx))
+                self._spawn(self._broadcast(action, ready.transactions))
             case Reply(ticket, value):
                 self._answer(ticket, value)
             case CheckGossip(candidate):
@@ -309,17 +298,30 @@ class Kernel:
         self._broadcasts.add(task)
         task.add_done_callback(self._broadcasts.discard)
 
-    async def _broadcast(self, action: BroadcastTx, tx: Transaction) -> None:
-        """Offer a transaction; keep it for later when the chain is away. The state promises it."""
-        # A channel's newer transaction takes the place of its older one; the wallet's are several.
-        key = (action.channel_id or tx.txid, action.kind)
+    async def _broadcast(self, action: BroadcastTx, transactions: tuple[Transaction, ...]) -> None:
+        """Offer a transaction, with its parents if it has any, and tell what became of each.
+
+        While the chain is away it is kept for later: the state promises it.
+        """
+        *parents, tx = transactions
+        # A newer transaction takes the place of an older one with the same first input: a channel
+        # may claim several outputs at once, and each claim may pay more than the one before it.
+        key = (action.channel_id or tx.txid, action.kind, tx.inputs[0].outpoint)
+        results: Sequence[BroadcastResult | None]
         try:
-            result: BroadcastResult | None = await self._chain.broadcast(tx)
+            if parents:
+                results = await self._chain.broadcast_package(transactions)
+            else:
+                results = [await self._chain.broadcast(tx)]
             self._unheard.pop(key, None)
         except ServiceFault as fault:
             log.warning("%s %s waits for the chain backend: %s", action.kind, tx.txid, fault)
             self._unheard[key] = action
-            result = None
+            results = [None] * len(transactions)
+        *above, result = results
+        if action.channel_id is not None:
+            for parent, outcome in zip(parents, above, strict=True):
+                self.inbox.put(BroadcastDone(action.channel_id, "commitment", parent, outcome))
         self.inbox.put(BroadcastDone(action.channel_id, action.kind, tx, result))
 
     def chain_is_back(self) -> None:
@@ -349,24 +351,3 @@ def _add_stored(callers: Callers, lost: Memory, memory: Memory) -> set[Ticket]:
             callers.withdraw[txid] = ticket
             found.add(ticket)
     return found
-
-
-def _requests(action: NodeAction) -> Sequence[KeyRequest]:
-    match action:
-        case SendTo(slots=slots):
-            return slots
-        case BroadcastTx(transaction=transaction):
-            return transaction.requests()
-        case _:
-            return ()
-
-
-def _fill(action: NodeAction, answers: Sequence[KeyAnswer]) -> _Filled:
-    match action:
-        case SendTo(message=message):
-            return _Filled(action, data=encode(fill(message, answers)))
-        case BroadcastTx(transaction=transaction):
-            signatures = [Signature(a) for a in answers if isinstance(a, bytes)]
-            return _Filled(action, tx=transaction.finish(signatures))
-        case _:
-            return _Filled(action)

@@ -9,7 +9,7 @@ from typing import Final
 
 from wallet.base.values.encode import from_json
 from wallet.base.values.ids import ChannelId, ShortChannelId
-from wallet.machines.channel.state import Htlc
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.node import htlc_rows
 from wallet.node.columns import as_number, as_optional, as_text

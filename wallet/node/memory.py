@@ -18,8 +18,9 @@ from wallet.base.values.ids import (
 )
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.chain_events import BlockRef
+from wallet.machines.channel.htlc import HtlcKey
 from wallet.machines.channel.opening import Opening
-from wallet.machines.channel.state import LIVING, Channel, HtlcKey, RelayPolicy
+from wallet.machines.channel.state import LIVING, Channel, Phase, RelayPolicy
 from wallet.machines.coins.records import TxRecord
 from wallet.machines.coins.selection import Selection
 from wallet.machines.coins.wallet import Wallet
@@ -189,9 +190,10 @@ class Memory:
         """All channels with a peer, oldest first."""
         return [c for c in self.channels.values() if c.terms.peer == node_id]
 
-    def has_anchors(self) -> bool:
-        """Whether an anchor channel is open or opening: then the emergency reserve is kept."""
-        return bool(self.openings) or any(c.phase in LIVING for c in self.channels.values())
+    @property
+    def guarded(self) -> int:
+        """How many channels may still need coins of ours to end on chain: for each a reserve."""
+        return len(self.openings) + sum(_may_need_coins(c) for c in self.channels.values())
 
     def callers(self) -> Callers:
         """A copy of who waits now."""
@@ -229,6 +231,13 @@ class Memory:
         """The tip was taken away."""
         self.blocks.pop()
         self.tip = parent
+
+
+def _may_need_coins(channel: Channel) -> bool:
+    if channel.onchain is None:
+        return channel.phase in LIVING or channel.phase is Phase.FAILED
+    claims = channel.onchain.claims
+    return any(c.kind.is_funded and c.resolved_at is None for c in claims)
 
 
 def _is_complete(payment: Payment | None) -> bool:

@@ -139,6 +139,7 @@ def accept(board: Board, peer: NodeId, message: OpenChannel) -> None:
     key = (peer, message.temporary_channel_id)
     try:
         _check_room(board, key)
+        coin_desk.check_reserve(board)
         keys_id, payment_index = _draw(board)
         accepted = opening.accept_channel(
             message,

@@ -13,8 +13,9 @@ from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import ZERO_MSAT
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage, Secret
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.htlc import Failed, Htlc, Malformed
 from wallet.machines.channel.limits import spendable
-from wallet.machines.channel.state import Channel, Failed, Htlc, Link, Malformed, Phase
+from wallet.machines.channel.state import Channel, Link, Phase
 from wallet.machines.payments import lessons, outgoing, requests
 from wallet.machines.payments.outgoing import MAX_PARTS
 from wallet.machines.payments.records import Part, Payment, PaymentKind, PaymentStatus

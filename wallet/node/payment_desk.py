@@ -6,7 +6,7 @@ fulfilled, a forward in the commit that has both its HTLCs, a payment in the one
 
 from wallet.base.values.ids import ChannelId
 from wallet.machines.channel import actions
-from wallet.machines.channel.state import Failed, Fulfilled, Htlc, Malformed
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, Malformed
 from wallet.node import forward_desk, pay_desk, receive_desk
 from wallet.node.board import Board
 
@@ -20,6 +20,10 @@ def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
         case actions.HtlcFulfilled(htlc, preimage):
             forward_desk.fulfilled(board, channel_id, htlc, preimage)
             pay_desk.fulfilled(board, channel_id, htlc, preimage)
+        case actions.HtlcLapsed(htlc):
+            # The peer has said nothing that could be passed on.
+            forward_desk.failed(board, channel_id, htlc, Failed(b""))
+            pay_desk.failed(board, channel_id, htlc, Failed(b""))
         case actions.HtlcGone(htlc, Failed() | Malformed() as removal):
             if htlc.key.offered_by_us:
                 forward_desk.failed(board, channel_id, htlc, removal)

@@ -14,18 +14,11 @@ from wallet.base.values.blocks import BlockHeight
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import BlockHash, ChannelId, ShortChannelId
 from wallet.machines.chain_events import BlockRef
+from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.reconnect import disconnected
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import (
-    Channel,
-    Funding,
-    Htlc,
-    HtlcKey,
-    Scid,
-    ScidKind,
-    is_unsent,
-)
+from wallet.machines.channel.state import Channel, Funding, Scid, ScidKind, is_unsent
 from wallet.machines.coins.wallet import Branch, Changes, Coin, Sent, Wallet, difference
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Part, Payment

@@ -11,9 +11,10 @@ from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.invoices.bolt11 import attach_signature, signing_digest
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
 from wallet.machines.channel import events
+from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.limits import is_too_much_dust
-from wallet.machines.channel.state import Htlc, HtlcKey, Phase
+from wallet.machines.channel.state import Phase
 from wallet.machines.payments import hints, incoming, parts
 from wallet.machines.payments.records import InvoiceRecord
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice

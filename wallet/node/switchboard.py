@@ -34,6 +34,7 @@ from wallet.node.events import (
     PeerDown,
     PeerSaid,
     PeerUp,
+    Recalled,
     RoutesFound,
     SendPart,
     SetTerms,
@@ -56,6 +57,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.block_connected(board, event)
         case BlockDisconnected():
             chain_desk.block_disconnected(board, event)
+        case Recalled():
+            board.recalled[event.channel_id, event.txid] = event.content
         case FeerateChanged():
             chain_desk.feerate_changed(board, event)
         case BroadcastDone():

@@ -8,7 +8,7 @@ from wallet.base.errors import Refused
 from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Txid
 from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
-from wallet.machines.channel.state import Htlc
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.payments.forwards import ForwardRecord
 from wallet.machines.routing.gossip import Candidate
 from wallet.machines.routing.pathfinding import RouteQuery
@@ -36,11 +36,15 @@ class DropPeer:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastTx:
-    """Give a transaction to the chain and come back with `BroadcastDone`."""
+    """Give a transaction to the chain and come back with `BroadcastDone`.
+
+    `parents` may pay too little to enter a mempool alone: they are offered with it, as a package.
+    """
 
     channel_id: ChannelId | None
     kind: str
     transaction: UnsignedTx
+    parents: tuple[UnsignedTx, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

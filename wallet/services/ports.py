@@ -70,8 +70,19 @@ class ChainSource(Protocol):
     async def broadcast(self, tx: Transaction) -> BroadcastResult:
         """Offer a transaction; repeating is harmless. Raises `ServiceFault` when nobody answers."""
 
+    async def broadcast_package(
+        self, transactions: Sequence[Transaction]
+    ) -> tuple[BroadcastResult, ...]:
+        """Offer parents and, last, the child that pays for them: one result each, in order.
+
+        The parents must not spend each other. Raises `ServiceFault` when nobody answers.
+        """
+
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
-        """What confirms within `target` blocks, at least `FEERATE_FLOOR`. Raises `ServiceFault`."""
+        """What confirms within `target` blocks, enough to enter a mempool now.
+
+        At least `FEERATE_FLOOR`. Raises `ServiceFault`.
+        """
 
 
 class ChainListener(Protocol):

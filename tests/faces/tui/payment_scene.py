@@ -39,7 +39,7 @@ def answer(**changed: Any) -> dict[str, Any]:
         "payment_preimage": PROOF,
         "amount_msat": 150_000_000,
         "amount_sent_msat": 150_212_000,
-        "parts": 2,
+        "parts": 1,
         "status": "complete",
         **changed,
     }

@@ -25,7 +25,9 @@ FORWARDS_TO_PRIVATE: Final = {"user": {"accept_forwards_to_priv_channels": True}
 class Line:
     """All four, connected, their channels usable and known to whom they concern."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, mapped: bool = True) -> None:
+        """`mapped`: wait until all have the channel in the middle on their maps."""
+        self._mapped = mapped
         self.chain = ChainServer(home / "chain")
         self.alice, self.bob = (
             Daemon(home / name, self.chain.url, self.chain.cookie) for name in ("alice", "bob")
@@ -76,12 +78,9 @@ class Line:
             wait_for(partial(_is_at, daemon, height), "the blocks")
 
     def _fund(self) -> None:
-        script = bytes.fromhex(self.l2.call("info")["wallet_script"])
-        for address in (
-            self.alice.call("newaddr", addresstype="bech32")["bech32"],
-            self.bob.call("newaddr", addresstype="bech32")["bech32"],
-            encode_address(script, REGTEST),
-        ):
+        ours = [d.call("newaddr", addresstype="bech32")["bech32"] for d in (self.alice, self.bob)]
+        scripts = [bytes.fromhex(n.call("info")["wallet_script"]) for n in (self.l1, self.l2)]
+        for address in (*ours, *(encode_address(script, REGTEST) for script in scripts)):
             self.mine(1, address)
         self.mine(100)
 
@@ -96,11 +95,23 @@ class Line:
             self.mine()
         self.mine(ANNOUNCEMENT_DEPTH)
         wait_for(self._all_usable, "channels that all can use")
+        if not self._mapped:
+            return
         # BOLT 7: a forward needs the terms of both directions to be known.
         for ldk in (self.l1, self.l2):
-            wait_for(partial(_ldk_knows, ldk), "the channel in the middle on LDK's map")
+            self._tell(ldk)
         for daemon in (self.alice, self.bob):
             wait_for(partial(_we_know, daemon), "the channel in the middle on our map")
+
+    def _tell(self, ldk: LdkNode) -> None:
+        """LDK drops terms that overtake their announcement: new ones, with a later time, do not."""
+        knows = partial(_ldk_knows, ldk)
+        try:
+            wait_for(knows, "LDK to know the channel in the middle", 4)
+        except AssertionError:
+            for htlc_minimum_msat in (1, 0):
+                self.bob.call("setchannel", id=self.l1.node_id, htlcmin=htlc_minimum_msat)
+            wait_for(knows, "the channel in the middle on LDK's map")
 
     def _open_to(self, daemon: Daemon, ldk: LdkNode, *, announce: bool) -> None:
         daemon.call("connect", id=ldk.node_id, host="127.0.0.1", port=ldk.port)

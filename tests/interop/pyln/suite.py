@@ -130,6 +130,7 @@ def calls(world: World) -> dict[str, Callable[[], object]]:
         "withdraw": lambda: alice.withdraw(NOBODYS, 20_000, minconf=0),
         "listtransactions": alice.listtransactions,
         "commitments": alice.commitments,
+        "court": alice.court,
         "history": lambda: alice.history(filter={"kind": ["payment"]}, limit=3),
         "wait": lambda: alice.wait(subsystem="invoices", indexname="created", nextvalue=0),
         "events": lambda: alice.events(since=0, timeout=1),

@@ -11,8 +11,9 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.commitments import our_commitment
+from wallet.machines.channel.htlc import HtlcKey
 from wallet.machines.channel.limits import MAX_DUST_EXPOSURE, is_too_much_dust
-from wallet.machines.channel.state import HtlcKey, Phase
+from wallet.machines.channel.state import Phase
 
 MOST = 483
 STANDARD_WEIGHT = 400_000

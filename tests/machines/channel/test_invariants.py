@@ -19,10 +19,11 @@ from wallet.base.errors import Refused, WalletError
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.encode import from_json, to_json
 from wallet.machines.channel import commitments, dance, events, reconnect
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.channel.htlc_stages import ROWS, Row, Stage
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Htlc, Link, Phase
+from wallet.machines.channel.state import Channel, Link, Phase
 from wallet.node.persist import durable
 
 SEEDS = range(4_000 if os.environ.get("LEYDEN_LONG") else 24)

@@ -29,11 +29,12 @@ from wallet.base.values.ids import Txid
 from wallet.base.wire.channel import UpdateFee
 from wallet.base.wire.setup import Error
 from wallet.machines.channel import actions, events
-from wallet.machines.channel.ending import Claim, OnChain, SpendKind
-from wallet.machines.channel.onchain import FORGET_DEPTH, broadcast_commitment
+from wallet.machines.channel.ending import Claim, ClaimKind, OnChain, SpendKind
+from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.resume import resume
 from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.channel.step import step
+from wallet.machines.channel.unilateral import broadcast_commitment
 from wallet.node.persist import durable
 
 SPENT_AT = 120
@@ -127,7 +128,9 @@ def test_our_commitment__our_balance_waits_for_the_delay() -> None:
     )
     (claim,) = end.claims
     # 600,000 sat less 1,124 of fee and 660 of anchors.
-    assert claim == Claim(claim.outpoint, Satoshi(598_216), "to_local", SPENT_AT + TO_SELF_DELAY)
+    assert claim == Claim(
+        claim.outpoint, Satoshi(598_216), ClaimKind.TO_LOCAL, SPENT_AT + TO_SELF_DELAY
+    )
     assert actions.Watch(claim.outpoint) in pair.alice.acts
     for height in range(SPENT_AT, SPENT_AT + TO_SELF_DELAY - 1):
         assert tip(pair.alice, height) == []
@@ -147,7 +150,7 @@ def test_our_commitment__the_same_sweep_until_it_is_mined() -> None:
     point = claim.outpoint
     sweep = first[0][1]
     pair.alice.height = 132
-    pair.alice.step(events.ClaimSpent(point.txid, point.index, sweep.txid, 132))
+    pair.alice.step(events.ClaimSpent(point.txid, point.index, sweep, 132))
     (claim,) = ended(pair.alice).claims
     assert (claim.resolved_by, claim.resolved_at) == (sweep.txid, 132)
     assert tip(pair.alice, 133) == []
@@ -165,7 +168,7 @@ def test_their_commitment__our_balance_is_ours_after_one_block() -> None:
     end = ended(pair.bob)
     assert (end.kind, end.commitment_number) == (SpendKind.THEIRS, 0)
     (claim,) = end.claims
-    assert claim == Claim(claim.outpoint, Satoshi(400_000), "to_remote", SPENT_AT + 1)
+    assert claim == Claim(claim.outpoint, Satoshi(400_000), ClaimKind.TO_REMOTE, SPENT_AT + 1)
     ((kind, sweep),) = tip(pair.bob, SPENT_AT)
     assert kind == "to_remote"
     judged(sweep, tx)
@@ -193,7 +196,7 @@ def test_every_commitment_is_known_at_every_moment_of_two_payments(name: str) ->
                 assert mine.kind is SpendKind.OURS
             assert theirs.kind is _expected(other, number)
             kinds.add(theirs.kind)
-            (claim,) = theirs.claims
+            (claim,) = [c for c in theirs.claims if c.htlc is None]
             output = tx.outputs[claim.outpoint.index]
             assert (claim.kind, claim.amount) == ("to_remote", output.amount)
     assert kinds == {SpendKind.THEIRS, SpendKind.THEIR_NEXT, SpendKind.REVOKED}
@@ -357,7 +360,7 @@ def test_reorg__a_sweep_that_left_the_chain_is_offered_again() -> None:
     offered = tip(pair.alice, 130)
     (claim,) = ended(pair.alice).claims
     point = claim.outpoint
-    pair.alice.step(events.ClaimSpent(point.txid, point.index, offered[0][1].txid, 131))
+    pair.alice.step(events.ClaimSpent(point.txid, point.index, offered[0][1], 131))
     assert tip(pair.alice, 131) == []
     pair.alice.step(events.ClaimUnspent(point.txid, point.index))
     assert ended(pair.alice).claims == (claim,)
@@ -377,9 +380,9 @@ def test_reorg__a_close_at_another_height_matures_later() -> None:
 
 
 def test_a_spend_of_something_else_changes_nothing() -> None:
-    pair, _ = closed_by_alice()
+    pair, other = closed_by_alice()
     before = pair.alice.state
-    pair.alice.step(events.ClaimSpent(RIVAL, 0, RIVAL, 121), events.ClaimUnspent(RIVAL, 0))
+    pair.alice.step(events.ClaimSpent(RIVAL, 0, other, 121), events.ClaimUnspent(RIVAL, 0))
     assert pair.alice.state == before
 
 

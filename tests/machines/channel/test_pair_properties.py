@@ -41,10 +41,11 @@ from wallet.machines.channel import events
 from wallet.machines.channel.announce import is_announced
 from wallet.machines.channel.clearing import is_simple
 from wallet.machines.channel.dance import has_news
+from wallet.machines.channel.htlc import Htlc
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Htlc, Link, Phase
+from wallet.machines.channel.state import Channel, Link, Phase
 from wallet.node.persist import durable
 
 LONG = "LEYDEN_LONG" in os.environ

@@ -13,9 +13,9 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import Txid
 from wallet.machines.channel import actions, events
-from wallet.machines.channel.commitments import Split, build, their_commitment
+from wallet.machines.channel.commitments import build, their_commitment
 from wallet.machines.channel.dance import LAST_INDEX
-from wallet.machines.channel.state import CommitmentRange, Htlc, HtlcKey
+from wallet.machines.channel.htlc import CommitmentRange, Htlc, HtlcKey, Split
 
 
 class Witness:

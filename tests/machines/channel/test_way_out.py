@@ -8,8 +8,9 @@ from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import Refused
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.ending import SpendKind
+from wallet.machines.channel.htlc import Failed
 from wallet.machines.channel.resume import promised
-from wallet.machines.channel.state import Failed, Phase, is_unsent
+from wallet.machines.channel.state import Phase, is_unsent
 from wallet.machines.channel.step import step
 
 

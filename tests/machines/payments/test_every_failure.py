@@ -30,7 +30,7 @@ from wallet.base.onion.returns import Returned, create_failure, unwrap
 from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta, CltvExpiry
 from wallet.base.wire import failures as f
-from wallet.machines.channel.state import Failed, Malformed
+from wallet.machines.channel.htlc import Failed, Malformed
 from wallet.machines.payments.forwarding import OutgoingView, Policy, Standing, verdict
 from wallet.machines.payments.incoming import Answer, Fail, FailMalformed, Hold
 from wallet.machines.payments.outgoing import failed

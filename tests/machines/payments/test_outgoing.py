@@ -39,7 +39,7 @@ from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import PaymentHash, Preimage
 from wallet.base.wire.failures import TemporaryNodeFailure
-from wallet.machines.channel.state import Failed, Malformed
+from wallet.machines.channel.htlc import Failed, Malformed
 from wallet.machines.payments import incoming, outgoing, requests
 from wallet.machines.payments.records import InvoiceRecord, Payment, PaymentStatus
 

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
-from wallet.base.values.ids import OutPoint, Preimage, Secret
+from wallet.base.channel_tx.claims import Anchored
+from wallet.base.channel_tx.commitment import HtlcTransaction
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.ids import OutPoint, Preimage, Secret, Signature, Txid
 from wallet.base.wire.message import Message
-from wallet.machines.channel.state import Htlc, Phase, Removal
-from wallet.machines.signing import ReleaseSecret, SignDigest, UnsignedTx
+from wallet.machines.channel.ending import ClaimKind
+from wallet.machines.channel.htlc import Htlc, Removal
+from wallet.machines.channel.state import Phase
+from wallet.machines.signing import FundingKey, HtlcKey, ReleaseSecret, SignDigest, UnsignedTx
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,78 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Give a transaction to the chain; `kind` is a word for people and tests."""
+    """Give a transaction to the chain; `kind` is a word for people and tests.
+
+    `child` is a transaction of the wallet that pays for it: both are offered as one package.
+    """
 
     transaction: UnsignedTx
     kind: str
+    child: Txid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FundHtlc:
+    """Pay for an HTLC transaction of our commitment from the wallet; answered by `ClaimFunded`.
+
+    Without coins nothing is answered: the next block asks again.  Never above `most`.
+    """
+
+    outpoint: OutPoint
+    kind: ClaimKind
+    htlc: HtlcTransaction
+    their_signature: Signature
+    key: HtlcKey
+    preimage: Preimage | None
+    feerate: FeeratePerKw
+    most: Satoshi
+    replaces: Txid | None
+
+
+@dataclass(frozen=True, slots=True)
+class FundCommitment:
+    """Make a child of our commitment that pays for both; answered by `BumpMade`.
+
+    `feerate` is for both together.
+    """
+
+    commitment: Anchored
+    key: FundingKey
+    feerate: FeeratePerKw
+    most: Satoshi
+    replaces: Txid | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetBump:
+    """That child spends an output that will never be: the wallet's coins in it are free."""
+
+    txid: Txid
+
+
+@dataclass(frozen=True, slots=True)
+class HtlcLapsed:
+    """An HTLC of ours will not be paid: the chain has given it back, or nobody fights for it.
+
+    A failure may go upstream now.  Its row stays: the commitment on chain is built from it.
+    """
+
+    htlc: Htlc
+
+
+@dataclass(frozen=True, slots=True)
+class LossAccepted:
+    """An HTLC is at risk, and fighting for it would cost more than it is worth."""
+
+    htlc: Htlc
+    cost: Satoshi
+
+
+@dataclass(frozen=True, slots=True)
+class HtlcLost:
+    """An HTLC whose preimage we had: the peer took it back on chain before our claim was mined."""
+
+    htlc: Htlc
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +191,12 @@ Action: TypeAlias = (
     | CheckProof
     | Disconnect
     | Broadcast
+    | FundHtlc
+    | FundCommitment
+    | ForgetBump
+    | HtlcLapsed
+    | LossAccepted
+    | HtlcLost
     | Watch
     | HtlcOffered
     | HtlcCommitted

@@ -19,12 +19,13 @@ from wallet.base.channel_tx.fees import CommittedHtlc
 from wallet.base.channel_tx.keys import Basepoints, CommitmentKeys, commitment_keys
 from wallet.base.crypto.curve import verify
 from wallet.base.errors import PeerFault, Severity
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
+from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.ids import Point, Signature
 from wallet.base.wire.channel import CommitmentSigned
 from wallet.machines.channel.actions import Send
+from wallet.machines.channel.htlc import Fulfilled, Split
 from wallet.machines.channel.htlc_stages import ROWS, Row
-from wallet.machines.channel.state import Channel, Fulfilled, Funding, Htlc, Terms
+from wallet.machines.channel.state import Channel, Funding, Terms
 from wallet.machines.signing import (
     FundingKey,
     HtlcKey,
@@ -51,16 +52,6 @@ def in_their_previous(row: Row) -> bool:
 
 
 Column = Callable[[Row], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How one commitment divides a funding, before fee and anchors."""
-
-    to_us: MilliSatoshi
-    to_them: MilliSatoshi
-    feerate: FeeratePerKw
-    htlcs: tuple[Htlc, ...]
 
 
 def split(channel: Channel, funding: Funding, column: Column) -> Split:

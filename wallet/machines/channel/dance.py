@@ -29,18 +29,9 @@ from wallet.machines.channel.commitments import (
     in_theirs,
     split,
 )
+from wallet.machines.channel.htlc import CommitmentRange, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import FINAL, ROWS, SETTLED, Beat, Stage, advance
-from wallet.machines.channel.state import (
-    Channel,
-    CommitmentRange,
-    FeeUpdate,
-    Fulfilled,
-    Funding,
-    Htlc,
-    HtlcKey,
-    Link,
-    Tally,
-)
+from wallet.machines.channel.state import Channel, FeeUpdate, Funding, Link, Tally
 from wallet.machines.signing import ReleasedSecret
 from wallet.machines.step import Step
 

@@ -6,7 +6,8 @@ from wallet.base.crypto.shachain import Shachain
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import Point, ShortChannelId, Signature
 from wallet.machines.channel.actions import TheirCommitmentSigned
-from wallet.machines.channel.commitments import Split, build, check_signatures
+from wallet.machines.channel.commitments import build, check_signatures
+from wallet.machines.channel.htlc import Split
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import (
     Change,

@@ -6,8 +6,9 @@ from typing import TypeAlias
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.blocks import CltvExpiry
-from wallet.base.values.ids import PaymentHash, Preimage, Txid
+from wallet.base.values.ids import OutPoint, PaymentHash, Preimage, Txid
 from wallet.base.wire.message import Message
+from wallet.machines.channel.htlc import Split
 from wallet.machines.channel.state import RelayPolicy
 from wallet.machines.signing import ReleasedSecret
 
@@ -135,10 +136,14 @@ class FundingUnconfirmed:
 
 @dataclass(frozen=True, slots=True)
 class FundingSpent:
-    """A transaction in a block spends the funding output."""
+    """A transaction in a block spends the funding output.
+
+    `recalled` is what it holds, if it looks like a commitment that the peer has revoked.
+    """
 
     tx: Transaction
     height: int
+    recalled: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ class ClaimSpent:
 
     txid: Txid
     index: int
-    by: Txid
+    tx: Transaction
     height: int
 
 
@@ -162,6 +167,26 @@ class ClaimUnspent:
 
     txid: Txid
     index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFunded:
+    """The wallet has paid for a claim's transaction, as `FundHtlc` asked; it is on its way."""
+
+    outpoint: OutPoint
+    script_pubkey: bytes
+    feerate: FeeratePerKw
+    txid: Txid
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class BumpMade:
+    """The wallet has made the child that `FundCommitment` asked for."""
+
+    feerate: FeeratePerKw
+    txid: Txid
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +217,7 @@ Event: TypeAlias = (
     | FundingUnspent
     | ClaimSpent
     | ClaimUnspent
+    | ClaimFunded
+    | BumpMade
     | NewTip
 )

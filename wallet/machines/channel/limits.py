@@ -10,9 +10,10 @@ from typing import Final
 from wallet.base.channel_tx.fees import CommittedHtlc, commitment_fee, untrimmed
 from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, sum_msat
-from wallet.machines.channel.commitments import Column, Split, split
+from wallet.machines.channel.commitments import Column, split
+from wallet.machines.channel.htlc import Htlc, Split
 from wallet.machines.channel.htlc_stages import ROWS, Beat, Row, advance
-from wallet.machines.channel.state import Channel, Funding, Htlc
+from wallet.machines.channel.state import Channel, Funding
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
 """BOLT 2: from here on a locktime would mean seconds."""

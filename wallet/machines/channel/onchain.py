@@ -1,97 +1,46 @@
-"""The end of a channel on chain: our commitment out, their spends recognised, our outputs taken.
+"""The end of a channel on chain: spends recognised, outputs taken, HTLCs resolved (BOLT 5).
 
 Everything is recomputed from the state and the chain at every block; what was broadcast is state
-too, so that a restart sends the same transactions again.  Outputs are found by script, never by
-index.  HTLC outputs are the court's business and are not claimed here.
+too, so that a restart sends the same transactions again.
+
+Rule 1: a preimage seen on chain counts at once, whoever spent the output and in whatever shape.
+Rule 2: an HTLC of ours fails upstream only when what decided against it is `RESOLVED_DEPTH` deep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from wallet.base.bitcoin.transaction import Transaction
-from wallet.base.channel_tx.claims import Claim as UnsignedClaim
-from wallet.base.channel_tx.claims import spend_to_local, spend_to_remote
-from wallet.base.channel_tx.commitment import commitment_number_of, settled_output
-from wallet.base.errors import ensure
-from wallet.base.values.amounts import FeeratePerKw
-from wallet.base.values.ids import OutPoint
-from wallet.base.wire.setup import error_for
+from wallet.base.crypto.hashes import sha256
+from wallet.base.values.ids import OutPoint, Preimage
 from wallet.machines.channel import events
-from wallet.machines.channel.actions import Action, Broadcast, HtlcGone, PhaseChanged, Send, Watch
-from wallet.machines.channel.commitments import our_commitment, spend_funding, their_commitment
-from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
-from wallet.machines.channel.state import LIVING, Channel, Failed, Phase, is_agreed, is_unsent
-from wallet.machines.signing import (
-    DelayedKey,
-    InputToSign,
-    PaymentKey,
-    SignDigest,
-    Slot,
-    UnsignedTx,
+from wallet.machines.channel.actions import (
+    Action,
+    HtlcFulfilled,
+    HtlcGone,
+    HtlcLapsed,
+    HtlcLost,
+    PhaseChanged,
+    Watch,
 )
+from wallet.machines.channel.claims import claims_of, second_stage
+from wallet.machines.channel.commitments import Built
+from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc
+from wallet.machines.channel.htlc_stages import ROWS, Stage
+from wallet.machines.channel.identify import identify, rebuilt
+from wallet.machines.channel.state import Channel, Phase, is_agreed
+from wallet.machines.channel.sweeps import is_ours_now, is_worthless, preimage_of, pursue
+from wallet.machines.channel.unilateral import without_bump, without_unsent
 from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
 
+RESOLVED_DEPTH: Final = 6
+"""Blocks on an outcome before the HTLC that it answers is given back upstream."""
 FORGET_DEPTH: Final = 100
 """Blocks on top of the last transaction after which a reorganisation is out of question."""
-
-
-def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep:
-    """Stop trusting the peer: tell it why and broadcast our commitment (BOLT 5)."""
-    agreed = channel.phase is Phase.MUTUALLY_CLOSED and cause == "user"
-    if channel.phase not in LIVING and not agreed:
-        return Step(channel)
-    kept, gone = _without_unsent(channel)
-    failed = replace(kept, error=reason).with_phase(Phase.FAILED, ctx.now, cause, reason)
-    actions: list[Action] = [Send(error_for(channel.id, reason)), *gone]
-    actions += broadcast_commitment(failed)
-    actions.append(PhaseChanged(channel.phase, failed.phase, reason))
-    return Step(failed, tuple(actions))
-
-
-def _without_unsent(channel: Channel) -> tuple[Channel, list[HtlcGone]]:
-    """Without the HTLCs that nobody has signed for: they may go back at once."""
-    kept = {k: h for k, h in channel.htlcs.items() if not is_unsent(h)}
-    gone = [
-        HtlcGone(h, Failed(b""))
-        for h in channel.htlcs.values()
-        if is_unsent(h) and h.key.offered_by_us
-    ]
-    return replace(channel, htlcs=kept), gone
-
-
-def broadcast_commitment(channel: Channel) -> tuple[Action, ...]:
-    """Our latest commitment, signed by both, unless broadcasting it would lose the channel."""
-    # The peer has proved that it holds the revocation of what we believe is our latest state.
-    if channel.fell_behind or channel.onchain is not None:
-        return ()
-    funding = channel.funding
-    commitment = our_commitment(channel, funding).commitment
-    transaction = spend_funding(
-        channel.terms,
-        funding,
-        commitment.tx,
-        commitment.digest,
-        commitment.funding_script,
-        funding.signature,
-    )
-    return (Broadcast(transaction, "commitment"),)
-
-
-def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) -> ChannelStep:
-    """A block holds a transaction that ends the channel: say which, and what of it is ours."""
-    kind, number = _identify(channel, event.tx)
-    claims = _claims(channel, event.tx, kind, event.height)
-    kept, gone = _without_unsent(channel)
-    ended = replace(
-        kept, onchain=OnChain(kind, event.tx.txid, event.height, number, claims)
-    ).with_phase(Phase.SPENT, ctx.now, "onchain", _SENTENCES[kind])
-    watched = tuple(Watch(c.outpoint) for c in claims)
-    changed = PhaseChanged(channel.phase, ended.phase, _SENTENCES[kind])
-    return Step(ended, (changed, *gone, *watched))
-
 
 _SENTENCES: Final = {
     SpendKind.MUTUAL: "Closed cooperatively: the closing transaction is in a block",
@@ -99,63 +48,34 @@ _SENTENCES: Final = {
     SpendKind.THEIRS: "The peer's commitment is in a block",
     SpendKind.THEIR_NEXT: "The peer's newest commitment is in a block",
     SpendKind.REVOKED: "A commitment that the peer had revoked is in a block",
-    SpendKind.UNKNOWN: "An unknown transaction spent the channel",
+    SpendKind.UNKNOWN: "A commitment newer than our copy of the channel is in a block",
 }
 
 
-def _identify(channel: Channel, tx: Transaction) -> tuple[SpendKind, int | None]:
-    terms, funding = channel.terms, channel.funding
-    opener, accepter = terms.ours.basepoints.payment, terms.theirs.basepoints.payment
-    if not terms.we_opened:
-        opener, accepter = accepter, opener
-    number = commitment_number_of(tx, opener, accepter)
-    if number is None:
-        return SpendKind.MUTUAL, None
-    if our_commitment(channel, funding).commitment.tx.txid == tx.txid:
-        return SpendKind.OURS, number
-    latest = channel.their_number
-    if number == latest and _is_theirs(channel, tx, previous=False):
-        kind = SpendKind.THEIR_NEXT if channel.awaiting_revocation else SpendKind.THEIRS
-        return kind, number
-    if (
-        channel.awaiting_revocation
-        and number == latest - 1
-        and _is_theirs(channel, tx, previous=True)
-    ):
-        return SpendKind.THEIRS, number
-    return (SpendKind.REVOKED if number < latest else SpendKind.UNKNOWN), number
+# --- what the chain tells -------------------------------------------------------------------------
 
 
-def _is_theirs(channel: Channel, tx: Transaction, *, previous: bool) -> bool:
-    built = their_commitment(channel, channel.funding, previous=previous)
-    return built.commitment.tx.txid == tx.txid
-
-
-def _claims(channel: Channel, tx: Transaction, kind: SpendKind, height: int) -> tuple[Claim, ...]:
-    if kind is SpendKind.MUTUAL:
-        return ()
-    terms = channel.terms
-    if kind is SpendKind.OURS:
-        commitment = our_commitment(channel, channel.funding).commitment
-        index = commitment.to_local_index
-        if index is None:
-            return ()
-        delay = terms.theirs.to_self_delay
-        output = commitment.tx.outputs[index]
-        return (Claim(tx.outpoint(index), output.amount, "to_local", height + delay),)
-    # Theirs, revoked or from a future that we have forgotten: our balance is a key of the seed.
-    script = settled_output(terms.format, terms.ours.basepoints.payment)
-    delay = max(terms.format.settled_delay, 1)
-    return tuple(
-        Claim(tx.outpoint(index), output.amount, "to_remote", height + delay)
-        for index, output in enumerate(tx.outputs)
-        if output.script_pubkey == script
+def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) -> ChannelStep:
+    """A block holds a transaction that ends the channel: say which, and what of it is ours."""
+    kind, number = identify(channel, event.tx)
+    kept, actions = without_unsent(channel)
+    freed, forget = without_bump(kept, event.tx.txid)
+    end = OnChain(kind, event.tx.txid, event.height, number, recalled=event.recalled)
+    claims = tuple(claims_of(channel, end, event.tx, rebuilt(channel, end)))
+    # Nothing spends the funding without our signature.  One that we do not remember giving proves
+    # that our copy is old: should a reorganisation undo the spend, ours must not take its place.
+    behind = channel.fell_behind or kind is SpendKind.UNKNOWN
+    ended = replace(freed, onchain=replace(end, claims=claims), fell_behind=behind).with_phase(
+        Phase.SPENT, ctx.now, "onchain", _SENTENCES[kind]
     )
+    changed = PhaseChanged(channel.phase, ended.phase, _SENTENCES[kind])
+    return Step(ended, (changed, *actions, *forget, *_watch(claims)))
 
 
 def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
-    """A reorganisation took the end away: back to what we would broadcast ourselves."""
-    phase = Phase.MUTUALLY_CLOSED if is_agreed(channel) else Phase.FAILED
+    """A reorganisation took the end away: back to what we would broadcast ourselves, if at all."""
+    agreed = is_agreed(channel) and not channel.fell_behind
+    phase = Phase.MUTUALLY_CLOSED if agreed else Phase.FAILED
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"
     )
@@ -163,21 +83,61 @@ def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
 
 
 def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
-    """A block holds a spend of an output that was ours to take."""
-    return _with_claim(
-        channel,
-        OutPoint(event.txid, event.index),
-        lambda claim: replace(claim, resolved_by=event.by, resolved_at=event.height),
-    )
+    """A block holds a spend of an output that is ours to take or to dispute."""
+    outpoint = OutPoint(event.txid, event.index)
+    end, claim = channel.onchain, _claim_on(channel, outpoint)
+    if end is None or claim is None:
+        return Step(channel)
+    done = replace(claim, resolved_by=event.tx.txid, resolved_at=event.height)
+    built = rebuilt(channel, end)
+    new: list[Claim] = []
+    if built is not None:
+        known = {c.outpoint for c in end.claims}
+        left = second_stage(channel, claim, event.tx, event.height, built)
+        # One transaction may have spent several HTLCs: its outputs are told with the first.
+        new = [c for c in left if c.outpoint not in known]
+    claims = (*(done if c is claim else c for c in end.claims), *new)
+    after = replace(channel, onchain=replace(end, claims=claims))
+    shown = _preimage_in(channel, claim, event.tx)
+    if shown is None:
+        lost = _lost(channel, claim, event.tx)
+        return Step(after, (*_watch(new), *lost))
+    htlc, preimage = shown
+    paid = replace(htlc, removal=Fulfilled(preimage))
+    told: tuple[Action, ...] = (HtlcFulfilled(paid, preimage), *_watch(new))
+    if ROWS[htlc.stage].removing:
+        # The peer had failed it already: the table, from which commitments are built, stays as it
+        # was said; what counts upstream is the preimage.
+        done_with = (*end.failed_back, htlc.key)
+        return Step(
+            replace(after, onchain=replace(end, claims=claims, failed_back=done_with)), told
+        )
+    return Step(after.with_htlc(paid), told)
 
 
 def claim_unspent(channel: Channel, event: events.ClaimUnspent) -> ChannelStep:
-    """A reorganisation took that spend away."""
-    return _with_claim(
-        channel,
-        OutPoint(event.txid, event.index),
-        lambda claim: replace(claim, resolved_by=None, resolved_at=None),
+    """A reorganisation took that spend away, and with it whatever it had left to be taken."""
+    outpoint = OutPoint(event.txid, event.index)
+    claim = _claim_on(channel, outpoint)
+    if channel.onchain is None or claim is None:
+        return Step(channel)
+    claims = tuple(
+        replace(c, resolved_by=None, resolved_at=None) if c is claim else c
+        for c in channel.onchain.claims
+        if c.outpoint.txid != claim.resolved_by
     )
+    return Step(replace(channel, onchain=replace(channel.onchain, claims=claims)))
+
+
+def claim_funded(channel: Channel, event: events.ClaimFunded) -> ChannelStep:
+    """The wallet pays for an HTLC transaction of ours."""
+    sweep = Sweep(event.script_pubkey, event.feerate, event.txid, event.height)
+    return _with_claim(channel, event.outpoint, lambda claim: replace(claim, sweep=sweep))
+
+
+def _claim_on(channel: Channel, outpoint: OutPoint) -> Claim | None:
+    claims = channel.onchain.claims if channel.onchain is not None else ()
+    return next((claim for claim in claims if claim.outpoint == outpoint), None)
 
 
 def _with_claim(
@@ -190,85 +150,120 @@ def _with_claim(
     return Step(replace(channel, onchain=replace(end, claims=claims)))
 
 
+def _watch(claims: Iterable[Claim]) -> tuple[Watch, ...]:
+    return tuple(Watch(claim.outpoint) for claim in claims)
+
+
+def _preimage_in(channel: Channel, claim: Claim, tx: Transaction) -> tuple[Htlc, Preimage] | None:
+    """The preimage with which the peer took an HTLC that we had offered."""
+    htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
+    if htlc is None or not htlc.key.offered_by_us or isinstance(htlc.removal, Fulfilled):
+        return None
+    for txin in tx.inputs:
+        if txin.outpoint == claim.outpoint:
+            for item in txin.witness:
+                if len(item) == 32 and sha256(item) == htlc.payment_hash:
+                    return htlc, Preimage(item)
+    return None
+
+
+def _lost(channel: Channel, claim: Claim, tx: Transaction) -> tuple[HtlcLost, ...]:
+    """What was ours by a preimage and has been taken back by the peer, who came first."""
+    preimage = preimage_of(channel, claim) if claim.kind.wants_preimage else None
+    htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
+    if preimage is None or htlc is None:
+        return ()
+    spending = [txin for txin in tx.inputs if txin.outpoint == claim.outpoint]
+    return () if any(preimage in txin.witness for txin in spending) else (HtlcLost(htlc),)
+
+
+# --- at every block -------------------------------------------------------------------------------
+
+
 def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
-    """At each block: take what has matured; forget the channel once all is deep enough."""
+    """Take what is ours now, give back what is decided, forget the channel once all is deep."""
     end = channel.onchain
     if channel.phase is not Phase.SPENT or end is None:
         return Step(channel)
-    claims, actions = [], []
+    built = rebuilt(channel, end)
+    claims: list[Claim] = []
+    actions: list[Action] = []
     for claim in end.claims:
-        taken = claim
-        if claim.resolved_by is None and ctx.height.height + 1 >= claim.mature_at:
-            if claim.sweep is None:
-                taken = _swept(channel, claim, event.sweep_to, ctx.feerate)
-            actions += rebroadcast(channel, taken)
+        taken, wishes = claim, list[Action]()
+        if is_ours_now(channel, claim, ctx):
+            taken, wishes = pursue(channel, end, claim, built, event.sweep_to, ctx)
         claims.append(taken)
-    after = replace(channel, onchain=replace(end, claims=tuple(claims)))
-    # What is not worth taking stays unresolved for ever: nobody waits for it.
-    left = [c for c in claims if c.resolved_at is None and not _worthless(channel, c, ctx)]
-    last = max([end.height, *(c.resolved_at for c in claims if c.resolved_at is not None)])
-    if not left and ctx.height.height - last >= FORGET_DEPTH:
-        after = after.with_phase(Phase.CLOSED, ctx.now, "onchain", "All is settled on chain")
-        actions.append(PhaseChanged(channel.phase, after.phase, "All is settled on chain"))
+        actions += wishes
+    end = replace(end, claims=tuple(claims))
+    lapsed = [h for h in channel.htlcs.values() if _has_lapsed(end, h, ctx)]
+    end = replace(end, failed_back=(*end.failed_back, *(h.key for h in lapsed)))
+    actions += [HtlcLapsed(htlc) for htlc in lapsed]
+    after = replace(channel, onchain=end)
+    if _is_over(channel, end, built, ctx):
+        return _forget(after, actions, ctx)
     return Step(after, tuple(actions))
 
 
-def _worthless(channel: Channel, claim: Claim, ctx: Context) -> bool:
-    """Whether taking the output costs more than it holds, even at the present fee rate."""
-    script = claim.sweep.script_pubkey if claim.sweep else channel.terms.close_to
-    return claim.sweep is None and _unsigned(channel, claim, script, ctx.feerate) is None
+def _has_lapsed(end: OnChain, htlc: Htlc, ctx: Context) -> bool:
+    """Whether an HTLC that we offered is decided against the peer, deep enough to tell upstream."""
+    if not htlc.key.offered_by_us or isinstance(htlc.removal, Fulfilled):
+        return False
+    if htlc.key in end.failed_back:
+        return False
+    outputs = [c for c in end.claims if c.htlc == htlc.key and c.outpoint.txid == end.txid]
+    if outputs:
+        decided = outputs[0].resolved_at
+        return decided is not None and _depth(decided, ctx) >= RESOLVED_DEPTH
+    if end.kind is SpendKind.UNKNOWN and ctx.height.height <= htlc.cltv_expiry.height:
+        # A commitment that we cannot read may hold it.
+        return False
+    # BOLT 5: no output there, or too small for one: once the commitment is deep enough.
+    return _depth(end.height, ctx) >= RESOLVED_DEPTH
 
 
-def _swept(channel: Channel, claim: Claim, script: bytes, feerate: FeeratePerKw) -> Claim:
-    unsigned = _unsigned(channel, claim, script, feerate)
-    if unsigned is None:
-        return claim
-    return replace(claim, sweep=Sweep(script, feerate, unsigned.tx.txid))
+def _depth(height: int, ctx: Context) -> int:
+    return ctx.height.height - height + 1
 
 
-def rebroadcast(channel: Channel, claim: Claim) -> list[Action]:
-    """The claim's last transaction, built again from the state."""
-    sweep = claim.sweep
-    if sweep is None or claim.resolved_by is not None:
-        return []
-    unsigned = _unsigned(channel, claim, sweep.script_pubkey, sweep.feerate)
-    ensure(
-        unsigned is not None and unsigned.tx.txid == sweep.txid,
-        "a claim cannot be rebuilt from the state",
+def _is_over(channel: Channel, end: OnChain, built: Built | None, ctx: Context) -> bool:
+    last = max([end.height, *(c.resolved_at for c in end.claims if c.resolved_at is not None)])
+    if ctx.height.height - last < FORGET_DEPTH:
+        return False
+    return all(
+        claim.resolved_at is not None
+        or _is_given_up(channel, claim, ctx)
+        # What is not worth taking stays unresolved for ever: nobody waits for it.
+        or is_worthless(channel, end, claim, built, ctx)
+        for claim in end.claims
     )
-    if unsigned is None:
-        return []
-    key: DelayedKey | PaymentKey
-    if claim.kind == "to_local":
-        key = DelayedKey(channel.terms.keys_id, channel.our_points[0])
-    else:
-        key = PaymentKey(channel.terms.payment_index)
-    wanted = InputToSign(
-        0, SignDigest(key, unsigned.digest), (Slot.DER_ALL, *unsigned.behind_signature)
-    )
-    return [Broadcast(UnsignedTx(unsigned.tx, (wanted,)), claim.kind)]
 
 
-def _unsigned(
-    channel: Channel, claim: Claim, script: bytes, feerate: FeeratePerKw
-) -> UnsignedClaim | None:
-    terms = channel.terms
-    if claim.kind == "to_local":
-        keys = our_commitment(channel, channel.funding).keys
-        return spend_to_local(
-            claim.outpoint,
-            claim.amount,
-            terms.theirs.to_self_delay,
-            keys.revocation_pubkey,
-            keys.broadcaster_delayed_pubkey,
-            script,
-            feerate,
-        )
-    return spend_to_remote(
-        terms.format,
-        claim.outpoint,
-        claim.amount,
-        terms.ours.basepoints.payment,
-        script,
-        feerate,
+def _is_given_up(channel: Channel, claim: Claim, ctx: Context) -> bool:
+    """Whether an HTLC of the peer is its own to take back: we never came to have the preimage."""
+    htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
+    return (
+        claim.kind.wants_preimage
+        and (htlc is None or not isinstance(htlc.removal, Fulfilled))
+        and claim.deadline is not None
+        and ctx.height.height - claim.deadline >= FORGET_DEPTH
     )
+
+
+_FINAL_STAGE: Final = {
+    True: Stage.RCVD_REMOVE_ACK_REVOCATION,
+    False: Stage.SENT_REMOVE_ACK_REVOCATION,
+}
+
+
+def _forget(channel: Channel, actions: list[Action], ctx: Context) -> ChannelStep:
+    """All is settled: the rows leave the table as they do when peers agree."""
+    gone: list[Action] = []
+    for key, htlc in channel.htlcs.items():
+        removal = htlc.removal or Failed(b"")
+        final = replace(htlc, stage=_FINAL_STAGE[key.offered_by_us], removal=removal)
+        gone.append(HtlcGone(final, removal))
+    closed = replace(channel, htlcs={}).with_phase(
+        Phase.CLOSED, ctx.now, "onchain", "All is settled on chain"
+    )
+    changed = PhaseChanged(channel.phase, closed.phase, "All is settled on chain")
+    return Step(closed, (*actions, *gone, changed))

@@ -61,6 +61,8 @@ class Policy:
     max_in_flight: MilliSatoshi = NO_LIMIT
     relay: RelayPolicy = DEFAULT_RELAY
     """What we ask of payments that leave through a new channel."""
+    keeps_reserve: bool = False
+    """Whether a channel is accepted only with coins on chain that could close it by force."""
     takes_zeroconf: bool = False
     """Whether this peer may open channels that are used before their funding is confirmed.
 

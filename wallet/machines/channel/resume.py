@@ -2,11 +2,14 @@
 
 from wallet.machines.channel import announce
 from wallet.machines.channel.actions import Action, Broadcast, HtlcCommitted, HtlcFulfilled, Watch
+from wallet.machines.channel.htlc import Fulfilled
 from wallet.machines.channel.htlc_stages import Stage
-from wallet.machines.channel.onchain import broadcast_commitment, rebroadcast
+from wallet.machines.channel.identify import rebuilt
 from wallet.machines.channel.reconnect import disconnected
 from wallet.machines.channel.shutdown import broadcast_close
-from wallet.machines.channel.state import Channel, Fulfilled, Phase
+from wallet.machines.channel.state import LIVING, Channel, Phase
+from wallet.machines.channel.sweeps import rebroadcast
+from wallet.machines.channel.unilateral import broadcast_commitment
 from wallet.machines.step import Step
 
 ChannelStep = Step[Channel, Action]
@@ -23,7 +26,7 @@ def resume(channel: Channel) -> ChannelStep:
         actions.append(Watch(away.funding.outpoint))
     actions += promised(away)
     for htlc in away.htlcs.values():
-        if htlc.stage is Stage.RCVD_ADD_ACK_REVOCATION:
+        if htlc.stage is Stage.RCVD_ADD_ACK_REVOCATION and away.phase in LIVING:
             actions.append(HtlcCommitted(htlc))
         elif htlc.key.offered_by_us and isinstance(htlc.removal, Fulfilled):
             actions.append(HtlcFulfilled(htlc, htlc.removal.preimage))
@@ -41,9 +44,7 @@ def promised(channel: Channel) -> list[Action]:
                 return []
             return [*_funding(channel), *broadcast_commitment(channel)]
         case Phase.SPENT:
-            claims = channel.onchain.claims if channel.onchain else ()
-            watched: list[Action] = [Watch(c.outpoint) for c in claims]
-            return watched + [a for c in claims for a in rebroadcast(channel, c)]
+            return _claims(channel)
         case Phase.CLOSED:
             return []
         case Phase.AWAITING_CONFIRMATION | Phase.READY | Phase.SHUTTING_DOWN | Phase.NEGOTIATING:
@@ -56,3 +57,12 @@ def _funding(channel: Channel) -> list[Action]:
     if funding.transaction is None or funding.confirmed is not None:
         return []
     return [Broadcast(funding.transaction, "funding")]
+
+
+def _claims(channel: Channel) -> list[Action]:
+    end = channel.onchain
+    if end is None:
+        return []
+    built = rebuilt(channel, end)
+    watched: list[Action] = [Watch(claim.outpoint) for claim in end.claims]
+    return watched + [a for c in end.claims for a in rebroadcast(channel, end, c, built)]

@@ -9,27 +9,26 @@ its row is gone; `commitments.py` computes what each transaction holds.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
 from wallet.base.channel_tx.format import CommitmentFormat
 from wallet.base.channel_tx.keys import Basepoints
 from wallet.base.crypto.shachain import Shachain
 from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.blocks import CltvDelta, CltvExpiry
+from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import (
     ChainHash,
     ChannelId,
     KeysId,
     NodeId,
     OutPoint,
-    PaymentHash,
     Point,
-    Preimage,
     ShortChannelId,
     Signature,
 )
 from wallet.machines.channel.close_versions import NO_VERSION, Proposal, SimpleClose
-from wallet.machines.channel.ending import OnChain
+from wallet.machines.channel.ending import Bump, OnChain
+from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.signing import UnsignedTx
 
@@ -102,65 +101,6 @@ class Terms:
     """Our own node. None in rows older than announcements: such a channel stays private."""
     opened_height: int | None = None
     """Height of our tip when the channel was opened; None in rows older than this field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fulfilled:
-    """An HTLC was paid for with its preimage."""
-
-    preimage: Preimage
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An HTLC was given back; `reason` is BOLT 4's encrypted failure."""
-
-    reason: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """An HTLC was given back because its onion could not be read (BOLT 2)."""
-
-    sha256_of_onion: bytes
-    failure_code: int
-
-
-Removal: TypeAlias = Fulfilled | Failed | Malformed
-
-
-@dataclass(frozen=True, slots=True)
-class HtlcKey:
-    """Ids count separately for each direction."""
-
-    offered_by_us: bool
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommitmentRange:
-    """First and last commitment number of one side that holds an HTLC; None: not yet, or still."""
-
-    first: int | None = None
-    last: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Htlc:
-    """One row of the table."""
-
-    key: HtlcKey
-    amount: MilliSatoshi
-    payment_hash: PaymentHash
-    cltv_expiry: CltvExpiry
-    onion: bytes
-    """1,366 bytes; empty once peeled or irrevocably sent."""
-    stage: Stage
-    path_key: Point | None = None
-    """Of `update_add_htlc`, inside a blinded route (BOLT 4)."""
-    removal: Removal | None = None
-    in_ours: CommitmentRange = CommitmentRange()
-    in_theirs: CommitmentRange = CommitmentRange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +294,8 @@ class Channel:
     out_tally: Tally
     relay: RelayPolicy = DEFAULT_RELAY
     announcement: Announcement = Announcement()
+    bump: Bump | None = None
+    """What pays for our commitment to enter a block, once that is broadcast (BOLT 5)."""
     simple_close: SimpleClose = NO_VERSION
 
     @property

@@ -33,11 +33,13 @@ from wallet.machines.channel import (
     close_legacy,
     close_simple,
     dance,
+    deadlines,
     events,
     onchain,
     ready,
     reconnect,
     shutdown,
+    unilateral,
     updates,
 )
 from wallet.machines.channel.actions import Action, Disconnect, PhaseChanged, Send
@@ -100,13 +102,12 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return onchain.claim_spent(channel, event)
         case events.ClaimUnspent():
             return onchain.claim_unspent(channel, event)
+        case events.ClaimFunded():
+            return onchain.claim_funded(channel, event)
+        case events.BumpMade():
+            return unilateral.bump_made(channel, event)
         case events.NewTip():
-            if ready.is_hopeless(channel, ctx):
-                return ready.forget(channel, ctx)
-            if channel.phase is not Phase.SPENT:
-                deeper = _deeper(channel, ctx)
-                return Step(deeper.state, (*promised(channel), *deeper.actions))
-            return onchain.progress(channel, event, ctx)
+            return _new_tip(channel, event, ctx)
     assert_never(event)
 
 
@@ -118,14 +119,31 @@ def _with_features(channel: Channel, features: bytes | None) -> Channel:
     return replace(channel, terms=replace(channel.terms, their_features=features))
 
 
+def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
+    if ready.is_hopeless(channel, ctx):
+        return ready.forget(channel, ctx)
+    if channel.phase is Phase.SPENT:
+        return onchain.progress(channel, event, ctx)
+    due = deadlines.overdue(channel, ctx)
+    worth = [each for each in due if each.is_worth_it]
+    if worth:
+        # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
+        return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
+    lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
+    deeper = _deeper(channel, ctx)
+    pressed = unilateral.press(channel, ctx)
+    return Step(deeper.state, (*promised(channel), *pressed, *lost, *deeper.actions))
+
+
 def _connected(channel: Channel) -> ChannelStep:
     if channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED:
         return reconnect.connected(channel)
     if channel.phase is Phase.FAILED and channel.error is not None:
         # BOLT 2: if a channel is in an error state: SHOULD retransmit the error packet and ignore
-        # any other packets for that channel.  A peer that is told that we fell behind also needs
-        # our channel_reestablish to learn it is the one that must close.
-        hello = reconnect.connected(channel).actions if channel.fell_behind else ()
+        # any other packets for that channel.  Our channel_reestablish goes before it: a peer whose
+        # copy is old would answer the error alone with a commitment that it has revoked, and one
+        # that is told that ours is old learns from it that it must close.
+        hello = reconnect.connected(channel).actions
         return Step(channel, (*hello, Send(error_for(channel.id, channel.error))))
     return Step(channel)
 
@@ -145,7 +163,7 @@ def _close_unilaterally(channel: Channel, reason: str, ctx: Context) -> ChannelS
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         raise Refused(f"this channel is closing already ({channel.phase})")
     # A cooperative close that no mempool takes must not hold the money: our commitment may.
-    return onchain.fail(channel, reason, ctx, "user")
+    return unilateral.fail(channel, reason, ctx, "user")
 
 
 def _flush(channel: Channel, ctx: Context) -> ChannelStep:
@@ -172,7 +190,7 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     match message:
         case Error():
             said = reason_of(message)
-            return onchain.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
+            return unilateral.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
         case PeerWarning():
             return Step(channel)
         case ChannelReestablish():
@@ -196,6 +214,9 @@ def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
         # BOLT 2: nothing is left here to talk about; the error lets the peer close its side.
         reason = channel.error or "this channel is closed and settled"
         return Step(channel, (Send(error_for(channel.id, reason)),))
+    if channel.phase is Phase.FAILED:
+        # Ours is on its way to the chain.  If it is revoked, no block may have it yet.
+        return Step(channel, () if channel.fell_behind else reconnect.proof_in(channel, message))
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
     return reconnect.receive_reestablish(channel, message)
@@ -251,5 +272,5 @@ def _answer_fault(channel: Channel, fault: PeerFault, ctx: Context) -> ChannelSt
             warning = Send(warning_for(channel.id, fault.reason))
             return Step(channel, (warning, Disconnect(fault.reason)))
         case Severity.FAIL_CHANNEL:
-            return onchain.fail(channel, fault.reason, ctx, "protocol")
+            return unilateral.fail(channel, fault.reason, ctx, "protocol")
     assert_never(fault.severity)

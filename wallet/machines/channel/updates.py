@@ -19,6 +19,7 @@ from wallet.base.wire.channel import (
 from wallet.base.wire.message import Message
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import Action, HtlcFulfilled, HtlcOffered, Send
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey, Malformed, Removal
 from wallet.machines.channel.htlc_stages import SETTLED, Stage
 from wallet.machines.channel.limits import (
     MAX_CLTV_EXPIRY,
@@ -29,19 +30,7 @@ from wallet.machines.channel.limits import (
     is_too_much_dust,
     sending_limits,
 )
-from wallet.machines.channel.state import (
-    LIVING,
-    Channel,
-    Failed,
-    FeeUpdate,
-    Fulfilled,
-    Htlc,
-    HtlcKey,
-    Link,
-    Malformed,
-    Phase,
-    Removal,
-)
+from wallet.machines.channel.state import LIVING, Channel, FeeUpdate, Link, Phase
 from wallet.machines.step import Step
 
 ChannelStep = Step[Channel, Action]

@@ -7,10 +7,12 @@ Read first: wallet.py, selection.py.
 
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import Built, build
+from wallet.machines.coins.bumping import Bumped, bump_commitment, bump_htlc
 from wallet.machines.coins.selection import (
     EMERGENCY_RESERVE,
     Selection,
     input_weight,
+    reserve_for,
     select,
     select_all,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "Balance",
     "Branch",
     "Built",
+    "Bumped",
     "Changes",
     "Coin",
     "CoinStatus",
@@ -59,6 +62,8 @@ __all__ = [
     "Wallet",
     "balance",
     "build",
+    "bump_commitment",
+    "bump_htlc",
     "change_script",
     "connect_block",
     "difference",
@@ -69,6 +74,7 @@ __all__ = [
     "new_address",
     "release",
     "reserve",
+    "reserve_for",
     "restored",
     "select",
     "select_all",

@@ -50,7 +50,7 @@ def build(selection: Selection, outputs: Sequence[TxOut], height: int) -> Built:
     )
     prevouts = [coin.output for coin in coins]
     unsigned = UnsignedTx(
-        tx, tuple(_to_sign(tx, index, coin, prevouts) for index, coin in enumerate(coins))
+        tx, tuple(to_sign(tx, index, coin, prevouts) for index, coin in enumerate(coins))
     )
     places = [order.index(i) for i in range(len(paid))]
     return Built(
@@ -60,7 +60,8 @@ def build(selection: Selection, outputs: Sequence[TxOut], height: int) -> Built:
     )
 
 
-def _to_sign(tx: Transaction, index: int, coin: Coin, prevouts: Sequence[TxOut]) -> InputToSign:
+def to_sign(tx: Transaction, index: int, coin: Coin, prevouts: Sequence[TxOut]) -> InputToSign:
+    """What input `index`, which spends `coin`, needs; `prevouts` are of all inputs, in order."""
     if coin.key.purpose == P2WPKH:
         digest = segwit_v0(tx, index, p2wpkh_code(coin.pubkey), coin.amount)
         return InputToSign(index, SignDigest(coin.key, digest), (Slot.DER_ALL, coin.pubkey))

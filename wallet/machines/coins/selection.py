@@ -20,7 +20,12 @@ from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, Satoshi, sum_sat
 from wallet.machines.coins.wallet import P2TR, P2WPKH, Balance, Coin
 
 EMERGENCY_RESERVE: Final = Satoshi(25_000)
-"""What stays on chain while an anchor channel is open or opening: it pays for its forced close."""
+"""What stays on chain for each anchor channel that is open or opening, for its forced close.
+
+At `RESERVE_FEERATE` it pays for our commitment and its child, and for taking six HTLCs.
+"""
+RESERVE_FEERATE: Final = FeeratePerKw(2_500)
+"""10 sat/vB."""
 CANNOT_AFFORD: Final = 301
 EMERGENCY: Final = 313
 """Core Lightning's error codes."""
@@ -50,6 +55,11 @@ class Selection:
     outputs: tuple[TxOut, ...]
     change: TxOut | None
     fee: Satoshi
+
+
+def reserve_for(channels: int) -> Satoshi:
+    """What must stay on chain for that many channels."""
+    return Satoshi(EMERGENCY_RESERVE.sat * channels)
 
 
 def input_weight(purpose: int) -> int:

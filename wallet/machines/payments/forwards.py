@@ -12,7 +12,7 @@ from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.ids import ChannelId, PaymentHash, ShortChannelId
 from wallet.base.wire.failures import Failure, TemporaryChannelFailure, bad_onion
-from wallet.machines.channel.state import Failed, Malformed
+from wallet.machines.channel.htlc import Failed, Malformed
 from wallet.machines.payments.explain import NAMES
 from wallet.machines.payments.incoming import Forward as Passing
 from wallet.machines.payments.incoming import IncomingHtlc

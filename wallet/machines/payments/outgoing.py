@@ -26,7 +26,7 @@ from wallet.base.values.ids import (
 )
 from wallet.base.wire.failures import BADONION, UnknownFailure, bad_onion
 from wallet.machines.channel.events import OfferHtlc
-from wallet.machines.channel.state import Failed, Malformed
+from wallet.machines.channel.htlc import Failed, Malformed
 from wallet.machines.payments import explain
 from wallet.machines.payments.records import (
     Hop,

@@ -9,13 +9,15 @@ from typing import Final
 
 from wallet.base.bitcoin.block import Block
 from wallet.base.errors import DecodeError
-from wallet.base.values.amounts import SAT_PER_BTC, FeeratePerKw
+from wallet.base.values.amounts import FEERATE_FLOOR, SAT_PER_BTC, FeeratePerKw
 from wallet.base.values.blocks import BlockHeight
 from wallet.base.values.ids import BlockHash
 from wallet.machines.chain_events import BlockRef
 
 _MAX_HEIGHT: Final = (1 << 31) - 1
 _WEIGHT_PER_VBYTE: Final = 4
+_FLOOR_BY_VBYTE: Final = 1000 // _WEIGHT_PER_VBYTE
+"""1 satoshi per virtual byte, per 1,000 weight units, were there no rounding."""
 _ABSURD_FEERATE: Final = Decimal(21_000_000)
 
 
@@ -93,6 +95,22 @@ def as_feerate(value: object) -> FeeratePerKw:
     if not 0 <= value <= _ABSURD_FEERATE:
         raise _unexpected("a fee rate", value)
     return FeeratePerKw(math.ceil(Decimal(value) * SAT_PER_BTC / _WEIGHT_PER_VBYTE))
+
+
+def as_entry_feerate(value: object) -> FeeratePerKw:
+    """`getmempoolinfo`: what a transaction of 250 weight units or more must pay to enter now.
+
+    Core counts whole virtual bytes, so up to three units more than there are: a little is added,
+    in the proportion of `FEERATE_FLOOR` to the 250 that it stands for.
+    """
+    info = as_members(value)
+    asked = max(as_feerate(info.get(name, 0)) for name in ("mempoolminfee", "minrelaytxfee"))
+    return FeeratePerKw(-(-asked.per_kw * FEERATE_FLOOR.per_kw // _FLOOR_BY_VBYTE))
+
+
+def printable(text: str) -> str:
+    """What a stranger wrote, safe for a terminal and for a log."""
+    return "".join(c if c.isprintable() else "?" for c in text[:300])
 
 
 def as_backend_tip(value: object) -> BackendTip:

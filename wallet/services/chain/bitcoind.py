@@ -25,12 +25,15 @@ from wallet.services.chain.answers import (
     BackendTip,
     as_backend_tip,
     as_block,
+    as_entry_feerate,
     as_feerate,
     as_hash,
     as_members,
     as_text,
     parse_json,
+    printable,
 )
+from wallet.services.chain.broadcasts import as_package_results, kind_of_reason, result_of_reason
 from wallet.services.chain.endpoint import CookieFile, Endpoint
 from wallet.services.chain.http import HttpAnswer, HttpConnection, HungUp
 
@@ -56,11 +59,14 @@ class Method(StrEnum):
     ESTIMATESMARTFEE = "estimatesmartfee"
     GETMEMPOOLINFO = "getmempoolinfo"
     SENDRAWTRANSACTION = "sendrawtransaction"
+    SUBMITPACKAGE = "submitpackage"
     GETTXOUT = "gettxout"
 
 
 _CANNOT_WAIT: Final = (-32601, -32602, -1, -8)
 """Unknown method, or one that knows no `current_tip`."""
+_NO_PACKAGES: Final = (-32601, -1)
+"""Unknown method (Core before 24), or one for regtest only (before 26)."""
 _NOT_FOUND: Final = -5
 _OUT_OF_RANGE: Final = -8
 _UNDECODABLE: Final = -22
@@ -68,10 +74,6 @@ _VERIFY_ERROR: Final = -25
 _VERIFY_REJECTED: Final = -26
 _IN_UTXO_SET: Final = -27
 _WARMING_UP: Final = -28
-
-_MISSING_INPUTS: Final = ("missingorspent", "missing-inputs", "missing inputs")
-_IN_MEMPOOL: Final = ("txn-already-in-mempool", "txn-same-nonwitness-data-in-mempool")
-_CONFIRMED: Final = ("txn-already-known",)
 
 
 class CoreError(ServiceFault):
@@ -184,27 +186,42 @@ class Bitcoind:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def feerate(self, target: CltvDelta) -> FeeratePerKw:
-        """What confirms within `target` blocks: Core's estimate, else what its mempool demands.
+        """What confirms within `target` blocks: Core's estimate, or what its mempool demands.
 
-        Never below `FEERATE_FLOOR`.  A young chain has no estimate; on regtest it never comes.
+        The larger of them, never below `FEERATE_FLOOR`.  A young chain has no estimate; on regtest
+        it never comes.
         """
         answer = await self._ask(Method.ESTIMATESMARTFEE, (target.blocks,), as_members)
-        estimate = answer.get("feerate")
-        if estimate is None:
-            pool = await self._ask(Method.GETMEMPOOLINFO, (), as_members)
-            estimate = pool.get("mempoolminfee", 0)
-        return max(FEERATE_FLOOR, self._read(Method.ESTIMATESMARTFEE, estimate, as_feerate))
+        estimate = self._read(Method.ESTIMATESMARTFEE, answer.get("feerate", 0), as_feerate)
+        least = await self._ask(Method.GETMEMPOOLINFO, (), as_entry_feerate)
+        return max(FEERATE_FLOOR, estimate, least)
 
     async def broadcast(self, tx: Transaction) -> BroadcastResult:
         """Offer a transaction. Core takes one that it has already without a complaint."""
         try:
             await self._ask(Method.SENDRAWTRANSACTION, (tx.encode().hex(),), as_text)
         except CoreError as error:
-            kind = _broadcast_kind(error)
-            if kind is None:
-                raise
-            return BroadcastResult(kind, "" if kind in _HARMLESS else error.message)
+            return _refusal(error)
         return BroadcastResult(BroadcastKind.ACCEPTED)
+
+    async def broadcast_package(
+        self, transactions: Sequence[Transaction]
+    ) -> tuple[BroadcastResult, ...]:
+        """Offer parents and, last, the child that pays for them: one result each, in order.
+
+        To a Core that knows no packages they are offered one by one: what it takes is better in
+        its mempool than nowhere.
+        """
+        raw = [tx.encode().hex() for tx in transactions]
+        wtxids = [tx.wtxid for tx in transactions]
+        try:
+            return await self._ask(
+                Method.SUBMITPACKAGE, (raw,), lambda answer: as_package_results(answer, wtxids)
+            )
+        except CoreError as error:
+            if error.code in _NO_PACKAGES:
+                return tuple([await self.broadcast(tx) for tx in transactions])
+            return (_refusal(error),) * len(transactions)
 
     # How it asks.
 
@@ -259,7 +276,7 @@ class Bitcoind:
         error = answer.get("error")
         if not isinstance(error, dict) or not isinstance(error.get("code"), int):
             raise self._nonsense(f"{method}: an error without a code")
-        message = _printable(str(error.get("message", "no reason")))
+        message = printable(str(error.get("message", "no reason")))
         if error["code"] == _WARMING_UP:
             message = f"it is still starting, {message}"
         return CoreError(method, error["code"], message)
@@ -267,7 +284,7 @@ class Bitcoind:
     def _nonsense(self, what: str) -> ServiceFault:
         return ServiceFault(
             f"what answers at {self._endpoint} does not behave like Bitcoin Core "
-            f"({_printable(what)}): is --chain the right address?"
+            f"({printable(what)}): is --chain the right address?"
         )
 
     # HTTP.
@@ -342,21 +359,14 @@ class Bitcoind:
                 raise self._nonsense(f"{method}: HTTP status {status}")
 
 
-_HARMLESS: Final = frozenset({BroadcastKind.IN_MEMPOOL, BroadcastKind.CONFIRMED})
-
-
-def _broadcast_kind(error: CoreError) -> BroadcastKind | None:
-    """What Core's refusal means; None when it says nothing about the transaction."""
-    reason = error.message.lower()
-    if error.code == _IN_UTXO_SET or any(word in reason for word in _CONFIRMED):
-        return BroadcastKind.CONFIRMED
-    if error.code not in (_UNDECODABLE, _VERIFY_ERROR, _VERIFY_REJECTED):
-        return None
-    if any(word in reason for word in _IN_MEMPOOL):
-        return BroadcastKind.IN_MEMPOOL
-    if any(word in reason for word in _MISSING_INPUTS):
-        return BroadcastKind.MISSING_INPUTS
-    return BroadcastKind.REJECTED
+def _refusal(error: CoreError) -> BroadcastResult:
+    """What Core's error says of what it was offered; raises it when it says nothing."""
+    if error.code == _IN_UTXO_SET:
+        return BroadcastResult(BroadcastKind.CONFIRMED)
+    about_it = error.code in (_UNDECODABLE, _VERIFY_ERROR, _VERIFY_REJECTED)
+    if about_it or kind_of_reason(error.message) is BroadcastKind.CONFIRMED:
+        return result_of_reason(error.message)
+    raise error
 
 
 def _request(number: int, method: Method, params: Params) -> dict[str, object]:
@@ -365,8 +375,3 @@ def _request(number: int, method: Method, params: Params) -> dict[str, object]:
 
 def _shown(block: BlockHash) -> str:
     return block[::-1].hex()
-
-
-def _printable(text: str) -> str:
-    """What a stranger wrote, safe for a terminal and for a log."""
-    return "".join(c if c.isprintable() else "?" for c in text[:300])

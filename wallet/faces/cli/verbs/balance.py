@@ -17,7 +17,15 @@ What can be sent and received by Lightning now, what waits for a peer to come ba
 being opened or closed, and what lies on chain. JSON has the same figures in millisatoshi."""
 
 _NORMAL: Final = "CHANNELD_NORMAL"
+_MINED: Final = frozenset({"confirmed", "immature"})
 _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
+_GUARDED: Final = _OPENING | {
+    _NORMAL,
+    "CHANNELD_SHUTTING_DOWN",
+    "CLOSINGD_SIGEXCHANGE",
+    "AWAITING_UNILATERAL",
+}
+"""States in which a close by force may need coins of ours."""
 _BAR: Final = 32
 
 
@@ -25,19 +33,47 @@ def run(desk: Desk) -> int:
     """Carry it out."""
     desk.no_words()
     funds, channels = desk.ask("listfunds"), desk.ask("listpeerchannels")
-    found = balance(funds["outputs"], channels["channels"])
+    found = balance(funds["outputs"], channels["channels"], _closes(desk, channels["channels"]))
+    found["reserve_msat"] = _reserve(desk, channels["channels"])
     return desk.show(found, lambda: lines(found))
 
 
-def balance(outputs: Iterable[Mapping[str, Any]], channels: Iterable[Any]) -> dict[str, Any]:
-    """The figures, from `listfunds.outputs` and `listpeerchannels.channels`."""
+def _closes(desk: Desk, channels: Iterable[Any]) -> Iterable[Any] | None:
+    """The closes that are not at their end; None if the node does not tell (a CLN has no such)."""
+    if not any(_has_ended(c) for c in channels):
+        return ()
+    wanted = {"kind": "channel_close", "status": "pending"}
+    found = desk.ask_if_known("history", filter=wanted, limit=1_000)
+    return None if found is None else found["history"]
+
+
+def _reserve(desk: Desk, channels: Iterable[Mapping[str, Any]]) -> int:
+    """What stays on chain to close channels by force; 0 from a node that does not say."""
+    count = sum(c["state"] in _GUARDED for c in channels)
+    known = desk.ask_if_known("listconfigs", config="min-emergency-msat") if count else None
+    value = ((known or {}).get("configs") or {}).get("min-emergency-msat") or {}
+    return count * int(value.get("value_msat") or 0)
+
+
+def balance(
+    outputs: Iterable[Mapping[str, Any]],
+    channels: Iterable[Any],
+    closes: Iterable[Mapping[str, Any]] | None = (),
+) -> dict[str, Any]:
+    """The figures, from `listfunds.outputs`, `listpeerchannels.channels` and pending closes.
+
+    What of an ended channel is a coin already is among the outputs: `closes` say what is not.
+    """
     channels = list(channels)
     live = [c for c in channels if usable(c)]
     away = [c for c in channels if c["state"] == _NORMAL and not usable(c)]
     opening = [c for c in channels if c["state"] in _OPENING]
-    ended = [c for c in channels if c["state"] != _NORMAL and c["state"] not in _OPENING]
-    # What both have closed together is among the coins as soon as a block has it.
-    closing = [c for c in ended if not _is_paid_out(c)]
+    ended = [c for c in channels if _has_ended(c)]
+    if closes is None:
+        closing_msat = _sum([c for c in ended if not _is_paid_out(c)], "to_us_msat")
+    else:
+        ids = {c["channel_id"] for c in ended}
+        closing_msat = _sum([c for c in closes if c["channel_id"] in ids], "waiting_msat")
     coins = [o for o in outputs if o["status"] != "spent"]
     return {
         "can_send_msat": _sum(live, "spendable_msat"),
@@ -47,9 +83,10 @@ def balance(outputs: Iterable[Mapping[str, Any]], channels: Iterable[Any]) -> di
         ),
         "offline_msat": _sum(away, "to_us_msat"),
         "opening_msat": _sum(opening, "to_us_msat"),
-        "closing_msat": _sum(closing, "to_us_msat"),
+        "closing_msat": closing_msat,
         "onchain_msat": _sum([o for o in coins if o["status"] == "confirmed"], "amount_msat"),
-        "unconfirmed_msat": _sum([o for o in coins if o["status"] != "confirmed"], "amount_msat"),
+        "immature_msat": _sum([o for o in coins if o["status"] == "immature"], "amount_msat"),
+        "unconfirmed_msat": _sum([o for o in coins if o["status"] not in _MINED], "amount_msat"),
         "channels": len(live),
     }
 
@@ -63,7 +100,12 @@ def usable(channel: Mapping[str, Any]) -> bool:
     )
 
 
+def _has_ended(channel: Mapping[str, Any]) -> bool:
+    return channel["state"] != _NORMAL and channel["state"] not in _OPENING
+
+
 def _is_paid_out(channel: Mapping[str, Any]) -> bool:
+    # What both have closed together is among the coins as soon as a block has it.
     changes = channel.get("state_changes") or [{}]
     return (str(channel["state"]), changes[-1].get("old_state")) == ("ONCHAIN", "CLOSINGD_COMPLETE")
 
@@ -84,6 +126,8 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         ("opening", found["opening_msat"], "ours, until the chain has confirmed it"),
         ("closing", found["closing_msat"], "ours, on its way back to the chain"),
         ("on chain", found["onchain_msat"], ""),
+        ("reserve", found.get("reserve_msat", 0), "of that stays, to close channels by force"),
+        ("immature", found["immature_msat"], "mined; a reward rests for 100 blocks"),
         ("unconfirmed", found["unconfirmed_msat"], "on chain, without a block"),
     ]
     always = ("can send", "can receive", "on chain")

@@ -42,11 +42,12 @@ def run(desk: Desk) -> int:
     named = [{**c, **({"peer_alias": names[c["peer_id"]]} if names[c["peer_id"]] else {})}
              for c in channels]  # fmt: skip
     wanted = desk.words[0].lower() if desk.words else ""
-    chosen = [c for c in named if _is_with(c, wanted)]
+    chosen = [c for c in named if is_with(c, wanted)]
     return desk.show({"channels": chosen}, lambda: lines(chosen, desk.width))
 
 
-def _is_with(channel: Mapping[str, Any], wanted: str) -> bool:
+def is_with(channel: Mapping[str, Any], wanted: str) -> bool:
+    """Whether a channel's peer is meant: the beginning of its id, or its alias (`peer_alias`)."""
     alias = str(channel.get("peer_alias", "")).lower()
     return str(channel["peer_id"]).startswith(wanted) or alias == wanted
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
-from wallet.faces.cli.verbs.ink import word
+from wallet.faces.cli.verbs.ink import GOOD, in_tone, word
 from wallet.faces.cli.verbs.paper import short, table, when
 from wallet.faces.cli.verbs.words import Flags
 
@@ -50,7 +50,19 @@ def run(desk: Desk) -> int:
         )
     else:
         found = desk.ask_as_method()
-    return desk.show(found, lambda: lines(found, desk.width))
+    return desk.show(found, lambda: lines(found, desk.width, _height(desk, found)))
+
+
+def _height(desk: Desk, found: Mapping[str, Any]) -> int:
+    """The chain's, if a line needs it."""
+    if any(is_confirmed_close(item) for item in found.get("history", ())):
+        return int(desk.ask("getinfo")["blockheight"])
+    return 0
+
+
+def is_confirmed_close(item: Mapping[str, Any]) -> bool:
+    """A channel's end that a block has, though some of its money may have to wait."""
+    return item["kind"] == "channel_close" and item.get("blockheight") is not None
 
 
 def filter_of(flags: Mapping[str, str]) -> dict[str, Any]:
@@ -78,15 +90,15 @@ def read_time(text: str) -> int:
     raise UsageError(f"not a time: {text[:40]!r} (2026-11-24, 2026-11-24T15:30, 1795536000)")
 
 
-def lines(found: Mapping[str, Any], width: int) -> Iterable[str]:
-    """As a person reads it."""
+def lines(found: Mapping[str, Any], width: int, height: int = 0) -> Iterable[str]:
+    """As a person reads it; `height` is the chain's."""
     rows = [
         (
             when(item.get("at")),
             str(item["kind"]).replace("_", " "),
             _SIGNS.get(item["direction"], "") + sat(int(item.get("amount_msat") or 0)),
             "" if item.get("fee_msat") is None else sat(int(item["fee_msat"])),
-            word(_MARKS.get(item["status"], item["status"])),
+            _mark(item, height),
             name_of(item),
             what_of(item),
         )
@@ -96,6 +108,13 @@ def lines(found: Mapping[str, Any], width: int) -> Iterable[str]:
     yield from table(head, rows, width, "  rr   ") or ["nothing has happened yet"]
     if "next" in found:
         yield f"more: leyden history --start {found['next']}"
+
+
+def _mark(item: Mapping[str, Any], height: int) -> str:
+    if not is_confirmed_close(item):
+        return word(_MARKS.get(item["status"], item["status"]))
+    blocks = max(height - int(item["blockheight"]) + 1, 1)
+    return in_tone(f"confirmed, {blocks} block{'' if blocks == 1 else 's'}", GOOD)
 
 
 def name_of(item: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ VERBS: Final[dict[str, str]] = {
     "channels": "channels and how their money is split: channels [PEER]",
     "open": "opens a channel: open PEER AMOUNT",
     "close": "ends a channel, its money comes back: close ID [--force]",
+    "court": "what the chain would rule if a channel ended now: court [ID]",
     "fees": "what forwarding through a channel costs: fees [ID]",
     "peers": "who is connected",
     "connect": "links to a peer: connect ID@HOST:PORT",
@@ -31,7 +32,7 @@ VERBS: Final[dict[str, str]] = {
 """Each verb lives in the file of its name."""
 
 METHODS_TOO: Final = frozenset(
-    {"close", "connect", "decode", "disconnect", "events", "history", "wait", "withdraw"}
+    {"close", "connect", "court", "decode", "disconnect", "events", "history", "wait", "withdraw"}
 )
 """Verbs that bear a method's name: given the method's parameters they are the method."""
 

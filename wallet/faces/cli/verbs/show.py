@@ -6,7 +6,8 @@ from typing import Any, Final
 from wallet.faces.cli.verbs.amount import sat
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.found import INVOICE, PAYMENT, find
-from wallet.faces.cli.verbs.ink import word
+from wallet.faces.cli.verbs.history import is_confirmed_close
+from wallet.faces.cli.verbs.ink import GOOD, in_tone, word
 from wallet.faces.cli.verbs.paper import facts, short, table, when
 from wallet.faces.cli.verbs.words import Flags
 from wallet.faces.rpc.client import RpcError
@@ -126,11 +127,17 @@ def other_lines(found: Mapping[str, Any]) -> list[str]:
     return facts(
         (
             ("what", str(found["type"]).replace("_", " ")),
-            ("money", word(_MONEY.get(found["status"], found["status"]).partition(":")[0])),
+            ("money", _money(found)),
             ("amount", "the payer chooses" if amount is None else f"{sat(amount)} sat"),
             *((n.removesuffix("_msat").replace("_", " "), _value(n, v, times)) for n, v in rest),
         )
     )
+
+
+def _money(found: Mapping[str, Any]) -> str:
+    if "kind" in found and is_confirmed_close(found):
+        return in_tone("confirmed", GOOD)
+    return word(_MONEY.get(found["status"], found["status"]).partition(":")[0])
 
 
 def _value(name: str, value: Any, times: tuple[str, ...]) -> object:

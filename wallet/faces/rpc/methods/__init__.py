@@ -18,6 +18,7 @@ from wallet.faces.rpc.methods.channels import (
 )
 from wallet.faces.rpc.methods.coins import listfunds, newaddr
 from wallet.faces.rpc.methods.commitments import commitments
+from wallet.faces.rpc.methods.court import court
 from wallet.faces.rpc.methods.forwards import FORWARDING
 from wallet.faces.rpc.methods.graph import MAP
 from wallet.faces.rpc.methods.history import history
@@ -123,6 +124,7 @@ METHODS: Final[tuple[Method[Api], ...]] = (
         listclosedchannels,
         "lists settled channels",
     ),
+    Method("court", (ListPeerChannels.CHANNEL_ID,), court, "says what the chain would rule"),
     Method(
         "commitments",
         (ListPeerChannels.CHANNEL_ID,),

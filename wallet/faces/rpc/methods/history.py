@@ -55,7 +55,8 @@ async def history(api: Api, args: Args) -> Answer:
 
     Each item has `kind`, `at`, `amount_msat`, `direction` and `status`, and what is known of
     `fee_msat` (for a forward: earned, for others: paid), `label`, `description`, `payment_hash`,
-    `txid`, `channel_id` and the like.
+    `txid`, `channel_id` and the like.  A close is pending until a block has its transaction and
+    all that was ours is taken; `waiting_msat` is what no coin of the wallet is yet.
     """
     wanted = args.get_or(History.FILTER, HistoryFilter())
     limit = max(1, min(args.get_or(History.LIMIT, DEFAULT_LIMIT), MOST_ITEMS))
@@ -208,16 +209,21 @@ def _opened(channel: Channel, record: TxRecord | None) -> Answer:
 
 
 def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
-    txid = channel.onchain.txid if channel.onchain is not None else None
+    end = channel.onchain
+    txid = end.txid if end is not None else None
     if txid is None and record is not None:
         txid = record.tx.txid
+    waiting = end.unclaimed.to_msat() if end is not None else channel.funding.to_us
+    # What is not worth its fee is never taken, and waited for no longer than the channel is.
+    done = channel.phase is Phase.CLOSED or (end is not None and not waiting.msat)
     return {
         "amount_msat": channel.funding.to_us.msat,
-        "status": "complete" if channel.phase is Phase.CLOSED else "pending",
+        "status": "complete" if done else "pending",
+        "waiting_msat": None if done else waiting.msat,
         "description": ended.message,
         "closer": "remote" if ended.cause == "remote" else "local",
         "txid": str(txid) if txid is not None else None,
-        "blockheight": channel.onchain.height if channel.onchain is not None else None,
+        "blockheight": end.height if end is not None else None,
         **_channel(channel),
     }
 

@@ -1,0 +1,57 @@
+"""How much a transaction of ours on chain may pay, block by block (BOLT 5).
+
+Rule 1: never lower, never more than the value at risk, one bump a block at most: it always ends.
+Rule 2: what nobody disputes pays the estimate; what a peer may take soon pays a growing share.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
+
+RELAY_INCREMENT: Final = 253
+"""Satoshi per kW by which a replacement must pay more (BIP 125 rule 4, 1 sat/vB, rounded up)."""
+URGENT: Final = 12
+"""Blocks before its deadline at which what is not yet in a block pays more with every block."""
+_SHARES: Final = ((1, 100), (3, 50), (6, 25), (URGENT, 10))
+"""Blocks that are left, at most, and the percentage of the value that may go to the fee."""
+_PATIENT_SHARE: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What a transaction fights for. `deadline` is the height from which it may be lost."""
+
+    value: Satoshi
+    weight: int
+    """Of what the fee must carry: the claim, or a commitment and the child that pays for it."""
+    deadline: int | None
+
+    def most(self, height: int) -> Satoshi:
+        """The highest fee that is reasonable at that height of the tip."""
+        if self.deadline is None:
+            return self.value
+        left = self.deadline - height
+        share = next((share for blocks, share in _SHARES if left <= blocks), _PATIENT_SHARE)
+        return Satoshi(self.value.sat * share // 100)
+
+
+def next_feerate(
+    stake: Stake, last: FeeratePerKw | None, made_at: int, estimate: FeeratePerKw, height: int
+) -> FeeratePerKw | None:
+    """What to pay at this height: `last` to leave it as it is, None if nothing is worth paying.
+
+    `made_at` is the height at which the transaction with `last` was made.
+    """
+    ceiling = FeeratePerKw(stake.most(height).sat * 1000 // stake.weight)
+    if last is None:
+        first = min(estimate, ceiling)
+        return first if first >= min(estimate, FEERATE_FLOOR) else None
+    if height <= made_at:
+        return last
+    urgent = stake.deadline is not None and stake.deadline - height <= URGENT
+    wanted = max(estimate.per_kw, last.per_kw * 5 // 4 if urgent else 0)
+    if wanted <= last.per_kw:
+        return last
+    raised = FeeratePerKw(min(max(wanted, last.per_kw + RELAY_INCREMENT), ceiling.per_kw))
+    return raised if raised.per_kw >= last.per_kw + RELAY_INCREMENT else last
