@@ -1,8 +1,9 @@
-"""A close over which the peer falls silent: the clock ends what no message does."""
+"""A close over which the peer falls silent, and one that is asked to pay more."""
 
 import asyncio
 
 from tests.support.kernels import World
+from tests.support.pair import LEGACY
 from wallet.base.wire.channel import ClosingSigned
 from wallet.base.wire.message import decode
 from wallet.machines.channel.shutdown import CLOSING_PATIENCE
@@ -23,6 +24,8 @@ class Standing:
 
 async def test_a_peer_that_names_no_closing_fee_costs_the_channel() -> None:
     async with World() as world:
+        for house in world.houses:
+            house.features = LEGACY
         await world.opened()
         alice = world.alice
         world.bob.transport.tamper = lambda data: (

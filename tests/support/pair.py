@@ -122,7 +122,7 @@ class Side:
     def closes(self) -> set[Txid]:
         """The closing transactions that both have signed, as the state remembers them."""
         wishes = broadcast_close(self.state)
-        return {a.transaction.tx.txid for a in wishes if isinstance(a, actions.Broadcast)}
+        return {wish.transaction.tx.txid for wish in wishes}
 
     def sign(self, transaction: UnsignedTx) -> Transaction:
         """Complete a transaction with this side's keys."""

@@ -13,7 +13,7 @@ from wallet.base.errors import InvariantBroken, PeerFault, Severity, ensure
 from wallet.base.values.amounts import FEERATE_FLOOR, Satoshi
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange
-from wallet.machines.channel.actions import Action, Broadcast, Send
+from wallet.machines.channel.actions import Action, Broadcast, CloseSigned, Send
 from wallet.machines.channel.clearing import is_clear, is_simple, negotiating
 from wallet.machines.channel.commitments import spend_funding
 from wallet.machines.channel.state import Channel, Negotiation, Phase, SignedClose
@@ -200,10 +200,15 @@ def _agree(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelSte
         "remote",
         f"Agreed on a closing fee of {message.fee_satoshis}",
     )
-    return Step(signed, broadcast_signed(signed))
+    broadcasts = broadcast_signed(signed)
+    if signed.signed_close == channel.signed_close:
+        return Step(signed, broadcasts)
+    fee, we_pay = message.fee_satoshis, channel.terms.we_opened
+    told = [CloseSigned(b.transaction.tx.txid, fee, we_pay) for b in broadcasts]
+    return Step(signed, (*broadcasts, *told))
 
 
-def broadcast_signed(channel: Channel) -> tuple[Action, ...]:
+def broadcast_signed(channel: Channel) -> tuple[Broadcast, ...]:
     """The agreed closing transaction, to be broadcast (again, after a restart)."""
     close = channel.signed_close
     if close is None:

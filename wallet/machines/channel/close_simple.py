@@ -26,7 +26,7 @@ from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity
 from wallet.base.values.amounts import FEERATE_FLOOR, ZERO_SAT, FeeratePerKw, Satoshi
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingComplete, ClosingSig
-from wallet.machines.channel.actions import Action, Broadcast, Send
+from wallet.machines.channel.actions import Action, Broadcast, CloseSigned, Send
 from wallet.machines.channel.clearing import is_clear, is_simple, negotiating
 from wallet.machines.channel.close_scripts import check_their_script
 from wallet.machines.channel.close_versions import CloseVersion, Proposal
@@ -118,7 +118,7 @@ def _least_replacement(channel: Channel, ctx: Context) -> Satoshi:
         for version in channel.simple_close.versions
         if version.we_are_closer or version.locktime <= ctx.height.height
     ]
-    least = max(held) + _REPLACEMENT_STEP.fee_ceil(_weight(channel))
+    least = max(held, default=ZERO_SAT) + _REPLACEMENT_STEP.fee_ceil(_weight(channel))
     return max(least, channel.simple_close.highest_fee or ZERO_SAT)
 
 
@@ -128,15 +128,19 @@ def _weight(channel: Channel) -> int:
 
 def raise_fee(channel: Channel, ctx: Context) -> Channel:
     """A person wants the agreed close to pay more; raises `Refused` when it would not."""
-    if channel.simple_close.ours is not None:
-        wanted, least = _wanted(channel, ctx), _least_replacement(channel, ctx)
-        if wanted is None or wanted < least:
-            rate = FeeratePerKw(-(-least.sat * 1000 // _weight(channel)))
-            raise Refused(
-                f"this channel is closed already and waits for its block ({channel.phase}). To"
-                f" replace the closing transaction, ask for a fee rate of at least {rate}, which"
-                f" costs us {least}"
-            )
+    wanted, least = _wanted(channel, ctx), _least_replacement(channel, ctx)
+    if wanted is None or wanted < least:
+        rate = FeeratePerKw(-(-least.sat * 1000 // _weight(channel)))
+        raise Refused(
+            f"this channel is closed already and waits for its block ({channel.phase}). To replace"
+            f" the closing transaction, ask for a fee rate of at least {rate}, which costs us"
+            f" {least} of our {channel.funding.to_us.floor_to_sat()} in it"
+        )
+    return at_once(channel)
+
+
+def at_once(channel: Channel) -> Channel:
+    """Another offer need not wait for a block."""
     return replace(channel, simple_close=replace(channel.simple_close, offered_height=None))
 
 
@@ -163,7 +167,7 @@ def receive_closing_sig(channel: Channel, message: ClosingSig, ctx: Context) -> 
         simple_close=replace(channel.simple_close, ours=version),
     )
     closed = _closed(answered, f"Closing for a fee of {proposal.fee}, which we pay", ctx)
-    return Step(closed, (broadcast_version(closed, version),))
+    return Step(closed, _agreed_on(channel, version))
 
 
 # --- as closee ----------------------------------------------------------------------------------
@@ -182,6 +186,9 @@ def receive_closing_complete(
     if message.closee_scriptpubkey != channel.our_shutdown:
         raise PeerFault(Severity.DISCONNECT, "closing_complete pays us to another script than ours")
     check_their_script(channel, message.closer_scriptpubkey)
+    if message.closer_scriptpubkey != channel.their_shutdown and channel.signed_close is not None:
+        # Agreed by `closing_signed` on an earlier connection: it is built from their `shutdown`.
+        raise PeerFault(Severity.DISCONNECT, "closing_complete to another script than agreed on")
     proposal = _said(message)
     # BOLT 2: If `fee_satoshis` is greater than the closer's outstanding balance: MUST either send a
     # `warning` and close the connection, or send an `error` and fail the channel.
@@ -212,9 +219,8 @@ def receive_closing_complete(
         *_unsigned(outputs),
     )
     # BOLT 2: MUST sign and broadcast the corresponding closing transaction.
-    return Step(
-        closed, (Send(answer, (_to_sign(channel, closing),)), broadcast_version(closed, version))
-    )
+    send = Send(answer, (_to_sign(channel, closing),))
+    return Step(closed, (send, *_agreed_on(channel, version)))
 
 
 # --- both ---------------------------------------------------------------------------------------
@@ -309,6 +315,15 @@ def _breach(channel: Channel, reason: str) -> NoReturn:
 
 def _closed(channel: Channel, sentence: str, ctx: Context) -> Channel:
     return channel.with_phase(Phase.MUTUALLY_CLOSED, ctx.now, "remote", sentence)
+
+
+def _agreed_on(channel: Channel, version: CloseVersion) -> tuple[Action, ...]:
+    sending = broadcast_version(channel, version)
+    if version in channel.simple_close.versions:
+        # Signed again, after a reconnect.
+        return (sending,)
+    fee = _rebuilt(channel, version).fee_paid
+    return (sending, CloseSigned(sending.transaction.tx.txid, fee, version.we_are_closer))
 
 
 def broadcast_version(channel: Channel, version: CloseVersion) -> Broadcast:

@@ -12,7 +12,7 @@ from wallet.base.errors import PeerFault, Refused, Severity
 from wallet.base.values.features import Features
 from wallet.base.wire.channel import Shutdown
 from wallet.machines.channel import close_legacy, close_simple
-from wallet.machines.channel.actions import Action, Send
+from wallet.machines.channel.actions import Action, Broadcast, Send
 from wallet.machines.channel.clearing import is_simple, negotiating
 from wallet.machines.channel.close_scripts import check_their_script, is_allowed
 from wallet.machines.channel.events import CloseMutually
@@ -34,14 +34,21 @@ def ask(channel: Channel, event: CloseMutually, ctx: Context) -> ChannelStep:
     Once a simple close is agreed, asking again raises the fee that we pay for it.
     """
     script, feerates = event.script_pubkey, event.feerates
-    raising = channel.phase is Phase.MUTUALLY_CLOSED and is_simple(channel)
-    if channel.phase not in LIVING and not raising:
+    agreed = channel.phase is Phase.MUTUALLY_CLOSED
+    if agreed and not is_simple(channel):
+        raise Refused(
+            "this channel is closed already and waits for its block. The peer does not offer"
+            " option_simple_close, so the fee that was agreed on stands"
+        )
+    if channel.phase not in LIVING and not agreed:
         raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
     if channel.our_shutdown is not None:
         if script not in (None, channel.our_shutdown):
             raise Refused("this channel is closing to another address already")
         after = replace(channel, close_feerates=feerates or channel.close_feerates)
-        return Step(close_simple.raise_fee(after, ctx) if raising else after)
+        if agreed:
+            return Step(close_simple.raise_fee(after, ctx))
+        return Step(close_simple.at_once(after) if feerates is not None else after)
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
@@ -151,8 +158,11 @@ def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
     return (Send(Shutdown(channel.id, channel.our_shutdown)),)
 
 
-def broadcast_close(channel: Channel) -> tuple[Action, ...]:
-    """Every closing transaction that both have signed, to be broadcast (again, after a restart)."""
+def broadcast_close(channel: Channel) -> tuple[Broadcast, ...]:
+    """Every closing transaction that both have signed, to be broadcast (again, after a restart).
+
+    The last is the one that pays most: mempools drop the others for it.
+    """
     versions = channel.simple_close.versions
     return (
         *close_legacy.broadcast_signed(channel),
