@@ -1,4 +1,4 @@
-"""Closing transactions of `option_simple_close`: BOLT 2 says which outputs, BOLT 3 how they look."""
+"""Closing transactions of `option_simple_close`: which outputs (BOLT 2), in which form (BOLT 3)."""
 
 import pytest
 
@@ -40,7 +40,8 @@ def terms(
     return SimpleTerms(
         OutPoint(Txid(sha256(b"funding")), 1),
         Satoshi(-(-(to_closer + to_closee) // 1000)),
-        *KEYS,
+        KEYS[0],
+        KEYS[1],
         MilliSatoshi(to_closer),
         MilliSatoshi(to_closee),
         closer_script,

@@ -96,16 +96,16 @@ def _next_fee(channel: Channel, ctx: Context) -> Satoshi | None:
 
 
 def _wanted(channel: Channel, ctx: Context) -> Satoshi | None:
-    """The fee that our estimate and the person's limits ask for; None: we cannot pay for relay."""
+    """The fee that our estimate and the person's limits ask for, as far as we can pay it.
+
+    None: we cannot pay for relay and have an output left.  The peer's version gives us more then.
+    """
     weight, funding = _weight(channel), channel.funding
     low, high = channel.close_feerates or (FEERATE_FLOOR, None)
     rate = max(ctx.feerate, FEERATE_FLOOR, low)
     ideal = (rate if high is None else min(rate, high)).fee_ceil(weight)
-    most = funding.to_us.floor_to_sat()
-    if funding.to_us >= funding.to_them:
-        # BOLT 2: MUST set `fee_satoshis` so that at least one output is not dust.  With the greater
-        # balance we cannot leave our own output out, and dust would not be relayed.
-        most = most - dust_limit(channel.our_shutdown or b"")
+    # BOLT 2: MUST set `fee_satoshis` so that at least one output is not dust.
+    most = funding.to_us.floor_to_sat() - dust_limit(channel.our_shutdown or b"")
     fee = min(ideal, most)
     return fee if fee >= FEERATE_FLOOR.fee_ceil(weight) else None
 
@@ -130,7 +130,7 @@ def raise_fee(channel: Channel, ctx: Context) -> Channel:
     """A person wants the agreed close to pay more; raises `Refused` when it would not."""
     wanted, least = _wanted(channel, ctx), _least_replacement(channel, ctx)
     if wanted is None or wanted < least:
-        rate = FeeratePerKw(-(-least.sat * 1000 // _weight(channel)))
+        rate = FeeratePerKw((least.sat - 1) * 1000 // _weight(channel) + 1)
         raise Refused(
             f"this channel is closed already and waits for its block ({channel.phase}). To replace"
             f" the closing transaction, ask for a fee rate of at least {rate}, which costs us"
