@@ -34,12 +34,15 @@ def _is_op_return(script: bytes) -> bool:
     return 6 <= script[1] <= 75 and len(script) == 2 + script[1]
 
 
-def check_their_script(channel: Channel, script: bytes) -> None:
-    """Raise `PeerFault` where the peer may not be paid to `script` by a close of this channel."""
+def check_their_script(channel: Channel, script: bytes, severity: Severity) -> None:
+    """Raise `PeerFault` where the peer may not be paid to `script` by a close of this channel.
+
+    `severity` is what a script of no allowed form costs; BOLT 2 differs by message.
+    """
     upfront = channel.terms.theirs.upfront_shutdown_script
     if upfront and script != upfront:
         # BOLT 2: MAY send a `warning`. MUST fail the connection.
         raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
     # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated.
     if not is_allowed(script, Features.from_bytes(channel.terms.their_features)):
-        raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
+        raise PeerFault(severity, f"shutdown to a script of no allowed form: {script.hex()}")

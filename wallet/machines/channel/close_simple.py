@@ -185,7 +185,9 @@ def receive_closing_complete(
     # `closing_complete`. SHOULD send a `warning`. SHOULD close the connection.
     if message.closee_scriptpubkey != channel.our_shutdown:
         raise PeerFault(Severity.DISCONNECT, "closing_complete pays us to another script than ours")
-    check_their_script(channel, message.closer_scriptpubkey)
+    # BOLT 2: If `closer_scriptpubkey` is invalid: SHOULD ignore `closing_complete`. SHOULD send a
+    # `warning`. SHOULD close the connection.
+    check_their_script(channel, message.closer_scriptpubkey, Severity.DISCONNECT)
     if message.closer_scriptpubkey != channel.their_shutdown and channel.signed_close is not None:
         # Agreed by `closing_signed` on an earlier connection: it is built from their `shutdown`.
         raise PeerFault(Severity.DISCONNECT, "closing_complete to another script than agreed on")

@@ -122,7 +122,7 @@ def _may_shut(channel: Channel) -> bool:
 def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> ChannelStep:
     """BOLT 2 `shutdown`; ours follows with the next flush."""
     script = message.scriptpubkey
-    check_their_script(channel, script)
+    check_their_script(channel, script, Severity.WARN)
     if channel.their_shutdown not in (None, script) and not _may_change(channel):
         # BOLT 2: MUST NOT send multiple `shutdown` messages; after a reconnect the same is said
         # again.  With another script, a close that both have signed could not be built any more.
