@@ -23,7 +23,6 @@ from wallet.base.channel_tx.simple_closing import (
 )
 from wallet.base.errors import Severity
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
-from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingComplete, ClosingSig, ClosingSigned
 from wallet.machines.channel import actions, events
@@ -35,7 +34,6 @@ _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 OTHER = p2wpkh(b"\2" * 33)
 WRONG = Signature(bytes([1]) * 64)
 DATA = b"\x6a\x06foobar"
-WITHOUT_ANYSEGWIT = Features(OUR_INIT.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
 
 
 def high_s(signature: Signature) -> Signature:

@@ -123,7 +123,9 @@ def _least_replacement(channel: Channel, ctx: Context) -> Satoshi:
 
 
 def _weight(channel: Channel) -> int:
-    return closing_weight(channel.our_shutdown or b"", channel.their_shutdown or b"")
+    ours, theirs = channel.our_shutdown or b"", channel.their_shutdown or b""
+    alone = channel.funding.to_them.floor_to_sat() < dust_limit(theirs)
+    return closing_weight(ours) if alone else closing_weight(ours, theirs)
 
 
 def raise_fee(channel: Channel, ctx: Context) -> Channel:
