@@ -34,7 +34,10 @@ def test_together__only_without_htlcs() -> None:
     assert set(ways) == {Way.TOGETHER, Way.ALONE, Way.BY_THEM}
     assert ways[Way.TOGETHER].ours.sat == 600_000
     assert ways[Way.TOGETHER].costs == tuple(sorted(ways[Way.TOGETHER].costs))
-    assert ruled(pair.bob)[Way.TOGETHER].costs == (0, 0, 0), "who opened pays"
+    assert ruled(pair.bob)[Way.TOGETHER].costs == ways[Way.TOGETHER].costs, "each its own"
+    legacy = ready_pair(features=LEGACY)
+    assert ruled(legacy.alice)[Way.TOGETHER].costs == ways[Way.TOGETHER].costs
+    assert ruled(legacy.bob)[Way.TOGETHER].costs == (0, 0, 0), "who opened pays"
     pair.alice.step(offer(1))
     pair.settle()
     assert Way.TOGETHER not in ruled(pair.alice)
