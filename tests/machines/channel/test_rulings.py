@@ -3,7 +3,7 @@
 from tests.machines.channel.test_court import EXPIRY, cheated, know_preimages, pending, sat
 from tests.support import kernel_engine
 from tests.support.courtroom import Courtroom, split_of
-from tests.support.pair import Side, offer, preimage_of, ready_pair
+from tests.support.pair import LEGACY, Side, offer, preimage_of, ready_pair
 from wallet.machines.channel import events
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.rulings import RATES, Leaf, Ruling, Way, docket, rulings

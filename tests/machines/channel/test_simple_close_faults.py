@@ -153,12 +153,18 @@ def test_closing_complete__an_unspendable_script_pays_all_to_the_fee() -> None:
     assert actions.CloseSigned(tx.txid, Satoshi(400_000), we_pay=False) in pair.alice.acts
 
 
-def test_closing_complete__of_a_later_day_does_not_outbid_ours() -> None:
-    """Signed as asked; until its locktime our own is raised as if it were not there."""
+@pytest.mark.parametrize(("fee", "locktime"), [(300_000, 500), (399_999, 0)])
+def test_closing_complete__that_no_mempool_takes_does_not_outbid_ours(
+    fee: int, locktime: int
+) -> None:
+    """Signed as asked; ours is raised as if it were not there: it is locked, or leaves dust."""
     pair = agreed()
     alice = pair.alice
-    hear(alice, complete(pair.bob, 300_000, None, None, alice.height + 100))
-    assert closes(alice)[-1].locktime == alice.height + 100
+    assert alice.height < 500
+    hear(alice, complete(pair.bob, fee, None, None, locktime, BOTH))
+    theirs = alice.state.simple_close.theirs
+    assert theirs is not None
+    assert (theirs.fee.sat, theirs.locktime) == (fee, locktime)
     alice.sent.clear()
     alice.step(events.CloseMutually(None, (FeeratePerKw(3_000), FeeratePerKw(3_000))))
     assert [type(m) for m in said(alice)] == [ClosingComplete]

@@ -53,6 +53,11 @@ class SimpleClosing:
     funding_script: bytes
     fee_paid: Satoshi
 
+    @property
+    def has_dust(self) -> bool:
+        """Whether an output is too small for Core to relay the transaction."""
+        return any(_is_dust(output) for output in self.tx.outputs)
+
 
 def build_simple_closing(terms: SimpleTerms, outputs: ClosingOutputs) -> SimpleClosing | None:
     """The version with these outputs; None when the closer cannot pay the fee."""

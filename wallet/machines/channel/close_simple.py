@@ -112,12 +112,14 @@ def _wanted(channel: Channel, ctx: Context) -> Satoshi | None:
 
 def _least_replacement(channel: Channel, ctx: Context) -> Satoshi:
     """What takes the place of every version that a mempool may hold."""
-    # One of theirs that is locked until later, at whatever fee, must not keep us from raising ours.
-    held = [
-        _rebuilt(channel, version).fee_paid
+    # One of theirs that is locked until later, or that nobody relays, must not keep us from raising
+    # ours, whatever fee it names.
+    built = [
+        _rebuilt(channel, version)
         for version in channel.simple_close.versions
         if version.we_are_closer or version.locktime <= ctx.height.height
     ]
+    held = [closing.fee_paid for closing in built if not closing.has_dust]
     least = max(held, default=ZERO_SAT) + _REPLACEMENT_STEP.fee_ceil(_weight(channel))
     return max(least, channel.simple_close.highest_fee or ZERO_SAT)
 
