@@ -17,6 +17,7 @@ from tests.support.pair import (
 )
 from wallet.base.bitcoin.script import p2tr, p2wsh
 from wallet.base.bitcoin.transaction import Transaction
+from wallet.base.channel_tx.closing import closing_weight
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.features import OUR_INIT
 from wallet.base.wire.channel import ClosingComplete, ClosingSig, ClosingSigned, Shutdown
@@ -95,6 +96,12 @@ def test_close__outputs_below_dust_are_left_out(push: int, versions: list[int]) 
     assert phases(pair) == {Phase.MUTUALLY_CLOSED}
     assert sorted(len(tx.outputs) for tx in closes(pair.alice)) == versions
     assert pair.alice.closes == pair.bob.closes
+    if versions == [1]:
+        # The fee is that of what is sent: one output.
+        alone = FEERATE.fee_ceil(closing_weight(CLOSE_SCRIPT["alice"]))
+        ours = pair.alice.state.simple_close.ours
+        assert ours is not None
+        assert ours.fee == alone
 
 
 @pytest.mark.parametrize(
@@ -129,23 +136,24 @@ def test_close__no_word_of_the_legacy_kind_is_said() -> None:
 # --- another connection -------------------------------------------------------------------------
 
 
-def lose_the_answer(pair: Pair) -> None:
-    """Bob has signed Alice's offer of a higher fee, and she has not heard it."""
-    pair.alice.step(at(3_000))
-    pair.deliver(pair.alice)
-    assert [type(m) for m in said(pair.bob)] == [ClosingSig]
-
-
 def test_a_lost_answer__the_same_is_offered_again() -> None:
     """Bob may broadcast it: Alice must come to know it, and offer no less."""
     pair = closed()
-    lose_the_answer(pair)
+    alice, bob = pair.alice, pair.bob
+    alice.height += 1
+    alice.feerate = FeeratePerKw(3_000)
+    alice.step()
+    pair.deliver(alice)
+    assert [type(m) for m in said(bob)] == [ClosingSig]
     pair.cut()
-    pair.alice.feerate = FeeratePerKw(500)
+    alice.feerate = FeeratePerKw(500)
     pair.reconnect()
     pair.settle()
-    assert pair.alice.closes == pair.bob.closes
-    assert fee_of(closes(pair.alice)[-1]) == fee_at(3_000)
+    assert alice.closes == bob.closes
+    newest = closes(alice)[-1]
+    assert fee_of(newest) == fee_at(3_000)
+    # Signed twice, told once.
+    assert [t.txid for t in told(bob)].count(newest.txid) == 1
 
 
 def test_reconnect__nothing_new_is_signed() -> None:

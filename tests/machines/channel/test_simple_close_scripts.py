@@ -54,6 +54,24 @@ def test_shutdown__to_another_script_after_a_reconnect(script: bytes) -> None:
     assert "another script than before" in str(wishes)
 
 
+def test_shutdown__an_offer_waits_for_their_latest_script() -> None:
+    """BOLT 2: `closee_scriptpubkey` is the last that the peer has said, on this connection too."""
+    pair = agreed()
+    alice = pair.alice
+    pair.cut()
+    alice.step(events.CloseMutually(None, (FeeratePerKw(5_000), FeeratePerKw(5_000))))
+    pair.bob.channel = replace(pair.bob.state, our_shutdown=OTHER)
+    pair.reconnect()
+    pair.deliver(pair.bob)  # channel_reestablish
+    assert isinstance(said(alice)[-1], Shutdown)
+    pair.settle()
+    assert alice.closes == pair.bob.closes
+    ours = alice.state.simple_close.ours
+    assert ours is not None
+    assert (ours.closee_script, ours.fee) == (OTHER, alice.state.simple_close.highest_fee)
+    assert {o.script_pubkey for o in closes(alice)[-1].outputs} == {OTHER, CLOSE_SCRIPT["alice"]}
+
+
 def test_shutdown__a_legacy_close_that_is_signed_keeps_its_scripts() -> None:
     """It is built from `shutdown`: with another script it could not be broadcast any more."""
     pair = ready_pair(features=LEGACY)
@@ -63,6 +81,10 @@ def test_shutdown__a_legacy_close_that_is_signed_keeps_its_scripts() -> None:
     pair.cut()
     for side in (pair.alice, pair.bob):
         side.step(events.PeerConnected(OUR_INIT.to_bytes()))
+    pair.deliver(pair.bob)  # channel_reestablish
+    wishes = hear(pair.alice, Shutdown(pair.alice.state.id, OTHER))
+    assert cost_of(wishes) is Severity.DISCONNECT
+    assert before == pair.alice.closes
     pair.settle()
     assert before < pair.alice.closes
     wishes = hear(pair.alice, complete(pair.bob, 5_000, OTHER))

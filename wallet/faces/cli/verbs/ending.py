@@ -65,7 +65,7 @@ class Ending:
         self.raises = channel["state"] == _AGREED and "feerange" in params and not force
         """Whether it is closed already, and asked to pay more for its block."""
         self._refuse_what_cannot_be()
-        self.each_pays = not force and _each_pays(desk, str(channel["peer_id"]))
+        self.each_pays = False if force else _each_pays(desk, str(channel["peer_id"]))
         self.we_pay = self.each_pays or channel.get("opener") == "local"
         # What we offer to others in payments counts as ours until they have it.
         out_msat = sum(int(h["amount_msat"]) for h in self._htlcs if h["direction"] == "out")
@@ -157,6 +157,8 @@ class Ending:
         if self.each_pays:
             ours = f"about {sat(self.usual_msat)} sat for your closing transaction"
             return f"{ours}, or nothing if a block takes the peer's"
+        if self.each_pays is None and not self.we_pay:
+            return "nothing if the peer pays, which opened the channel; it may ask each to pay"
         if not self.we_pay:
             return "nothing: the peer opened the channel and pays the fee"
         return f"about {sat(self.usual_msat)} sat, at most {sat(self.fee_msat)} sat"
@@ -205,11 +207,18 @@ class Ending:
         }
 
 
-def _each_pays(desk: Desk, peer: str) -> bool:
-    """Whether both offer option_simple_close; a peer that is away offers nothing now."""
-    theirs = [p.get("features") for p in desk.ask("listpeers", id=peer)["peers"]]
+def _each_pays(desk: Desk, peer: str) -> bool | None:
+    """Whether both offer option_simple_close; None: we do, and the peer is not here to say."""
     ours = desk.ask("getinfo").get("our_features", {}).get("init")
-    return all(int(f or "0", 16) >> _SIMPLE_CLOSE & 3 for f in (ours, *(theirs or [None])))
+    if not _offers_simple_close(ours):
+        return False
+    found = desk.ask("listpeers", id=peer)["peers"]
+    here = [each["features"] for each in found if each.get("features")]
+    return _offers_simple_close(here[0]) if here else None
+
+
+def _offers_simple_close(features: str | None) -> bool:
+    return bool(int(features or "0", 16) >> _SIMPLE_CLOSE & 3)
 
 
 def _whole(amount_msat: int) -> int:
