@@ -144,6 +144,7 @@ async def close(api: Api, args: Args) -> Answer:
     """Close a channel cooperatively, or by our commitment when the peer does not answer.
 
     `unilateraltimeout` is in seconds; 0 waits for the peer however long it takes, 1 does not wait.
+    Of a close that waits for its block a higher `feerange` asks for one that pays more.
     """
     refuse_given(args, (Close.FEE_NEGOTIATION_STEP, Close.WRONG_FUNDING))
     channel = _selected(await api.memory(), args[Close.ID])
