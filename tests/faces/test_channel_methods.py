@@ -207,8 +207,38 @@ def test_close__by_its_short_channel_id_to_an_address_within_a_range(two: Two) -
     [output] = tx["vout"]
     assert (txid, output["scriptPubKey"]["address"]) == (tx["txid"], P2WPKH)
     fee = CAPACITY - int(output["value"] * 100_000_000)
-    assert 4 * int(tx["vsize"]) <= fee <= 8 * int(tx["vsize"]) + 8
+    assert int(tx["weight"]) <= fee <= 2 * int(tx["weight"]) + 8
     two.mine()
+
+
+def test_close__again_pays_more_and_replaces_what_waits(two: Two) -> None:
+    """`option_simple_close`: by either side, shown by both, and the older one is gone."""
+    channel_id = two.open()["channel_id"]
+
+    def final(daemon: Daemon) -> str:
+        channel = two.channel(daemon, channel_id)
+        assert channel["state"] == "CLOSINGD_COMPLETE"
+        return str(channel["scratch_txid"])
+
+    two.alice.call("close", id=channel_id)
+    [first] = two.chain.call("getrawmempool")
+    for rate in (8, 16):
+        feerange = [f"{rate}000perkb", f"{rate}000perkb"]
+        closed = two.alice.call("close", id=channel_id, feerange=feerange)
+        check_answer("close", closed)
+        assert closed["type"] == "mutual"
+        assert closed["txids"] == two.chain.call("getrawmempool")
+        wait_for(lambda: [final(two.bob)] == two.chain.call("getrawmempool"), "Bob to know it")
+        assert [final(two.alice)] == closed["txids"]
+        tx = two.chain.call("decoderawtransaction", closed["txs"][0])
+        fee = CAPACITY - sum(int(output["value"] * 100_000_000) for output in tx["vout"])
+        assert rate * int(tx["weight"]) <= 4 * fee <= rate * (int(tx["weight"]) + 4)
+        assert two.channel(two.bob, channel_id)["last_tx_fee_msat"] == fee * 1_000
+    assert first not in two.chain.call("getrawmempool")
+    less = refusal(two.alice, "close", id=channel_id, feerange=["8000perkb", "8000perkb"])
+    assert "fee rate of at least" in str(less)
+    two.mine()
+    wait_for(lambda: two.channel(two.bob, channel_id)["state"] == "ONCHAIN", "the close in a block")
 
 
 # --- links --------------------------------------------------------------------------------------

@@ -91,8 +91,31 @@ def test_close__a_person_sees_what_comes_back_and_types_close(two: Two) -> None:
         assert words in seen, seen
     two.mine()
     fee_sat = 200_000 - (_onchain_sat(two) - before_sat)
-    assert 0 < fee_sat <= preview["fee_msat"] // 1000
+    # Whose transaction the block took decides who paid.
+    assert 0 <= fee_sat <= preview["fee_msat"] // 1000
     assert answer(two.alice.socket, "balance")["closing_msat"] == 0
+
+
+def test_close__again_pays_more_for_what_waits(two: Two) -> None:
+    channel_id = two.open(amount=300_000, push_msat=100_000_000)["channel_id"]
+    _, seen = typed(two.alice.socket, "close", channel_id, "--dry-run")
+    assert "sat for your closing transaction, or nothing if a block takes the peer's" in seen
+    [before] = answer(two.alice.socket, "close", channel_id)["txids"]
+    code, seen = typed(two.alice.socket, "close", channel_id)
+    assert (code, "A higher feerange makes it pay more" in seen) == (Exit.REFUSED, True), seen
+    words = ("close", f"id={channel_id}", 'feerange=["8000perkb","8000perkb"]')
+    waiting = two.channel(two.alice, channel_id)["scratch_txid"]
+    assert answer(two.alice.socket, *words, "--dry-run")["replaces"] == waiting
+    code, seen = typed(two.alice.socket, *words, answers=("close",))
+    assert code == 0, seen
+    assert f"replaces  {waiting}, which pays " in seen
+    assert "type close to pay the higher fee, anything else to stop: " in seen
+    [after] = two.chain.call("getrawmempool")
+    assert after not in (before, waiting)
+    assert after in seen
+    told = two.alice.call("events", since=0)["events"]
+    assert after in {e.get("txid") for e in told if e["topic"] == "close_signed"}
+    two.mine()
 
 
 def test_close__with_force_needs_its_own_words(two: Two) -> None:

@@ -230,15 +230,24 @@ def test_status_and_decode() -> None:
 class Rated(Desk):
     """A desk at which nobody is known, and a kiloweight costs 1,000 sat."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: int = 0, theirs: int | None = 0) -> None:
         super().__init__("close", [], {}, Options())
+        self._ours, self._theirs = ours, theirs
 
     def ask(self, method: str, **_: Any) -> Any:
-        return {"feerates": {"perkw": {"mutual_close": 1_000}}, "listnodes": {"nodes": []}}[method]
+        here = [] if self._theirs is None else [{"features": f"{self._theirs:x}"}]
+        return {
+            "feerates": {"perkw": {"mutual_close": 1_000}},
+            "getinfo": {"our_features": {"init": f"{self._ours:x}"}},
+            "listnodes": {"nodes": []},
+            "listpeers": {"peers": here},
+        }[method]
 
 
-def _ending(*, force: bool, params: dict[str, Any] | None = None, **channel: Any) -> list[str]:
-    return facts(Ending(Rated(), _channel(**channel), params or {}, force=force).facts())
+def _ending(
+    *, force: bool, params: dict[str, Any] | None = None, desk: Rated | None = None, **channel: Any
+) -> list[str]:
+    return facts(Ending(desk or Rated(), _channel(**channel), params or {}, force=force).facts())
 
 
 def test_close__together() -> None:
@@ -262,6 +271,33 @@ def test_close__together() -> None:
         "!           this ends the channel: it can send 580,000 and receive 390,000 sat now",
         "!           1 payment is in flight with 599,700 sat: that ends first",
     ]
+
+
+SIMPLE = 1 << 61
+EACH = "about 770 sat for your closing transaction, or nothing if a block takes the peer's"
+
+
+@pytest.mark.parametrize(
+    ("opener", "ours", "theirs", "costs"),
+    [
+        ("local", SIMPLE, SIMPLE, EACH),
+        ("remote", SIMPLE, 1 << 60, EACH),
+        ("remote", SIMPLE, 0, "nothing: the peer opened the channel and pays the fee"),
+        ("remote", 0, SIMPLE, "nothing: the peer opened the channel and pays the fee"),
+        ("local", SIMPLE, None, "about 770 sat, at most 7,700 sat"),
+        (
+            "remote",
+            SIMPLE,
+            None,
+            "nothing if the peer pays, which opened the channel; it may ask each to pay",
+        ),
+    ],
+)
+def test_close__each_pays_where_both_offer_it(
+    opener: str, ours: int, theirs: int | None, costs: str
+) -> None:
+    lines = _ending(force=False, desk=Rated(ours, theirs), opener=opener)
+    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith("costs")] == [costs]
 
 
 def test_close__by_force() -> None:

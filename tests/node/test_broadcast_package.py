@@ -18,6 +18,7 @@ from wallet.machines.signing import InputToSign, SignDigest, Slot, UnsignedTx, W
 from wallet.node.answers import ChannelClosed
 from wallet.node.events import BroadcastDone, NodeEvent, Tick, Ticket
 from wallet.node.filling import filled, requests_of
+from wallet.node.memory import CloseWaiter
 from wallet.node.work import BroadcastTx
 
 
@@ -98,7 +99,7 @@ async def test_who_waits_for_a_close_is_answered_by_the_parent(world: World) -> 
     commitment = complete(OutPoint(Txid(bytes(32)), 0))
 
     def wait_for_close(ticket: Ticket) -> Tick:
-        kernel.board.memory.awaiting_close[channel_id] = [ticket]
+        kernel.board.memory.awaiting_close[channel_id] = [CloseWaiter(ticket)]
         return Tick()
 
     closing = asyncio.create_task(kernel.command(wait_for_close))

@@ -22,7 +22,8 @@ from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import NodeId, PaymentHash
 from wallet.base.wire.channel import (
-    ClosingSigned,
+    ClosingComplete,
+    ClosingSig,
     CommitmentSigned,
     FundingSigned,
     RevokeAndAck,
@@ -204,7 +205,8 @@ _ABOUT_CHANNELS = {
     CommitmentSigned,
     RevokeAndAck,
     Shutdown,
-    ClosingSigned,
+    ClosingComplete,
+    ClosingSig,
 }
 
 
@@ -228,9 +230,14 @@ def assert_word_known(
             assert feerate in {fee.feerate for fee in channel.fees}
         case Shutdown(scriptpubkey=script):
             assert channel.our_shutdown == script
-        case ClosingSigned():
-            assert channel.our_shutdown is not None
-            assert channel.their_shutdown is not None
+        case ClosingComplete(fee_satoshis=fee):
+            offered = channel.simple_close.highest_fee
+            assert offered is not None
+            assert offered >= fee, "an offer that was signed is forgotten"
+        case ClosingSig(fee_satoshis=fee):
+            theirs = channel.simple_close.theirs
+            assert theirs is not None
+            assert theirs.fee == fee, "a close that we signed is forgotten"
         case Transaction() if any(i.outpoint == channel.funding.outpoint for i in word.inputs):
             assert channel.phase is Phase.MUTUALLY_CLOSED
         case Transaction():

@@ -208,6 +208,8 @@ class House:
     def __init__(self, name: str, journal: list[Entry], mempool: list[Transaction]) -> None:
         self.name = name
         self._journal = journal
+        self.features = OUR_INIT
+        """What its `init` offers."""
         self.signer = Signer(self)
         self.id = self.signer.node_id
         self.store = Store(self)
@@ -255,8 +257,8 @@ def link(one: House, other: House) -> None:
     """A new link between two houses; there was none."""
     for here, there in ((one, other), (other, one)):
         here.transport.linked[there.id] = there
-        features = OUR_INIT.to_bytes()
-        here.kernel.link_is_up(PeerUp(there.id, "127.0.0.1:9735", here is one, features))
+        up = PeerUp(there.id, "127.0.0.1:9735", here is one, there.features.to_bytes())
+        here.kernel.link_is_up(up)
 
 
 def cut(one: House, other: House, reason: str = "cut") -> None:

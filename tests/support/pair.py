@@ -17,7 +17,7 @@ from wallet.base.crypto.curve import is_secret, point_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvExpiry
-from wallet.base.values.features import OUR_INIT, Features
+from wallet.base.values.features import OUR_INIT, Feature, Features
 from wallet.base.values.ids import (
     KeysId,
     OutPoint,
@@ -28,6 +28,7 @@ from wallet.base.values.ids import (
 from wallet.base.wire.channel import AcceptChannel, FundingCreated, FundingSigned, OpenChannel
 from wallet.base.wire.message import Message, UnknownMessage, decode, encode
 from wallet.machines.channel import actions, events, opening, opening_rules
+from wallet.machines.channel.shutdown import broadcast_close
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.channel.step import step
 from wallet.machines.signing import (
@@ -49,6 +50,8 @@ START_HEIGHT = 110
 NO_PUSH = MilliSatoshi(0)
 PUSH = MilliSatoshi(400_000_000)
 AMOUNT = MilliSatoshi(10_000_000)
+LEGACY = Features(OUR_INIT.bits - {Feature.OPTION_SIMPLE_CLOSE + 1})
+"""Peers that close by `closing_signed`."""
 
 
 def context(height: int = START_HEIGHT, seed: int = 0) -> Context:
@@ -114,6 +117,12 @@ class Side:
                     self.records.append(action)
                 case _:
                     pass
+
+    @property
+    def closes(self) -> set[Txid]:
+        """The closing transactions that both have signed, as the state remembers them."""
+        wishes = broadcast_close(self.state)
+        return {wish.transaction.tx.txid for wish in wishes}
 
     def sign(self, transaction: UnsignedTx) -> Transaction:
         """Complete a transaction with this side's keys."""

@@ -256,7 +256,8 @@ class Api:
     ) -> ChannelClosed:
         """Close cooperatively; by force after so many seconds (0: at once, None: never).
 
-        `feerates` are the least and the greatest that we may agree to.
+        `feerates` are the least and the greatest that we may agree to.  Asked again while the
+        close waits for its block, higher ones replace it (`option_simple_close`).
         """
         if unilateral_after != 0:
             closing = asyncio.ensure_future(

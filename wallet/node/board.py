@@ -187,8 +187,21 @@ class Board:
                 self.work.act(Notice("htlc_at_risk", channel_id.hex(), _loss(htlc, cost)))
             case actions.HtlcLost(htlc):
                 self.work.act(Notice("htlc_lost", channel_id.hex(), _lost(htlc)))
+            case actions.CloseSigned():
+                self.work.act(Notice("close_signed", channel_id.hex(), _close(wish)))
             case actions.HtlcOffered() | actions.Announced():
                 pass
+
+
+def _close(signed: actions.CloseSigned) -> dict[str, str | int]:
+    payer = "we pay" if signed.we_pay else "the peer pays"
+    return {
+        "txid": str(signed.txid),
+        "fee_msat": signed.fee.to_msat().msat,
+        "fee_payer": "local" if signed.we_pay else "remote",
+        "message": f"closing transaction {signed.txid} is signed by both; {payer} its fee of"
+        f" {signed.fee}",
+    }
 
 
 def _loss(htlc: Htlc, cost: Satoshi) -> dict[str, str | int]:

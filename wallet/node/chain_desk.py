@@ -21,7 +21,7 @@ from wallet.node import coin_desk, gossip_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
 from wallet.node.board import Board
 from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged
-from wallet.node.memory import genesis_ref
+from wallet.node.memory import CloseWaiter, genesis_ref
 from wallet.node.work import Notice
 
 FEERATE_SLACK: Final = 1.25
@@ -74,9 +74,9 @@ def _answer_closers(board: Board, channel_id: ChannelId, tx: Transaction) -> Non
     """Whoever waits for a close has it, by whichever transaction, ours or the peer's."""
     end = board.memory.channels[channel_id].onchain
     mutual = end is not None and end.kind is SpendKind.MUTUAL
-    for ticket in board.memory.awaiting_close.pop(channel_id, []):
+    for waiter in board.memory.awaiting_close.pop(channel_id, []):
         closed = ChannelClosed(channel_id, tx, "mutual" if mutual else "unilateral")
-        board.work.reply(ticket, closed)
+        board.work.reply(waiter.ticket, closed)
 
 
 def block_disconnected(board: Board, event: BlockDisconnected) -> None:
@@ -148,7 +148,7 @@ def broadcast_done(board: Board, event: BroadcastDone) -> None:
         return
     memory, result = board.memory, event.result
     refused = result is not None and not result.is_known
-    if result is not None and refused:
+    if result is not None and refused and not _is_replaced(board, event):
         board.log.append(f"{event.kind} {event.tx.txid} was refused: {result.reason}")
     if event.kind == "funding":
         ticket = memory.awaiting_open.pop(event.channel_id, 0)
@@ -159,8 +159,23 @@ def broadcast_done(board: Board, event: BroadcastDone) -> None:
             board.work.reply(ticket, ChannelOpened(channel, event.tx))
     elif event.kind in ("mutual close", "commitment"):
         kind = "mutual" if event.kind == "mutual close" else "unilateral"
-        for ticket in memory.awaiting_close.pop(event.channel_id, []):
-            board.work.reply(ticket, ChannelClosed(event.channel_id, event.tx, kind))
+        waiting = memory.awaiting_close.pop(event.channel_id, [])
+        for waiter in waiting:
+            if event.tx.txid not in waiter.older:
+                board.work.reply(waiter.ticket, ChannelClosed(event.channel_id, event.tx, kind))
+        left = [waiter for waiter in waiting if event.tx.txid in waiter.older]
+        if left:
+            memory.awaiting_close[event.channel_id] = left
+
+
+def _is_replaced(board: Board, event: BroadcastDone) -> bool:
+    """Whether it is a close that another pays more than: no mempool takes it any more."""
+    channel = board.memory.channels.get(event.channel_id) if event.channel_id else None
+    return channel is not None and event.tx.txid in _closes(channel)[:-1]
+
+
+def _closes(channel: Channel) -> list[Txid]:
+    return [each.transaction.tx.txid for each in shutdown.broadcast_close(channel)]
 
 
 def _funding_refused(tx: Transaction, reason: str) -> str:
@@ -179,9 +194,10 @@ def close_channel(board: Board, command: CloseChannel) -> None:
         event = events.CloseUnilaterally("the user closed the channel")
     else:
         event = events.CloseMutually(command.script_pubkey, command.feerates)
-    memory.awaiting_close.setdefault(channel.id, []).append(command.ticket)
+    waiter = CloseWaiter(command.ticket, frozenset(_closes(channel)))
+    memory.awaiting_close.setdefault(channel.id, []).append(waiter)
     try:
         board.run(channel.id, event)
     except Refused:
-        memory.awaiting_close[channel.id].remove(command.ticket)
+        memory.awaiting_close[channel.id].remove(waiter)
         raise

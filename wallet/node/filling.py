@@ -9,6 +9,8 @@ from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import InvariantBroken
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import (
+    ClosingComplete,
+    ClosingSig,
     ClosingSigned,
     CommitmentSigned,
     FundingCreated,
@@ -35,6 +37,18 @@ def _one_signature(message: Message, answers: Sequence[KeyAnswer]) -> Message:
     return replace(signed, signature=cast(Signature, answers[0]))
 
 
+def _closing_versions(message: Message, answers: Sequence[KeyAnswer]) -> Message:
+    """A signature for each version that the message names, in the order of their fields."""
+    signed = cast(ClosingComplete | ClosingSig, message)
+    left = iter([cast(Signature, answer) for answer in answers])
+    return replace(
+        signed,
+        closer_output_only=signed.closer_output_only and next(left),
+        closee_output_only=signed.closee_output_only and next(left),
+        closer_and_closee_outputs=signed.closer_and_closee_outputs and next(left),
+    )
+
+
 def _revoke_and_ack(message: Message, answers: Sequence[KeyAnswer]) -> Message:
     released = answers[0]
     if not isinstance(released, ReleasedSecret):
@@ -58,6 +72,8 @@ _FILL: Final[dict[type[Message], _Fill]] = {
     FundingCreated: _one_signature,
     FundingSigned: _one_signature,
     ClosingSigned: _one_signature,
+    ClosingComplete: _closing_versions,
+    ClosingSig: _closing_versions,
     RevokeAndAck: _revoke_and_ack,
     AnnouncementSignatures: _announcement_signatures,
 }

@@ -132,6 +132,7 @@ _DESCRIBE: Final[Mapping[str, Callable[[Memory, Work, str], _Found]]] = {
     "forward_event": _forward,
     "channel_opened": _channel,
     "channel_state_changed": _channel,
+    "close_signed": _channel,
     "channel_frozen": _channel,
     "htlc_at_risk": _channel,
     "htlc_lost": _channel,
@@ -140,5 +141,5 @@ _DESCRIBE: Final[Mapping[str, Callable[[Memory, Work, str], _Found]]] = {
     "disconnect": _peer,
     "block_added": _block,
 }
-"""By topic. Core Lightning's names where it has one; `payment`, `channel_frozen`, `htlc_at_risk`,
-`htlc_lost` and `court_needs_coins` are ours."""
+"""By topic. Core Lightning's names where it has one; `payment`, `close_signed`, `channel_frozen`,
+`htlc_at_risk`, `htlc_lost` and `court_needs_coins` are ours."""

@@ -86,13 +86,22 @@ class OldTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseWaiter:
+    """Who asked a channel to close, and which closing transactions were signed before."""
+
+    ticket: Ticket
+    older: frozenset[Txid] = frozenset()
+    """Offered to the chain again with every block: none of them is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Callers:
     """Who waits for the outcome of something, at one moment."""
 
     opening: frozenset[Ticket]
     """For an opening that no disk knows of yet."""
     open: dict[ChannelId, Ticket]
-    close: dict[ChannelId, list[Ticket]]
+    close: dict[ChannelId, list[CloseWaiter]]
     payment: dict[PaymentKey, list[Ticket]]
     withdraw: dict[Txid, Ticket]
 
@@ -144,7 +153,7 @@ class Memory:
     peers: dict[NodeId, ConnectedPeer] = field(default_factory=dict)
     openings: dict[tuple[NodeId, ChannelId], PendingOpening] = field(default_factory=dict)
     awaiting_open: dict[ChannelId, Ticket] = field(default_factory=dict)
-    awaiting_close: dict[ChannelId, list[Ticket]] = field(default_factory=dict)
+    awaiting_close: dict[ChannelId, list[CloseWaiter]] = field(default_factory=dict)
     awaiting_payment: dict[PaymentKey, list[Ticket]] = field(default_factory=dict)
     complaints: dict[tuple[NodeId, int], int] = field(default_factory=dict)
     """How often each peer has complained in the present hour: what the log has room for."""
@@ -200,7 +209,7 @@ class Memory:
         return Callers(
             frozenset(pending.ticket for pending in self.openings.values()),
             dict(self.awaiting_open),
-            {key: list(tickets) for key, tickets in self.awaiting_close.items()},
+            {key: list(waiting) for key, waiting in self.awaiting_close.items()},
             {key: list(tickets) for key, tickets in self.awaiting_payment.items()},
             dict(self.awaiting_withdraw),
         )

@@ -39,7 +39,7 @@ def peer_up(board: Board, event: PeerUp) -> None:
         opening_desk.remember(board, event.node_id)
     gossip_desk.peer_up(board, event.node_id)
     for channel in memory.channels_with(event.node_id):
-        board.tell(channel.id, events.PeerConnected())
+        board.tell(channel.id, events.PeerConnected(event.features))
     board.work.act(Notice("connect", event.node_id.hex()))
 
 

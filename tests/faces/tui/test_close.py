@@ -45,6 +45,27 @@ async def test_together(core: FakeCore, size: str) -> None:
     assert core.asked("close") == [{"id": BOB, "unilateraltimeout": 0}]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (61, 61, "one of you: a block decides"),
+        (61, 60, "one of you: a block decides"),
+        (61, 27, "you opened it, so you pay it"),
+        (27, 61, "you opened it, so you pay it"),
+    ],
+)
+async def test_together__who_pays_is_what_both_offer(
+    core: FakeCore, ours: int, theirs: int, words: str
+) -> None:
+    """BOLT 9: option_simple_close is 60 or 61."""
+    core.replies["getinfo"] |= {"our_features": {"init": f"{1 << ours:x}"}}  # type: ignore[operator]
+    core.replies["listpeers"] = {"peers": [{"id": NODES["bob"], "features": f"{1 << theirs:x}"}]}
+    async with opened(core) as pilot:
+        await pilot.press("3", "c")
+        await armed(pilot)
+        assert words in grid(pilot)
+
+
 async def test_together__payments_inside_end_first(core: FakeCore) -> None:
     channels(core, htlcs=[{"direction": "out", "amount_msat": 70_000_000}])
     core.replies["close"] = lambda _params: asyncio.sleep(60)

@@ -292,6 +292,15 @@ def _said() -> list[str]:
     return [said(entry(event), Money(), names) for event in events]
 
 
+@pytest.mark.parametrize(
+    ("payer", "words"), [("local", "we pay its fee"), ("remote", "the peer pays its fee")]
+)
+def test_journal__a_closing_transaction_that_both_have_signed(payer: str, words: str) -> None:
+    told = {"peer_id": NODES["bob"], "txid": "ab" * 32, "fee_msat": 676_000, "fee_payer": payer}
+    line = said(entry({"topic": "close_signed", **told}), Money(), {NODES["bob"]: "bob"})
+    assert line == f"the channel with bob closes by abab…abab: {words}, 676 sat"
+
+
 def test_journal__a_field_that_is_missing_or_of_another_kind_breaks_nothing() -> None:
     for topic in (*journal._TOPICS, "", "x"):
         odd: list[dict[str, Any]] = [

@@ -1,18 +1,18 @@
-"""What a person may say about a cooperative close: where to, and for which fee."""
+"""What a person may say about a cooperative close, legacy: where to, and for which fee."""
 
 import pytest
 
-from tests.support.pair import FEERATE, Pair, Side, ready_pair
+from tests.support.pair import FEERATE, LEGACY, Pair, Side, ready_pair
 from wallet.base.bitcoin.script import p2pkh, p2tr, p2wsh
 from wallet.base.channel_tx.closing import closing_weight
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
-from wallet.base.values.features import OUR_INIT, Feature, Features
+from wallet.base.values.features import Feature, Features
 from wallet.machines.channel import events
 from wallet.machines.channel.state import Phase
 
 P2WSH = p2wsh(b"\x51")
-WITHOUT_ANYSEGWIT = Features(OUR_INIT.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
+WITHOUT_ANYSEGWIT = Features(LEGACY.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
 
 
 def rates(least: int, greatest: int) -> tuple[FeeratePerKw, FeeratePerKw]:
@@ -44,14 +44,14 @@ def agreed_fee(pair: Pair) -> Satoshi:
 def test_opener_closes__fee_in_the_range_nearest_the_estimate(
     given: tuple[FeeratePerKw, FeeratePerKw] | None, paid: int
 ) -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(events.CloseMutually(None, given))
     pair.settle()
     assert agreed_fee(pair) == fee_at(pair.alice, FeeratePerKw(paid))
 
 
 def test_accepter_closes__a_fee_below_its_range_is_not_agreed_to() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     # Alice, who pays, goes up to ten times her estimate of 1,000.
     pair.bob.step(events.CloseMutually(None, rates(20_000, 30_000)))
     pair.settle()
@@ -65,7 +65,7 @@ def test_accepter_closes__a_fee_below_its_range_is_not_agreed_to() -> None:
 
 
 def test_destination__is_paid() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(events.CloseMutually(P2WSH, None))
     pair.settle()
     [tx] = [tx for kind, tx in pair.bob.broadcasts if kind == "mutual close"]
@@ -89,7 +89,7 @@ def test_destination__of_no_allowed_form_is_refused_before_anything_is_said(
 
 @pytest.mark.parametrize("script", [p2tr(bytes(32)), b"\x60\x02ab", b"\x60\x28" + bytes(40)])
 def test_destination__of_any_segwit_version_once_negotiated(script: bytes) -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.bob.step(events.CloseMutually(script, None))
     pair.settle()
     assert agreed_fee(pair)
@@ -98,7 +98,7 @@ def test_destination__of_any_segwit_version_once_negotiated(script: bytes) -> No
 
 
 def test_destination__cannot_change_while_closing() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(events.CloseMutually(P2WSH, None))
     with pytest.raises(Refused, match="another address"):
         pair.alice.step(events.CloseMutually(p2wsh(b"\x52"), None))

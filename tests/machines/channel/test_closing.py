@@ -1,4 +1,4 @@
-"""Cooperative close against a peer that does not follow our script: BOLT 2 "Channel Close"."""
+"""Legacy close against a peer that does not follow our script: BOLT 2 "Channel Close"."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +8,7 @@ import pytest
 from tests.support import kernel_engine
 from tests.support.pair import (
     CLOSE_SCRIPT,
+    LEGACY,
     Pair,
     Side,
     context,
@@ -22,22 +23,23 @@ from wallet.base.channel_tx.closing import ClosingTerms, build_closing
 from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
-from wallet.base.values.features import OUR_INIT, Feature, Features
+from wallet.base.values.features import Feature, Features
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
 from wallet.base.wire.message import Message, decode
 from wallet.base.wire.setup import Error
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.close_legacy import our_closing
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.shutdown import CLOSING_PATIENCE, our_closing
+from wallet.machines.channel.shutdown import CLOSING_PATIENCE
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.channel.step import step
 from wallet.machines.signing import FundingKey, SignDigest
 
 OTHER = p2wpkh(b"\2" * 33)
-WITHOUT_ANYSEGWIT = Features(OUR_INIT.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
+WITHOUT_ANYSEGWIT = Features(LEGACY.bits - {Feature.OPTION_SHUTDOWN_ANYSEGWIT + 1})
 
 
 def said(side: Side) -> list[Message]:
@@ -52,7 +54,7 @@ def phase(side: Side) -> Phase:
 
 def negotiating() -> Pair:
     """Both have said shutdown and Alice, who pays, has made an offer that Bob has not read."""
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.bob.step(events.CloseMutually(None, None))
     pair.deliver(pair.bob)
     pair.deliver(pair.alice)
@@ -117,7 +119,7 @@ def judge(side: Side, tx: Transaction) -> None:
 
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_close__both_broadcast_one_transaction(who: str) -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     (pair.alice if who == "alice" else pair.bob).step(events.CloseMutually(None, None))
     pair.settle()
     (one,), (other,) = set(closes(pair.alice)), set(closes(pair.bob))
@@ -132,7 +134,7 @@ def test_close__both_broadcast_one_transaction(who: str) -> None:
 
 def test_close__before_the_funding_is_mined() -> None:
     """BOLT 2: MAY send a `shutdown` before a `channel_ready`."""
-    pair = open_pair(MilliSatoshi(300_000_000))
+    pair = open_pair(MilliSatoshi(300_000_000), features=LEGACY)
     pair.bob.step(events.CloseMutually(None, None))
     pair.settle()
     assert {s.state.phase for s in (pair.alice, pair.bob)} == {Phase.MUTUALLY_CLOSED}
@@ -140,7 +142,7 @@ def test_close__before_the_funding_is_mined() -> None:
 
 @pytest.mark.parametrize("to_bob", [0, 1_000, 353_999, 354_000, 399_999])
 def test_close__an_output_below_dust_is_left_out(to_bob: int) -> None:
-    pair = ready_pair(MilliSatoshi(to_bob))
+    pair = ready_pair(MilliSatoshi(to_bob), features=LEGACY)
     pair.alice.step(events.CloseMutually(None, None))
     pair.settle()
     (tx,) = set(closes(pair.bob))
@@ -258,7 +260,7 @@ def test_closing_signed__bad_signature() -> None:
 
 
 def test_closing_signed__with_an_htlc_in_flight() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(offer(1))
     pair.settle()
     before = pair.bob.state
@@ -297,7 +299,7 @@ def test_shutdown__a_script_of_no_allowed_form(script: bytes) -> None:
 def test_shutdown__to_another_script_than_before(when: str) -> None:
     """BOLT 2: MUST NOT send multiple `shutdown` messages; a repetition says the same. Were it
     taken, the close that both signed could not be built again: a restart would stop at it."""
-    pair = ready_pair() if when == "waiting" else negotiating()
+    pair = ready_pair(features=LEGACY) if when == "waiting" else negotiating()
     if when == "waiting":
         pair.alice.step(offer(1))
         pair.settle()
@@ -320,7 +322,7 @@ def test_shutdown__a_repetition_is_harmless() -> None:
 
 def test_shutdown__other_than_upfront() -> None:
     """BOLT 2 option_upfront_shutdown_script: MUST fail the connection."""
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     channel = pair.alice.state
     theirs = replace(channel.terms.theirs, upfront_shutdown_script=OTHER)
     pair.alice.channel = replace(channel, terms=replace(channel.terms, theirs=theirs))
@@ -333,7 +335,7 @@ def test_shutdown__other_than_upfront() -> None:
 
 def test_shutdown__waits_for_our_own_updates() -> None:
     """BOLT 2: with updates pending on the receiving node's commitment, MUST NOT send it."""
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(offer(1))
     pair.alice.step(offer(2))  # Gathers: the first is not acknowledged.
     pair.alice.step(events.CloseMutually(None, None))
@@ -346,7 +348,7 @@ def test_shutdown__waits_for_our_own_updates() -> None:
 
 
 def test_shutdown__with_an_addition_that_is_not_committed() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(offer(1))
     pair.deliver(pair.alice)
     wishes = hear(pair.bob, Shutdown(pair.bob.state.id, CLOSE_SCRIPT["alice"]))
@@ -359,7 +361,7 @@ def test_shutdown__with_an_addition_that_is_not_committed() -> None:
 
 def failed_with_answers_pending() -> Side:
     """Bob fails the channel while he has HTLCs to answer."""
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     for number in range(2):
         pair.alice.step(offer(number))
         pair.settle()
@@ -371,7 +373,7 @@ def failed_with_answers_pending() -> Side:
 
 def failed_with_a_close_pending() -> Side:
     """Bob wants to close; the word waits for an HTLC that the failure takes away."""
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(offer(0))
     pair.settle()
     pair.bob.step(offer(1))  # Signed, not acknowledged.
@@ -425,7 +427,7 @@ def test_failed__stays_failed(scene: Callable[[], Side], reconnected: bool) -> N
 
 
 def test_failed__a_preimage_is_kept_for_the_chain() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(offer(1))
     pair.settle()
     pair.bob.step(events.CloseUnilaterally("test"))

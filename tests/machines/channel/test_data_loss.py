@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from tests.support.courtroom import Courtroom
-from tests.support.pair import CLOSE_SCRIPT, Pair, Side, offer, preimage_of, ready_pair
+from tests.support.pair import CLOSE_SCRIPT, LEGACY, Pair, Side, offer, preimage_of, ready_pair
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.encode import from_json, to_json
+from wallet.base.values.features import OUR_INIT, Features
 from wallet.base.values.ids import ALL_CHANNELS
 from wallet.base.wire.channel import ChannelReestablish
 from wallet.base.wire.message import Message, decode
@@ -22,7 +23,7 @@ from wallet.machines.channel import actions, events
 from wallet.machines.channel.ending import ClaimKind, SpendKind
 from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.resume import resume
-from wallet.machines.channel.state import Channel, Phase
+from wallet.machines.channel.state import Channel, Phase, is_agreed
 from wallet.node.persist import durable
 
 EXPIRY = 200
@@ -175,16 +176,19 @@ def test_our_copy_is_old__a_reorganisation_of_their_close_brings_nothing_of_ours
     assert {kind for kind, _ in pair.alice.broadcasts} <= {"funding", ClaimKind.TO_REMOTE}
 
 
-def test_our_copy_is_old__also_when_a_close_was_agreed_on_long_ago() -> None:
+@pytest.mark.parametrize("features", [OUR_INIT, LEGACY], ids=["simple", "legacy"])
+def test_our_copy_is_old__also_when_a_close_was_agreed_on_long_ago(features: Features) -> None:
     """A close that both signed is not revoked; but what is proved old is not to be used at all."""
     pair = restored()
-    agreed = ready_pair()
+    agreed = ready_pair(features=features)
     agreed.alice.step(events.CloseMutually(None, None))
     agreed.settle()
-    signed = agreed.alice.state.signed_close
-    assert signed is not None
+    signed = agreed.alice.state
+    assert is_agreed(signed)
     alice = pair.alice
-    alice.channel = replace(alice.state, signed_close=signed)
+    alice.channel = replace(
+        alice.state, signed_close=signed.signed_close, simple_close=signed.simple_close
+    )
     assert_silent(alice, events.FundingUnspent())
     assert_silent(alice, events.NewTip(CLOSE_SCRIPT["alice"]))
 

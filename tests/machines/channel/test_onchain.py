@@ -13,6 +13,7 @@ from tests.support.channel_kernel import sign
 from tests.support.pair import (
     CLOSE_SCRIPT,
     FUNDING,
+    LEGACY,
     Pair,
     Side,
     context,
@@ -262,7 +263,7 @@ def test_a_sweep_of_a_revoked_commitment_takes_our_balance() -> None:
 
 
 def test_a_mutual_close_leaves_nothing_to_claim() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(events.CloseMutually(None, None))
     pair.settle()
     closes = {tx.txid: tx for kind, tx in pair.alice.broadcasts if kind == "mutual close"}
@@ -344,7 +345,7 @@ def test_reorg__a_commitment_that_left_the_chain_is_offered_again() -> None:
 
 
 def test_reorg__a_mutual_close_that_left_the_chain_is_offered_again() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.bob.step(events.CloseMutually(None, None))
     pair.settle()
     tx = pair.alice.broadcasts[-1][1]

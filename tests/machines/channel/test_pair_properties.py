@@ -22,6 +22,7 @@ from tests.support.channel_ledger import Ledger
 from tests.support.pair import (
     CLOSE_SCRIPT,
     FUNDING,
+    LEGACY,
     START_HEIGHT,
     Pair,
     Side,
@@ -34,9 +35,11 @@ from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.encode import from_json, to_json
+from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import Txid
 from wallet.machines.channel import events
 from wallet.machines.channel.announce import is_announced
+from wallet.machines.channel.clearing import is_simple
 from wallet.machines.channel.dance import has_news
 from wallet.machines.channel.htlc import Htlc
 from wallet.machines.channel.htlc_stages import SETTLED
@@ -68,10 +71,12 @@ class TwoChannels(RuleBasedStateMachine):
         bobs=LIMITS,
         push=st.sampled_from([400_000_000, 0, 353_999, 546_000]),
         announce=st.booleans(),
+        simple=st.booleans(),
     )
-    def open(self, alices: int, bobs: int, push: int, announce: bool) -> None:
+    def open(self, alices: int, bobs: int, push: int, announce: bool, simple: bool) -> None:
         limited = [replace(policy(), dust_limit=Satoshi(limit)) for limit in (alices, bobs)]
-        self.pair = ready_pair(MilliSatoshi(push), *limited, announce=announce)
+        features = OUR_INIT if simple else LEGACY
+        self.pair = ready_pair(MilliSatoshi(push), *limited, features=features, announce=announce)
         self.announce = announce
         self.ledger = Ledger(self.pair)
         self.offered = 0
@@ -205,19 +210,21 @@ class TwoChannels(RuleBasedStateMachine):
         self.close(pair.alice if self.offered % 2 else pair.bob)
 
     def close(self, side: Side) -> None:
+        simple = is_simple(side.state)
         side.step(events.CloseMutually(None, None))
         self.pair.settle()
         closes: dict[Txid, Transaction] = {}
         for each in (self.pair.alice, self.pair.bob):
             assert each.state.phase is Phase.MUTUALLY_CLOSED
             closes |= {tx.txid: tx for kind, tx in each.broadcasts if kind == "mutual close"}
-        # BOLT 3: each signs without what is below its own dust limit.  A balance between the two
-        # limits makes two transactions, of which one will be mined.
+        assert self.pair.alice.closes == self.pair.bob.closes == set(closes) or not simple
+        # BOLT 3, legacy: each signs without what is below its own dust limit.  A balance between
+        # the two limits makes two transactions, of which one will be mined.
         between = any(
             Satoshi(354) <= each.state.funding.to_us.floor_to_sat() < Satoshi(546)
             for each in (self.pair.alice, self.pair.bob)
         )
-        assert len(closes) == 1 or (between and len(closes) == 2)
+        assert len(closes) == 1 or ((simple or between) and len(closes) == 2)
         spent = TxOut(FUNDING, self.pair.funding_tx.outputs[0].script_pubkey)
         for tx in closes.values():
             kernel_engine.verify(tx, [spent], kind="close")

@@ -3,7 +3,7 @@
 from tests.machines.channel.test_court import EXPIRY, cheated, know_preimages, pending, sat
 from tests.support import kernel_engine
 from tests.support.courtroom import Courtroom, split_of
-from tests.support.pair import Side, offer, preimage_of, ready_pair
+from tests.support.pair import LEGACY, Side, offer, preimage_of, ready_pair
 from wallet.machines.channel import events
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.rulings import RATES, Leaf, Ruling, Way, docket, rulings
@@ -34,7 +34,10 @@ def test_together__only_without_htlcs() -> None:
     assert set(ways) == {Way.TOGETHER, Way.ALONE, Way.BY_THEM}
     assert ways[Way.TOGETHER].ours.sat == 600_000
     assert ways[Way.TOGETHER].costs == tuple(sorted(ways[Way.TOGETHER].costs))
-    assert ruled(pair.bob)[Way.TOGETHER].costs == (0, 0, 0), "who opened pays"
+    assert ruled(pair.bob)[Way.TOGETHER].costs == ways[Way.TOGETHER].costs, "each its own"
+    legacy = ready_pair(features=LEGACY)
+    assert ruled(legacy.alice)[Way.TOGETHER].costs == ways[Way.TOGETHER].costs
+    assert ruled(legacy.bob)[Way.TOGETHER].costs == (0, 0, 0), "who opened pays"
     pair.alice.step(offer(1))
     pair.settle()
     assert Way.TOGETHER not in ruled(pair.alice)

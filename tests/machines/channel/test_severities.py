@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.pair import CLOSE_SCRIPT, Pair, Side, offer, open_pair, ready_pair
+from tests.support.pair import CLOSE_SCRIPT, LEGACY, Pair, Side, offer, open_pair, ready_pair
 from wallet.base.bitcoin.script import p2pkh, p2wpkh
 from wallet.base.crypto.hashes import sha256
 from wallet.base.errors import Severity
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvExpiry
+from wallet.base.values.features import OUR_INIT, Features
 from wallet.base.values.ids import PaymentHash, Secret, ShortChannelId, Signature
 from wallet.base.wire.channel import (
     ChannelReestablish,
@@ -58,8 +59,12 @@ def bound() -> Pair:
     return ready_pair(close_to=p2wpkh(b"\2" * 33))
 
 
-def closing() -> Pair:
-    pair = ready_pair()
+def closing_legacy() -> Pair:
+    return closing(LEGACY)
+
+
+def closing(features: Features = OUR_INIT) -> Pair:
+    pair = ready_pair(features=features)
     pair.alice.step(events.CloseMutually(None, None))
     pair.deliver(pair.alice)
     pair.deliver(pair.bob)
@@ -202,7 +207,7 @@ BREACHES: dict[str, tuple[Severity, Callable[[], Pair], str, Callable[[Pair], Me
     ),
     "a wrong signature on a close": (
         FAIL_CHANNEL,
-        closing,
+        closing_legacy,
         "alice",
         lambda p: ClosingSigned(p.alice.state.id, Satoshi(500), NO_SIGNATURE),
     ),

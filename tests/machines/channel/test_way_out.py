@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.channel_kernel import sign
-from tests.support.pair import Pair, context, offer, ready_pair
+from tests.support.pair import LEGACY, Pair, context, offer, ready_pair
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import Refused
 from wallet.machines.channel import actions, events
@@ -19,7 +19,7 @@ def _phase(pair: Pair) -> Phase:
 
 
 def test_our_commitment_may_go_out_after_an_agreed_close() -> None:
-    pair = ready_pair()
+    pair = ready_pair(features=LEGACY)
     pair.alice.step(events.CloseMutually(None, None))
     pair.settle()
     assert _phase(pair) is Phase.MUTUALLY_CLOSED

@@ -186,6 +186,7 @@ OUR_INIT: Final = Features.of(
         Feature.OPTION_SHUTDOWN_ANYSEGWIT,
         Feature.OPTION_SCID_ALIAS,
         Feature.OPTION_ZEROCONF,
+        Feature.OPTION_SIMPLE_CLOSE,
     ),
 )
 """`init`: only what works."""

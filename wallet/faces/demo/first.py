@@ -230,5 +230,11 @@ class FirstStory(OwnChannel):
         answer = alice.call("close", id=self._channel_id)
         expect(answer["type"] == "mutual", f"the close was {answer['type']}")
         height = self._town.mine(DEPTH)
-        self._say(f"alice and carol sign one last transaction: {answer['txids'][-1][:16]}…")
-        self._say(f"Block {height - DEPTH + 1} pays alice her {share:,} sat less the fee.")
+        self._say(
+            "alice and carol sign two last transactions, and each pays the fee of one. The first"
+            f" that alice's node gives to the chain is {answer['txids'][-1][:16]}…"
+        )
+        self._say(
+            f"Block {height - DEPTH + 1} takes one, which pays alice her {share:,} sat, less the"
+            " fee if it is the one that she pays for."
+        )

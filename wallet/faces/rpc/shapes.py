@@ -11,6 +11,7 @@ from typing import Final
 
 from wallet.base.bitcoin.address import encode_address
 from wallet.base.bitcoin.chains import Chain
+from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
 from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import FeeratePerKw
@@ -20,6 +21,7 @@ from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.htlc import Fulfilled, Htlc
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
+from wallet.machines.channel.shutdown import broadcast_close
 from wallet.machines.channel.state import Change, Channel, Link, Phase, ScidKind, Tally
 from wallet.machines.coins.wallet import Coin, CoinStatus
 from wallet.machines.payments.forwarding import policy_of
@@ -159,7 +161,7 @@ def peer_channel(
     scid = channel.scid(ScidKind.REAL)
     closing = channel.our_shutdown or terms.close_to
     usable = channel.phase is Phase.READY
-    commitment = our_commitment(channel, funding).commitment.tx
+    final = _final_transaction(channel, frozen)
     return without_none(
         {
             "peer_id": terms.peer.hex(),
@@ -174,8 +176,8 @@ def peer_channel(
                 }
             ),
             "state": channel.phase.value,
-            "scratch_txid": str(commitment.txid),
-            "last_tx_fee_msat": (funding.amount.sat - sum(o.amount.sat for o in commitment.outputs))
+            "scratch_txid": str(final.txid),
+            "last_tx_fee_msat": (funding.amount.sat - sum(o.amount.sat for o in final.outputs))
             * 1000,
             "lost_state": channel.fell_behind,
             "feerate": _feerate(channel.feerate),
@@ -220,6 +222,14 @@ def peer_channel(
             "htlcs": [_htlc(channel, h) for h in channel.htlcs.values() if _is_open(channel, h)],
         }
     )
+
+
+def _final_transaction(channel: Channel, frozen: str | None) -> Transaction:
+    """What we offer to the chain if the channel ends now: Core Lightning's `scratch_txid`."""
+    together = channel.phase is Phase.MUTUALLY_CLOSED and frozen is None
+    if together and (closes := broadcast_close(channel)):
+        return closes[-1].transaction.tx
+    return our_commitment(channel, channel.funding).commitment.tx
 
 
 def _status(channel: Channel, frozen: str | None) -> list[str]:

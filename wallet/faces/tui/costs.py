@@ -25,6 +25,8 @@ _HTLC_OUTPUT: Final = 172
 ANCHORS_SAT: Final = 660
 _SWEEP: Final = 42 + 43 * 4 + 320
 """Our output of a commitment, brought home."""
+_SIMPLE_CLOSE: Final = 60
+"""BOLT 9: the even bit of option_simple_close."""
 _NAMES: Final = {2: "next block", 6: "hour", 100: "day"}
 """By blocks, of the estimates that Core Lightning gives."""
 
@@ -153,6 +155,28 @@ async def ask_prices(link: Link) -> Prices:
         return prices(await link.ask("feerates", style="perkw"))
     except RpcError:
         return Prices()
+
+
+async def each_pays(link: Link, peer_id: str) -> bool:
+    """Whether both offer option_simple_close: each pays for a closing transaction of its own.
+
+    A peer that is away offers nothing now.  Raises `ConnectionLost`.
+    """
+    try:
+        own = (await link.ask("getinfo")).get("our_features")
+        peers = (await link.ask("listpeers", id=peer_id)).get("peers")
+    except RpcError:
+        return False
+    ours = own.get("init") if isinstance(own, Mapping) else None
+    theirs = peers[0].get("features") if isinstance(peers, list) and peers else None
+    return _offers_simple_close(ours) and _offers_simple_close(theirs)
+
+
+def _offers_simple_close(features: object) -> bool:
+    try:
+        return bool(int(str(features), 16) >> _SIMPLE_CLOSE & 3)
+    except ValueError:
+        return False
 
 
 def _number(value: object) -> int:

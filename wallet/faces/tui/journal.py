@@ -180,6 +180,12 @@ def _channel_state(one: Entry, _: Money, names: Names) -> str:
     return f"{_channel(one, names)} {_STATES.get(new, new)}{_why(one)}"
 
 
+def _close_signed(one: Entry, money: Money, names: Names) -> str:
+    payer = "we pay" if one.text("fee_payer") == "local" else "the peer pays"
+    fee = _amount(one, money, "fee_msat")
+    return f"{_channel(one, names)} closes by {one.text('txid', 9)}: {payer} its fee, {fee}"
+
+
 def _channel_frozen(one: Entry, _: Money, names: Names) -> str:
     return f"{_channel(one, names)} is frozen by a fault of ours{_why(one)}"
 
@@ -271,6 +277,7 @@ _TOPICS: Final[dict[str, tuple[Source, Words]]] = {
     "forward_event": (Source.MONEY, _forward),
     "channel_opened": (Source.CHANNEL, _channel_opened),
     "channel_state_changed": (Source.CHANNEL, _channel_state),
+    "close_signed": (Source.CHANNEL, _close_signed),
     "channel_frozen": (Source.CHANNEL, _channel_frozen),
     "htlc_at_risk": (Source.CHANNEL, _at_risk),
     "htlc_lost": (Source.CHANNEL, _lost),

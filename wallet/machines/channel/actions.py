@@ -57,6 +57,15 @@ class Broadcast:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseSigned:
+    """Both have signed a closing transaction, or one that pays more than the one before."""
+
+    txid: Txid
+    fee: Satoshi
+    we_pay: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FundHtlc:
     """Pay for an HTLC transaction of our commitment from the wallet; answered by `ClaimFunded`.
 
@@ -197,6 +206,7 @@ Action: TypeAlias = (
     | HtlcLapsed
     | LossAccepted
     | HtlcLost
+    | CloseSigned
     | Watch
     | HtlcOffered
     | HtlcCommitted

@@ -15,7 +15,10 @@ from wallet.machines.signing import ReleasedSecret
 
 @dataclass(frozen=True, slots=True)
 class PeerConnected:
-    """The peer is there and `init` was exchanged."""
+    """The peer is there and `init` was exchanged; `features` are those of its `init`."""
+
+    features: bytes | None = None
+    """None: as before."""
 
 
 @dataclass(frozen=True, slots=True)

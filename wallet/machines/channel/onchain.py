@@ -30,7 +30,7 @@ from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.identify import identify, rebuilt
-from wallet.machines.channel.state import Channel, Phase
+from wallet.machines.channel.state import Channel, Phase, is_agreed
 from wallet.machines.channel.sweeps import is_ours_now, is_worthless, preimage_of, pursue
 from wallet.machines.channel.unilateral import without_bump, without_unsent
 from wallet.machines.step import Context, Step
@@ -74,7 +74,7 @@ def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) ->
 
 def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
     """A reorganisation took the end away: back to what we would broadcast ourselves, if at all."""
-    agreed = channel.signed_close is not None and not channel.fell_behind
+    agreed = is_agreed(channel) and not channel.fell_behind
     phase = Phase.MUTUALLY_CLOSED if agreed else Phase.FAILED
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"

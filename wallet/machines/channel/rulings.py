@@ -13,6 +13,7 @@ from wallet.base.channel_tx.closing import closing_weight
 from wallet.base.crypto.curve import point_of
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.machines.channel import events
+from wallet.machines.channel.clearing import is_simple
 from wallet.machines.channel.commitments import (
     Built,
     build,
@@ -128,7 +129,9 @@ def _together(channel: Channel) -> Ruling:
         )
         if amount.floor_to_sat().sat
     )
-    costs = fees if channel.terms.we_opened else (0,) * len(RATES)
+    # With a simple close it may be the peer's own transaction that a block takes; ours costs this.
+    we_pay = channel.terms.we_opened or is_simple(channel)
+    costs = fees if we_pay else (0,) * len(RATES)
     return Ruling(Way.TOGETHER, None, None, costs, leaves)
 
 

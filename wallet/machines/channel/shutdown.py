@@ -1,54 +1,54 @@
-"""Cooperative close: `shutdown` both ways, then legacy `closing_signed` until a fee is agreed.
+"""Cooperative close: `shutdown` both ways, then the words of the negotiated kind of closing.
 
-BOLT 2 "Closing Initiation" and "Legacy Closing Negotiation".  The modern method: the opener sends
-a fee range, the other side picks a fee in it; without a range, between the two last offers.
+BOLT 2 "Closing Initiation".  What comes after it is `close_simple.py` where both offered
+`option_simple_close`, else `close_legacy.py`.
 """
 
 from dataclasses import replace
 from typing import Final
 
 from wallet.base.bitcoin.script import witness_program
-from wallet.base.channel_tx.closing import Closing, ClosingTerms, build_closing, closing_weight
-from wallet.base.crypto.curve import verify
-from wallet.base.errors import InvariantBroken, PeerFault, Refused, Severity, ensure
-from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
+from wallet.base.errors import PeerFault, Refused, Severity
 from wallet.base.values.features import Features
-from wallet.base.values.ids import Signature
-from wallet.base.wire.channel import ClosingSigned, FeeRange, Shutdown
+from wallet.base.wire.channel import Shutdown
+from wallet.machines.channel import close_legacy, close_simple
 from wallet.machines.channel.actions import Action, Broadcast, Send
-from wallet.machines.channel.close_scripts import is_allowed
-from wallet.machines.channel.commitments import spend_funding
+from wallet.machines.channel.clearing import is_simple, negotiating
+from wallet.machines.channel.close_scripts import check_their_script, is_allowed
+from wallet.machines.channel.events import CloseMutually
 from wallet.machines.channel.htlc_stages import Stage
-from wallet.machines.channel.state import (
-    LIVING,
-    Channel,
-    Link,
-    Negotiation,
-    Phase,
-    SignedClose,
-    in_flight,
-)
-from wallet.machines.signing import FundingKey, SignDigest
+from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
 
 CLOSING_PATIENCE: Final = 600
 """Seconds for a peer that is there to agree on a fee, once we have named ours."""
-MAX_FEE_FACTOR: Final = 10
-"""As opener we go up to this multiple of our estimate, and down to the relay floor."""
+
+_TALKING: Final = frozenset({Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED})
 
 
-def ask(
-    channel: Channel, script: bytes | None, feerates: tuple[FeeratePerKw, FeeratePerKw] | None
-) -> ChannelStep:
-    """Want a cooperative close; the message goes out with the next flush that allows it."""
-    if channel.phase not in LIVING:
+def ask(channel: Channel, event: CloseMutually, ctx: Context) -> ChannelStep:
+    """Want a cooperative close; the message goes out with the next flush that allows it.
+
+    Once a simple close is agreed, asking again raises the fee that we pay for it.
+    """
+    script, feerates = event.script_pubkey, event.feerates
+    agreed = channel.phase is Phase.MUTUALLY_CLOSED
+    if agreed and not is_simple(channel):
+        raise Refused(
+            "this channel is closed already and waits for its block. The peer does not offer"
+            " option_simple_close, so the fee that was agreed on stands"
+        )
+    if channel.phase not in LIVING and not agreed:
         raise Refused(f"this channel cannot be closed cooperatively now ({channel.phase})")
     if channel.our_shutdown is not None:
         if script not in (None, channel.our_shutdown):
             raise Refused("this channel is closing to another address already")
-        return Step(replace(channel, close_feerates=feerates or channel.close_feerates))
+        after = replace(channel, close_feerates=feerates or channel.close_feerates)
+        if agreed:
+            return Step(close_simple.raise_fee(after, ctx))
+        return Step(close_simple.at_once(after) if feerates is not None else after)
     ours = channel.terms.ours.upfront_shutdown_script or script or channel.terms.close_to
     if script is not None and script != ours:
         raise Refused("this channel was opened with a fixed address to close to")
@@ -71,19 +71,25 @@ def _check_destination(script: bytes, their_features: Features) -> None:
 def is_overdue(channel: Channel, now: int) -> bool:
     """Whether the peer is there and has not agreed on a closing fee for too long."""
     talk = channel.negotiation
-    talking = channel.phase is Phase.NEGOTIATING and channel.link is Link.LIVE
-    return talking and talk.our_fee is not None and now - talk.since > CLOSING_PATIENCE
+    waiting = talk.proposal is not None or (
+        talk.our_fee is not None and channel.phase is Phase.NEGOTIATING
+    )
+    late = now - talk.since > CLOSING_PATIENCE
+    return channel.phase in _TALKING and channel.link is Link.LIVE and waiting and late
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
-    """At the end of a batch: say `shutdown` or the first `closing_signed` once it may be said."""
+    """At the end of a batch: say `shutdown`, or the first word about a fee, once it may be said."""
     if channel.link is not Link.LIVE:
         return Step(channel)
     if is_overdue(channel, ctx.now):
         # BOLT 2: if it doesn't receive a `closing_signed` response after a reasonable amount of
-        # time: MUST fail the channel.
+        # time: MUST fail the channel.  BOLT 2, simple: SHOULD close the connection if it doesn't
+        # receive `closing_sig`.
+        simple = channel.negotiation.proposal is not None
         raise PeerFault(
-            Severity.FAIL_CHANNEL, f"no closing fee was agreed in {CLOSING_PATIENCE} seconds"
+            Severity.DISCONNECT if simple else Severity.FAIL_CHANNEL,
+            f"no closing fee was agreed in {CLOSING_PATIENCE} seconds",
         )
     actions: list[Action] = []
     if channel.our_shutdown is not None and not channel.shutdown_sent and _may_shut(channel):
@@ -91,13 +97,17 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
             Phase.SHUTTING_DOWN, ctx.now, "user", "Shutdown sent"
         )
         actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
-    channel = _negotiating(channel, ctx)
+    channel = negotiating(channel, ctx)
     # Agreed already: the peer may have lost our last word with the connection.
-    talking = channel.phase in {Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
-    if talking and channel.terms.we_opened:
-        proposed = _open_negotiation(channel, ctx)
-        return Step(proposed.state, (*actions, *proposed.actions))
-    return Step(channel, tuple(actions))
+    if channel.phase not in _TALKING:
+        return Step(channel, tuple(actions))
+    if is_simple(channel):
+        proposed = close_simple.propose(channel, ctx)
+    elif channel.terms.we_opened:
+        proposed = close_legacy.open_negotiation(channel, ctx)
+    else:
+        proposed = Step(channel)
+    return Step(proposed.state, (*actions, *proposed.actions))
 
 
 def _may_shut(channel: Channel) -> bool:
@@ -109,37 +119,11 @@ def _may_shut(channel: Channel) -> bool:
     )
 
 
-def _negotiating(channel: Channel, ctx: Context) -> Channel:
-    """Their `shutdown` and `closing_signed` may arrive in one batch, before any flush."""
-    if channel.phase is not Phase.SHUTTING_DOWN or not _is_clear(channel):
-        return channel
-    return channel.with_phase(
-        Phase.NEGOTIATING, ctx.now, "remote", "No HTLC left: agreeing on the closing fee"
-    )
-
-
-def _is_clear(channel: Channel) -> bool:
-    """Both said shutdown, and no HTLC, fee change or revocation is outstanding."""
-    return (
-        channel.shutdown_sent
-        and channel.their_shutdown is not None
-        and not in_flight(channel)
-        and not channel.awaiting_revocation
-        and not channel.revoking
-    )
-
-
 def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> ChannelStep:
     """BOLT 2 `shutdown`; ours follows with the next flush."""
     script = message.scriptpubkey
-    upfront = channel.terms.theirs.upfront_shutdown_script
-    if upfront and script != upfront:
-        # BOLT 2: MAY send a `warning`. MUST fail the connection.
-        raise PeerFault(Severity.DISCONNECT, "shutdown to another script than given at the open")
-    # BOLT 2: versions 1 to 16 if (and only if) `option_shutdown_anysegwit` is negotiated.
-    if not is_allowed(script, Features.from_bytes(channel.terms.their_features)):
-        raise PeerFault(Severity.WARN, f"shutdown to a script of no allowed form: {script.hex()}")
-    if channel.their_shutdown not in (None, script):
+    check_their_script(channel, script, Severity.WARN)
+    if channel.their_shutdown not in (None, script) and not _may_change(channel):
         # BOLT 2: MUST NOT send multiple `shutdown` messages; after a reconnect the same is said
         # again.  With another script, a close that both have signed could not be built any more.
         raise PeerFault(Severity.DISCONNECT, "shutdown to another script than before")
@@ -148,6 +132,7 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     after = replace(
         channel,
         their_shutdown=script,
+        negotiation=replace(channel.negotiation, heard_shutdown=True),
         our_shutdown=channel.our_shutdown
         or channel.terms.ours.upfront_shutdown_script
         or channel.terms.close_to,
@@ -157,6 +142,15 @@ def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> Chann
     return Step(after)
 
 
+def _may_change(channel: Channel) -> bool:
+    """With `option_simple_close` the first `shutdown` of a connection may name another script.
+
+    Its versions remember their scripts; a legacy close that is signed does not.
+    """
+    first = not channel.negotiation.heard_shutdown
+    return first and is_simple(channel) and channel.signed_close is None
+
+
 def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
     """BOLT 2: upon reconnection, if it has sent a previous `shutdown`: MUST retransmit it."""
     if not channel.shutdown_sent or channel.our_shutdown is None:
@@ -164,190 +158,13 @@ def resend_shutdown(channel: Channel) -> tuple[Action, ...]:
     return (Send(Shutdown(channel.id, channel.our_shutdown)),)
 
 
-# --- the fee ------------------------------------------------------------------------------------
+def broadcast_close(channel: Channel) -> tuple[Broadcast, ...]:
+    """Every closing transaction that both have signed, to be broadcast (again, after a restart).
 
-
-def _terms(channel: Channel) -> ClosingTerms:
-    funding, terms = channel.funding, channel.terms
-    ours, theirs = channel.our_shutdown, channel.their_shutdown
-    ensure(ours is not None and theirs is not None, "closing before both said shutdown")
-    us = (funding.our_pubkey, funding.to_us, ours or b"")
-    them = (funding.their_pubkey, funding.to_them, theirs or b"")
-    opener, accepter = (us, them) if terms.we_opened else (them, us)
-    return ClosingTerms(
-        funding=funding.outpoint,
-        funding_amount=funding.amount,
-        opener_funding_pubkey=opener[0],
-        accepter_funding_pubkey=accepter[0],
-        to_opener=opener[1],
-        to_accepter=accepter[1],
-        opener_script=opener[2],
-        accepter_script=accepter[2],
+    The last is the one that pays most: mempools drop the others for it.
+    """
+    versions = channel.simple_close.versions
+    return (
+        *close_legacy.broadcast_signed(channel),
+        *(close_simple.broadcast_version(channel, version) for version in versions),
     )
-
-
-def our_closing(channel: Channel, fee: Satoshi) -> Closing:
-    """The transaction we sign at `fee`; `PeerFault` when the opener cannot pay it."""
-    closing = build_closing(_terms(channel), fee, channel.terms.ours.dust_limit)
-    if closing is None:
-        raise PeerFault(Severity.FAIL_CHANNEL, f"no closing transaction can pay a fee of {fee}")
-    return closing
-
-
-def _weight(channel: Channel) -> int:
-    return closing_weight(channel.our_shutdown or b"", channel.their_shutdown or b"")
-
-
-def _our_range(channel: Channel, ctx: Context) -> tuple[Satoshi, Satoshi, Satoshi]:
-    """Our ideal, least and greatest fee."""
-    weight = _weight(channel)
-    low, high = channel.close_feerates or (FEERATE_FLOOR, None)
-    wanted = max(ctx.feerate, FEERATE_FLOOR, low)
-    ideal = (wanted if high is None else min(wanted, high)).fee_ceil(weight)
-    least = low.fee_ceil(weight)
-    balance = (
-        channel.funding.to_us if channel.terms.we_opened else channel.funding.to_them
-    ).floor_to_sat()
-    if high is not None:
-        greatest = high.fee_ceil(weight)
-    else:
-        greatest = Satoshi(ideal.sat * MAX_FEE_FACTOR) if channel.terms.we_opened else balance
-    return min(ideal, balance), min(least, balance), min(greatest, balance)
-
-
-def _propose(channel: Channel, fee: Satoshi, fee_range: tuple[Satoshi, Satoshi]) -> Send:
-    closing = our_closing(channel, fee)
-    key = FundingKey(channel.terms.keys_id, channel.funding.number)
-    message = ClosingSigned(channel.id, fee, Signature(bytes(64)), FeeRange(*fee_range))
-    return Send(message, (SignDigest(key, closing.digest),))
-
-
-def _open_negotiation(channel: Channel, ctx: Context) -> ChannelStep:
-    if channel.negotiation.our_fee is not None or not _is_clear(channel):
-        return Step(channel)
-    ideal, least, greatest = _our_range(channel, ctx)
-    if channel.signed_close is not None:
-        ideal = channel.signed_close.fee
-        least, greatest = min(least, ideal), max(greatest, ideal)
-    send = _propose(channel, ideal, (least, greatest))
-    said = Negotiation(ideal, (least, greatest), since=ctx.now)
-    return Step(replace(channel, negotiation=said), (send,))
-
-
-def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
-    """BOLT 2 `closing_signed`: agree, answer with another fee, or refuse."""
-    closing = {Phase.SHUTTING_DOWN, Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
-    if channel.phase not in closing or not _is_clear(channel):
-        raise PeerFault(Severity.WARN, "closing_signed before the channel is clear of HTLCs")
-    channel = _negotiating(channel, ctx)
-    _check_signature(channel, message)
-    fee = message.fee_satoshis
-    talk = channel.negotiation
-    if fee == talk.our_fee:
-        return _agree(channel, message, ctx)
-    ideal, least, greatest = _our_range(channel, ctx)
-    theirs = message.fee_range
-    if theirs is not None:
-        low, high = max(least, theirs.min_fee_satoshis), min(greatest, theirs.max_fee_satoshis)
-        if low > high:
-            raise PeerFault(
-                Severity.WARN,
-                f"no closing fee suits both: we take {least} to {greatest},"
-                f" they offer {theirs.min_fee_satoshis} to {theirs.max_fee_satoshis}",
-            )
-        if channel.terms.we_opened or talk.our_fee is not None:
-            # BOLT 2: if it is the funder and `fee_satoshis` is not in the overlap between the sent
-            # and received `fee_range`: MUST fail the channel.
-            if not channel.terms.we_opened or not low <= fee <= high:
-                raise PeerFault(Severity.FAIL_CHANNEL, f"closing fee {fee} is not what was agreed")
-            answer = fee
-        else:
-            answer = fee if low <= fee <= high else min(max(ideal, low), high)
-    elif not _moves(talk, fee):
-        raise PeerFault(
-            Severity.FAIL_CHANNEL,
-            f"closing fee {fee} is not between {talk.our_fee} and {talk.their_fee}",
-        )
-    elif least <= fee <= greatest:
-        answer = fee
-    else:
-        last = talk.our_fee if talk.our_fee is not None else ideal
-        # Never beyond our own limits: halfway to what a peer asks for may be half of what we have.
-        answer = min(max(Satoshi((last.sat + fee.sat) // 2), least), greatest)
-        if answer == talk.our_fee:
-            raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
-    talking = Negotiation(answer, (least, greatest), fee, talk.since or ctx.now)
-    said = replace(channel, negotiation=talking)
-    send = _propose(said, answer, (least, greatest))
-    if answer != fee:
-        return Step(said, (send,))
-    agreed = _agree(said, message, ctx)
-    return Step(agreed.state, (send, *agreed.actions))
-
-
-def _moves(talk: Negotiation, fee: Satoshi) -> bool:
-    """BOLT 2: without a range, each fee is strictly between the last of both sides."""
-    if talk.our_fee is None or talk.their_fee is None:
-        return True
-    return min(talk.our_fee, talk.their_fee) < fee < max(talk.our_fee, talk.their_fee)
-
-
-def _check_signature(channel: Channel, message: ClosingSigned) -> None:
-    """BOLT 2: the signature must be valid for either variant of the closing transaction."""
-    if _signed_by_them(channel, message.fee_satoshis, message.signature) is None:
-        raise PeerFault(
-            Severity.FAIL_CHANNEL,
-            f"bad signature in closing_signed for a fee of {message.fee_satoshis}",
-        )
-
-
-def _signed_by_them(channel: Channel, fee: Satoshi, signature: Signature) -> Closing | None:
-    """Their variant that this signature is for: with their own output, or without it."""
-    terms = _terms(channel)
-    they_opened = not channel.terms.we_opened
-    variants = (
-        build_closing(terms, fee, channel.terms.theirs.dust_limit),
-        build_closing(terms, fee, channel.terms.ours.dust_limit),
-        build_closing(
-            terms,
-            fee,
-            channel.terms.theirs.dust_limit,
-            with_opener=not they_opened,
-            with_accepter=they_opened,
-        ),
-    )
-    for closing in variants:
-        if closing and verify(channel.funding.their_pubkey, closing.digest, signature):
-            return closing
-    return None
-
-
-def _agree(channel: Channel, message: ClosingSigned, ctx: Context) -> ChannelStep:
-    signed = replace(
-        channel, signed_close=SignedClose(message.fee_satoshis, message.signature)
-    ).with_phase(
-        Phase.MUTUALLY_CLOSED,
-        ctx.now,
-        "remote",
-        f"Agreed on a closing fee of {message.fee_satoshis}",
-    )
-    return Step(signed, broadcast_close(signed))
-
-
-def broadcast_close(channel: Channel) -> tuple[Action, ...]:
-    """The agreed closing transaction, to be broadcast (again, after a restart)."""
-    close = channel.signed_close
-    if close is None:
-        return ()
-    closing = _signed_by_them(channel, close.fee, close.their_signature)
-    if closing is None:
-        raise InvariantBroken("the signed close no longer matches the channel")
-    transaction = spend_funding(
-        channel.terms,
-        channel.funding,
-        closing.tx,
-        closing.digest,
-        closing.funding_script,
-        close.their_signature,
-    )
-    return (Broadcast(transaction, "mutual close"),)

@@ -26,6 +26,7 @@ from wallet.base.values.ids import (
     ShortChannelId,
     Signature,
 )
+from wallet.machines.channel.close_versions import NO_VERSION, Proposal, SimpleClose
 from wallet.machines.channel.ending import Bump, OnChain
 from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
@@ -76,7 +77,7 @@ class SideTerms:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What never changes in the life of a channel."""
+    """What never changes in the life of a channel, but for `their_features`."""
 
     channel_id: ChannelId
     peer: NodeId
@@ -95,7 +96,7 @@ class Terms:
     close_to: bytes
     """Script of our wallet that a cooperative close pays to unless another is named."""
     their_features: bytes
-    """As in their `init` when the channel was opened."""
+    """As in their `init` of the latest connection."""
     our_id: NodeId | None = None
     """Our own node. None in rows older than announcements: such a channel stays private."""
     opened_height: int | None = None
@@ -201,7 +202,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class SignedClose:
-    """A mutual close that both agreed to, with the peer's signature."""
+    """A legacy close that both agreed to, with the peer's signature."""
 
     fee: Satoshi
     their_signature: Signature
@@ -209,13 +210,17 @@ class SignedClose:
 
 @dataclass(frozen=True, slots=True)
 class Negotiation:
-    """Legacy closing negotiation; it starts anew with every connection (BOLT 2)."""
+    """The talk about a closing fee; it starts anew with every connection (BOLT 2)."""
 
     our_fee: Satoshi | None = None
     our_range: tuple[Satoshi, Satoshi] | None = None
     their_fee: Satoshi | None = None
     since: int = 0
-    """When we first named a fee (Unix time)."""
+    """When we first named a fee that is not agreed (Unix time)."""
+    heard_shutdown: bool = False
+    """On this connection: it may name another script than the one before."""
+    proposal: Proposal | None = None
+    """Our `closing_complete` that waits for `closing_sig`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +296,7 @@ class Channel:
     announcement: Announcement = Announcement()
     bump: Bump | None = None
     """What pays for our commitment to enter a block, once that is broadcast (BOLT 5)."""
+    simple_close: SimpleClose = NO_VERSION
 
     @property
     def id(self) -> ChannelId:
@@ -336,6 +342,11 @@ class Channel:
 def in_flight(channel: Channel) -> bool:
     """Whether any HTLC or unsettled fee change is in the table."""
     return bool(channel.htlcs) or len(channel.fees) > 1
+
+
+def is_agreed(channel: Channel) -> bool:
+    """Whether both have signed a closing transaction: the peer may broadcast it at any time."""
+    return channel.signed_close is not None or bool(channel.simple_close.versions)
 
 
 def is_unsent(htlc: Htlc) -> bool:

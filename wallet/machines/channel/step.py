@@ -6,12 +6,14 @@ Rule 3: what the peer says is heard only in the phase and on the link in which i
 """
 
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from wallet.base.errors import PeerFault, Refused, Severity
 from wallet.base.wire.channel import (
     ChannelReady,
     ChannelReestablish,
+    ClosingComplete,
+    ClosingSig,
     ClosingSigned,
     CommitmentSigned,
     RevokeAndAck,
@@ -28,6 +30,8 @@ from wallet.base.wire.setup import Error, error_for, reason_of, warning_for
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import (
     announce,
+    close_legacy,
+    close_simple,
     dance,
     deadlines,
     events,
@@ -73,7 +77,7 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.FulfillHtlc() | events.FailHtlc() | events.FailMalformedHtlc():
             return updates.remove(channel, event)
         case events.PeerConnected():
-            return _connected(channel)
+            return _connected(_with_features(channel, event.features))
         case events.PeerDisconnected():
             return Step(reconnect.disconnected(channel))
         case events.ProofChecked():
@@ -83,7 +87,7 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.ChangeRelay():
             return _change_relay(channel, event)
         case events.CloseMutually():
-            return shutdown.ask(channel, event.script_pubkey, event.feerates)
+            return shutdown.ask(channel, event, ctx)
         case events.CloseUnilaterally():
             return _close_unilaterally(channel, event.reason, ctx)
         case events.FundingConfirmed():
@@ -105,6 +109,14 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.NewTip():
             return _new_tip(channel, event, ctx)
     assert_never(event)
+
+
+def _with_features(channel: Channel, features: bytes | None) -> Channel:
+    # BOLT 9: what holds on a connection is what its `init` said.  Were the word of another day
+    # taken, one side would wait for `closing_complete` and the other for `closing_signed`.
+    if features is None or features == channel.terms.their_features:
+        return channel
+    return replace(channel, terms=replace(channel.terms, their_features=features))
 
 
 def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
@@ -171,6 +183,9 @@ def _deeper(channel: Channel, ctx: Context) -> ChannelStep:
     return Step(shown.state, (*said.actions, *shown.actions))
 
 
+_OfAClose: TypeAlias = Shutdown | ClosingSigned | ClosingComplete | ClosingSig
+
+
 def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     match message:
         case Error():
@@ -183,8 +198,8 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
         case _:
             pass
     if channel.phase not in LIVING and not (
-        # The peer may have lost our agreement with the connection.
-        channel.phase is Phase.MUTUALLY_CLOSED and isinstance(message, ClosingSigned | Shutdown)
+        # The peer may have lost our agreement with the connection, or offer a higher fee.
+        channel.phase is Phase.MUTUALLY_CLOSED and isinstance(message, _OfAClose)
     ):
         return Step(channel)
     if channel.link is not Link.LIVE:
@@ -207,14 +222,24 @@ def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
     return reconnect.receive_reestablish(channel, message)
 
 
+def _close(channel: Channel, message: _OfAClose, ctx: Context) -> ChannelStep:
+    match message:
+        case Shutdown():
+            return shutdown.receive_shutdown(channel, message, ctx)
+        case ClosingSigned():
+            return close_legacy.receive_closing_signed(channel, message, ctx)
+        case ClosingComplete():
+            return close_simple.receive_closing_complete(channel, message, ctx)
+        case ClosingSig():
+            return close_simple.receive_closing_sig(channel, message, ctx)
+
+
 def _operate(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     match message:
         case ChannelReady():
             return ready.receive_channel_ready(channel, message, ctx)
-        case Shutdown():
-            return shutdown.receive_shutdown(channel, message, ctx)
-        case ClosingSigned():
-            return shutdown.receive_closing_signed(channel, message, ctx)
+        case Shutdown() | ClosingSigned() | ClosingComplete() | ClosingSig():
+            return _close(channel, message, ctx)
         case AnnouncementSignatures():
             # BOLT 7: if it has not sent `channel_ready`: SHOULD defer handling. They are kept.
             return announce.receive(channel, message, ctx)

@@ -17,7 +17,9 @@ leyden close ID [UNILATERALTIMEOUT] [DESTINATION] [--force] [--dry-run] [--yes]
 Ends a channel for good: its money comes back on chain. ID is a channel id, a short channel id, or
 a peer's with one channel. The parameters (id, unilateraltimeout, destination, feerange) and the
 JSON are those of the daemon's close: after UNILATERALTIMEOUT seconds without an agreement (two
-days; 0: never) our own commitment goes to the chain by itself.
+days; 0: never) our own commitment goes to the chain by itself. A channel that is closed together
+and still waits for its block pays more when it is closed again with a higher feerange, if the peer
+offers option_simple_close.
 
 On a terminal you see what comes back, when and what it costs, and type close. In a pipe it is the
 method and asks nothing.
@@ -63,11 +65,12 @@ def run(desk: Desk) -> int:
     if "--dry-run" in desk.flags:
         return desk.show(plan.preview(), lambda: [*facts(plan.facts()), desk.nothing])
     word = "force close" if force else "close"
+    what = "pay the higher fee" if plan.raises else f"{word} the channel"
     if "destination" in params:
         # Coins that go to somebody else's address are spent.
-        approve(desk, word, f"{word} the channel", plan, ceilings)
+        approve(desk, word, what, plan, ceilings)
     elif "--yes" not in desk.flags:
-        desk.confirm(word, f"{word} the channel", lambda: facts(plan.facts()))
+        desk.confirm(word, what, lambda: facts(plan.facts()))
     said = "closing; Ctrl-C detaches, it does not cancel"
     desk.progress("closing", said, channel_id=plan.channel_id)
     return _closed(desk, desk.ask_as_method(params))

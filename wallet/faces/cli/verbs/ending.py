@@ -29,6 +29,9 @@ _ASKING: Final = frozenset(
      "CLOSINGD_SIGEXCHANGE"}
 )  # fmt: skip
 """States in which the peer can still be asked to close together."""
+_AGREED: Final = "CLOSINGD_COMPLETE"
+_SIMPLE_CLOSE: Final = 60
+"""BOLT 9, the even bit of option_simple_close: each side pays for a transaction of its own."""
 
 
 def chosen(channels: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
@@ -59,8 +62,11 @@ class Ending:
         self.channel_id = str(channel["channel_id"])
         self.destination = params.get("destination") or channel.get("close_to_addr")
         self.patience = int(params.get("unilateraltimeout", DEFAULT_PATIENCE))
+        self.raises = channel["state"] == _AGREED and "feerange" in params and not force
+        """Whether it is closed already, and asked to pay more for its block."""
         self._refuse_what_cannot_be()
-        self.we_pay = channel.get("opener") == "local"
+        self.each_pays = False if force else _each_pays(desk, str(channel["peer_id"]))
+        self.we_pay = self.each_pays or channel.get("opener") == "local"
         # What we offer to others in payments counts as ours until they have it.
         out_msat = sum(int(h["amount_msat"]) for h in self._htlcs if h["direction"] == "out")
         self.ours_msat = _whole(max(int(channel.get("to_us_msat") or 0) - out_msat, 0))
@@ -79,8 +85,9 @@ class Ending:
                 "this node's copy of the channel is old: to force it would lose all that is in it."
                 " Only the peer can close it"
             )
-        if state in _ON_CHAIN or (state not in _ASKING and not self.force):
-            raise Halt("this channel is closing already: leyden channels")
+        if state in _ON_CHAIN or (state not in _ASKING and not self.force and not self.raises):
+            more = " A higher feerange makes it pay more" if state == _AGREED else ""
+            raise Halt(f"this channel is closing already: leyden channels.{more}")
 
     def _fees(self, per_kw: int) -> tuple[int, int]:
         """About what it costs us, and the most that we would agree to, in millisatoshi."""
@@ -92,7 +99,8 @@ class Ending:
         if not self.we_pay:
             return 0, 0
         usual_msat = _fee(per_kw, _MUTUAL_WEIGHT)
-        return usual_msat, min(usual_msat * _MAX_FEE_FACTOR, self.ours_msat)
+        factor = 1 if self.each_pays else _MAX_FEE_FACTOR
+        return usual_msat, min(usual_msat * factor, self.ours_msat)
 
     @property
     def _htlcs(self) -> list[Mapping[str, Any]]:
@@ -105,6 +113,8 @@ class Ending:
     def facts(self) -> Facts:
         """What a person should know before the yes."""
         channel, peer = self.channel, str(self.channel["peer_id"])
+        if self.raises:
+            return self._facts_of_more(peer)
         back = f"about {whole_sat(self.amount_msat)}" if self.amount_msat else "nothing"
         return [
             ("with", f"{self.desk.alias(peer)} {short(peer)}".strip()),
@@ -114,6 +124,17 @@ class Ending:
             ("when", self._when()),
             ("costs", self._costs()),
             *self._warnings(),
+        ]
+
+    def _facts_of_more(self, peer: str) -> Facts:
+        fee = whole_sat(int(self.channel.get("last_tx_fee_msat") or 0))
+        here = self.channel.get("peer_connected")
+        return [
+            ("with", f"{self.desk.alias(peer)} {short(peer)}".strip()),
+            ("channel", self.channel.get("short_channel_id") or self.channel_id),
+            ("replaces", f"{self.channel.get('scratch_txid')}, which pays {fee} sat"),
+            ("when", "at once" if here else "once the peer is back, which is away now"),
+            ("costs", "what the feerange asks for, from your output"),
         ]
 
     def _when(self) -> str:
@@ -133,6 +154,11 @@ class Ending:
         if self.force:
             ours = "our commitment, and " if self.we_pay else ""
             return f"about {sat(self.usual_msat)} sat, for {ours}taking what is ours"
+        if self.each_pays:
+            ours = f"about {sat(self.usual_msat)} sat for your closing transaction"
+            return f"{ours}, or nothing if a block takes the peer's"
+        if self.each_pays is None and not self.we_pay:
+            return "nothing if the peer pays, which opened the channel; it may ask each to pay"
         if not self.we_pay:
             return "nothing: the peer opened the channel and pays the fee"
         return f"about {sat(self.usual_msat)} sat, at most {sat(self.fee_msat)} sat"
@@ -168,6 +194,7 @@ class Ending:
             "how": "unilateral" if self.force else "mutual",
             "peer_id": self.channel["peer_id"],
             "channel_id": self.channel_id,
+            "replaces": self.channel.get("scratch_txid") if self.raises else None,
             "destination": None if self.force else self.destination,
             "to_us_msat": self.ours_msat,
             "amount_msat": self.amount_msat,
@@ -178,6 +205,20 @@ class Ending:
             "in_flight_msat": self._in_flight_msat,
             "peer_connected": bool(self.channel.get("peer_connected")),
         }
+
+
+def _each_pays(desk: Desk, peer: str) -> bool | None:
+    """Whether both offer option_simple_close; None: we do, and the peer is not here to say."""
+    ours = desk.ask("getinfo").get("our_features", {}).get("init")
+    if not _offers_simple_close(ours):
+        return False
+    found = desk.ask("listpeers", id=peer)["peers"]
+    here = [each["features"] for each in found if each.get("features")]
+    return _offers_simple_close(here[0]) if here else None
+
+
+def _offers_simple_close(features: str | None) -> bool:
+    return bool(int(features or "0", 16) >> _SIMPLE_CLOSE & 3)
 
 
 def _whole(amount_msat: int) -> int:

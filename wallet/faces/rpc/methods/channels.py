@@ -5,7 +5,6 @@ from typing import Final
 from wallet.base.bitcoin.address import decode_address
 from wallet.base.errors import DecodeError, Refused
 from wallet.base.values.amounts import ZERO_MSAT, Satoshi
-from wallet.base.values.ids import ChannelId
 from wallet.faces.rpc import shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import feerate_of, refuse_given
@@ -145,18 +144,23 @@ async def close(api: Api, args: Args) -> Answer:
     """Close a channel cooperatively, or by our commitment when the peer does not answer.
 
     `unilateraltimeout` is in seconds; 0 waits for the peer however long it takes, 1 does not wait.
+    Of a close that waits for its block a higher `feerange` asks for one that pays more.
     """
     refuse_given(args, (Close.FEE_NEGOTIATION_STEP, Close.WRONG_FUNDING))
-    channel_id = _selected(await api.memory(), args[Close.ID])
+    channel = _selected(await api.memory(), args[Close.ID])
     seconds = args.get_or(Close.UNILATERALTIMEOUT, DEFAULT_UNILATERAL_SECONDS)
     patience = {0: None, 1: 0.0}.get(seconds, float(seconds))
+    if channel.phase is Phase.MUTUALLY_CLOSED and patience != 0:
+        # What is signed waits for its block. A peer that does not sign a higher fee is no reason
+        # to pay for a commitment.
+        patience = None
     rates = args.get_or(Close.FEERANGE, ())
     if rates and len(rates) != 2:
         raise Refused("feerange: should be [min, max]", Code.INVALID_PARAMS)
     feerates = [rate for r in rates if (rate := await feerate_of(api, r)) is not None]
     tell("closing: the peer is asked, and payments in flight end first")
     closed = await api.close_channel(
-        channel_id,
+        channel.id,
         _script("destination", args.get(Close.DESTINATION), api),
         (min(feerates), max(feerates)) if feerates else None,
         patience,
@@ -177,7 +181,7 @@ def _script(name: str, address: str | None, api: Api) -> bytes | None:
         raise Refused(f"{name}: {error}", Code.INVALID_PARAMS) from None
 
 
-def _selected(memory: Memory, selector: ChannelSelector) -> ChannelId:
+def _selected(memory: Memory, selector: ChannelSelector) -> Channel:
     """The one channel that is meant. A peer's id means its one channel that still lives."""
     found = [
         c for c in memory.channels.values() if c.phase is not Phase.CLOSED and _fits(c, selector)
@@ -191,7 +195,7 @@ def _selected(memory: Memory, selector: ChannelSelector) -> ChannelId:
             " short_channel_id",
             Code.INVALID_PARAMS,
         )
-    return chosen[0].id
+    return chosen[0]
 
 
 def _fits(channel: Channel, selector: ChannelSelector) -> bool:

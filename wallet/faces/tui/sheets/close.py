@@ -120,6 +120,12 @@ class Close(_Closing):
     ]
     _called = ""
     """What became of trying to reach the peer."""
+    _each_pays = False
+    """For a transaction of its own; a block takes one of the two."""
+
+    async def learn(self, link: Link) -> None:
+        await super().learn(link)
+        self._each_pays = await costs.each_pays(link, self._last.peer_id)
 
     def may_act(self) -> bool:
         return self.channel.connected
@@ -135,9 +141,11 @@ class Close(_Closing):
 
     def review(self, cells: int) -> list[Row]:
         channel = self.channel
-        fee = self._prices.mutual if self._ending.we_opened else 0
+        fee = self._prices.mutual if self._ending.we_opened or self._each_pays else 0
         back = max(0, channel.still - fee * 1000)
         payer = "you opened it, so you pay it" if self._ending.we_opened else "the peer pays it"
+        if self._each_pays:
+            payer = "one of you: a block decides"
         found = [
             self._with(),
             line("Comes back", f"about {self.money.shown(back)}",
