@@ -113,7 +113,7 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     if channel.phase is Phase.SPENT:
         return onchain.progress(channel, event, ctx)
     due = deadlines.overdue(channel, ctx)
-    worth = [each for each in due if each.is_worth_it]
+    worth = deadlines.worth_closing(due, ctx)
     if worth:
         # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
