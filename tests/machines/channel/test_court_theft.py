@@ -1,10 +1,10 @@
-"""What a thief would try on chain: many small HTLCs, fee spikes, the last block."""
+"""What a thief would try on chain: many small HTLCs, fee spikes, the last block, a changed mind."""
 
-from tests.machines.channel.test_court import EXPIRY, phase, sat
+from tests.machines.channel.test_court import EXPIRY, pending, phase, sat
 from tests.support.courtroom import Courtroom
-from tests.support.pair import offer, ready_pair
+from tests.support.pair import offer, preimage_of, ready_pair
 from wallet.base.values.amounts import FeeratePerKw
-from wallet.machines.channel import actions
+from wallet.machines.channel import actions, events
 from wallet.machines.channel.claims import GRACE
 from wallet.machines.channel.state import Phase
 
@@ -21,3 +21,19 @@ def test_many_htlcs_that_are_small_each_are_worth_a_close_together() -> None:
     court.mine_to(EXPIRY + GRACE)
     assert phase(pair.alice) is Phase.FAILED
     assert not [a for a in pair.alice.acts if isinstance(a, actions.LossAccepted)]
+
+
+def test_a_preimage_that_comes_late_is_on_its_way_at_once() -> None:
+    """The peer's timeout may be in the block after the next: waiting for a block loses the race."""
+    pair = pending()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine_to(EXPIRY - 1)
+    for side in (pair.alice, pair.bob):
+        number = 1 if side is pair.bob else 3
+        side.broadcasts.clear()
+        court.party(side).heard = 0
+        side.step(events.FulfillHtlc(0, preimage_of(number)))
+    court.mine()
+    shown = {item for tx in court.blocks[-1].transactions for i in tx.inputs for item in i.witness}
+    assert {preimage_of(1), preimage_of(3)} <= shown

@@ -70,7 +70,9 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return dance.revoke(channel, event.released)
         case events.OfferHtlc():
             return updates.offer(channel, event)
-        case events.FulfillHtlc() | events.FailHtlc() | events.FailMalformedHtlc():
+        case events.FulfillHtlc():
+            return _fulfill(channel, event, ctx)
+        case events.FailHtlc() | events.FailMalformedHtlc():
             return updates.remove(channel, event)
         case events.PeerConnected():
             return _connected(channel)
@@ -105,6 +107,12 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.NewTip():
             return _new_tip(channel, event, ctx)
     assert_never(event)
+
+
+def _fulfill(channel: Channel, event: events.FulfillHtlc, ctx: Context) -> ChannelStep:
+    said = updates.remove(channel, event)
+    taken = onchain.preimage_known(said.state, event.id, ctx)
+    return Step(taken.state, (*said.actions, *taken.actions))
 
 
 def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
