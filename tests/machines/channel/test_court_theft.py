@@ -1,11 +1,13 @@
 """What a thief would try on chain: many small HTLCs, fee spikes, the last block, a changed mind."""
 
-from tests.machines.channel.test_court import EXPIRY, pending, phase, sat
+from tests.machines.channel.test_court import DELAY, EXPIRY, finish, lapsed, pending, phase, sat
 from tests.support.courtroom import Courtroom
 from tests.support.pair import offer, preimage_of, ready_pair
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.claims import GRACE
+from wallet.machines.channel.ending import ClaimKind
+from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.state import Phase
 
 
@@ -37,3 +39,39 @@ def test_a_preimage_that_comes_late_is_on_its_way_at_once() -> None:
     court.mine()
     shown = {item for tx in court.blocks[-1].transactions for i in tx.inputs for item in i.witness}
     assert {preimage_of(1), preimage_of(3)} <= shown
+
+
+def test_a_fee_spike_forgets_no_output() -> None:
+    """In the very block that could forget the channel, nothing small seems worth taking."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(20_000), EXPIRY))
+    pair.settle()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    closed = court.height
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(60_000)
+    court.mine_to(closed + FORGET_DEPTH + 2)
+    assert phase(pair.alice) is not Phase.CLOSED
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(500)
+    court.mine(4)
+    (claim,) = [c for c in pair.alice.state.onchain.claims if c.htlc is not None]  # type: ignore[union-attr]
+    assert claim.resolved_at is not None
+    court.mine(DELAY)
+    finish(court)
+
+
+def test_a_dear_market_keeps_no_contested_claim_at_home() -> None:
+    """What cannot pay the going rate is offered at what it can pay: blocks are not always full."""
+    pair = pending()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(200_000)
+    court.mine_to(EXPIRY + 3)
+    kinds = {c.kind for c in pair.alice.state.onchain.claims if c.sweep is not None}  # type: ignore[union-attr]
+    assert ClaimKind.EXPIRED in kinds
+    assert lapsed(pair.alice) >= {2}
