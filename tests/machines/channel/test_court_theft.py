@@ -1,10 +1,15 @@
 """What a thief would try on chain: many small HTLCs, fee spikes, the last block, a changed mind."""
 
+from typing import Any
+
+import pytest
+
 from tests.machines.channel.test_court import DELAY, EXPIRY, finish, lapsed, pending, phase, sat
 from tests.support.courtroom import Courtroom
 from tests.support.pair import offer, preimage_of, ready_pair
+from wallet.base.channel_tx.commitment import Commitment, build_commitment
 from wallet.base.values.amounts import FeeratePerKw
-from wallet.machines.channel import actions, events
+from wallet.machines.channel import actions, commitments, events
 from wallet.machines.channel.claims import GRACE
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.onchain import FORGET_DEPTH
@@ -75,3 +80,28 @@ def test_a_dear_market_keeps_no_contested_claim_at_home() -> None:
     kinds = {c.kind for c in pair.alice.state.onchain.claims if c.sweep is not None}  # type: ignore[union-attr]
     assert ClaimKind.EXPIRED in kinds
     assert lapsed(pair.alice) >= {2}
+
+
+def test_a_block_that_spends_many_outputs_rebuilds_the_commitment_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """483 HTLCs each way held a core for over a minute, once for each output that was spent."""
+    pair = ready_pair()
+    for number in range(20):
+        pair.alice.step(offer(number, sat(3_000), EXPIRY))
+    pair.settle()
+    pair.cut()
+    pair.bob.step(*(events.FulfillHtlc(number, preimage_of(number)) for number in range(20)))
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine()
+    built: list[int] = []
+
+    def counting(*args: Any) -> Commitment:
+        built.append(1)
+        return build_commitment(*args)
+
+    monkeypatch.setattr(commitments, "build_commitment", counting)
+    court.mine()
+    assert len(court.blocks[-1].transactions) == 21
+    assert len(built) <= 4, "once for each side's tip, and for what that does"

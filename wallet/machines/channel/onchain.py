@@ -88,13 +88,10 @@ def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
     if end is None or claim is None:
         return Step(channel)
     done = replace(claim, resolved_by=event.tx.txid, resolved_at=event.height)
-    built = rebuilt(channel, end)
-    new: list[Claim] = []
-    if built is not None:
-        known = {c.outpoint for c in end.claims}
-        left = second_stage(channel, claim, event.tx, event.height, built)
-        # One transaction may have spent several HTLCs: its outputs are told with the first.
-        new = [c for c in left if c.outpoint not in known]
+    known = {c.outpoint for c in end.claims}
+    left = second_stage(channel, end, claim, event.tx, event.height)
+    # One transaction may have spent several HTLCs: its outputs are told with the first.
+    new = [c for c in left if c.outpoint not in known]
     claims = (*(done if c is claim else c for c in end.claims), *new)
     after = replace(channel, onchain=replace(end, claims=claims))
     shown = _preimage_in(channel, claim, event.tx)
