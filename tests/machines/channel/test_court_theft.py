@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.machines.channel.test_court import DELAY, EXPIRY, finish, lapsed, pending, phase, sat
+from tests.machines.channel.test_court import (
+    DELAY,
+    EXPIRY,
+    finish,
+    lapsed,
+    paid,
+    pending,
+    phase,
+    sat,
+)
 from tests.support.courtroom import Courtroom
 from tests.support.pair import offer, preimage_of, ready_pair
 from wallet.base.channel_tx.commitment import Commitment, build_commitment
@@ -105,3 +114,17 @@ def test_a_block_that_spends_many_outputs_rebuilds_the_commitment_a_few_times_on
     court.mine()
     assert len(court.blocks[-1].transactions) == 21
     assert len(built) <= 4, "once for each side's tip, and for what that does"
+
+
+def test_a_small_htlc_is_claimed_at_the_floor_and_not_only_as_it_runs_out() -> None:
+    """A twentieth of 1,000 sat relays nowhere; waiting for a larger share helps the peer alone."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(1_000), EXPIRY))
+    pair.settle()
+    pair.cut()
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    assert paid(pair.alice) == {0}
+    finish(court)

@@ -32,8 +32,11 @@ class Stake:
         if self.deadline is None:
             return self.value
         left = self.deadline - height
-        share = next((share for blocks, share in _SHARES if left <= blocks), _PATIENT_SHARE)
-        return Satoshi(self.value.sat * share // 100)
+        percent = next((share for blocks, share in _SHARES if left <= blocks), _PATIENT_SHARE)
+        share = Satoshi(self.value.sat * percent // 100)
+        # Below the floor nothing is relayed: to wait for a larger share helps only the peer.
+        least = FEERATE_FLOOR.fee_ceil(self.weight)
+        return max(share, least) if least < self.value else share
 
 
 def next_feerate(
