@@ -8,6 +8,7 @@ from tests.machines.channel.test_court import (
     DELAY,
     EXPIRY,
     finish,
+    know_preimages,
     lapsed,
     paid,
     pending,
@@ -128,3 +129,18 @@ def test_a_small_htlc_is_claimed_at_the_floor_and_not_only_as_it_runs_out() -> N
     court.mine(3)
     assert paid(pair.alice) == {0}
     finish(court)
+
+
+def test_reorg__coins_that_paid_for_a_commitment_that_may_never_come_back_are_free() -> None:
+    """What spends an output of it would hold them for ever once another commitment confirms."""
+    pair = pending()
+    know_preimages(pair)
+    court = Courtroom(pair)
+    court.refuses = lambda tx: len(tx.inputs) > 1
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    made = {c.sweep.txid for c in pair.alice.state.onchain.claims if c.kind.is_funded and c.sweep}  # type: ignore[union-attr]
+    assert made
+    pair.alice.acts.clear()
+    court.reorg(3)
+    assert {a.txid for a in pair.alice.acts if isinstance(a, actions.ForgetBump)} == made

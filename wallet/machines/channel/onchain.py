@@ -17,6 +17,7 @@ from wallet.base.values.ids import OutPoint, Preimage
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import (
     Action,
+    ForgetBump,
     HtlcFulfilled,
     HtlcGone,
     HtlcLapsed,
@@ -78,7 +79,10 @@ def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"
     )
-    return Step(back)
+    # What the wallet paid for spends outputs that may never be again; if they are, it pays anew.
+    end = channel.onchain
+    paid = [c.sweep for c in end.claims if c.kind.is_funded] if end is not None else []
+    return Step(back, tuple(ForgetBump(sweep.txid) for sweep in paid if sweep is not None))
 
 
 def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
