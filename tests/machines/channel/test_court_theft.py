@@ -20,7 +20,7 @@ from tests.support.pair import offer, preimage_of, ready_pair
 from wallet.base.channel_tx.commitment import Commitment, build_commitment
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.machines.channel import actions, commitments, events
-from wallet.machines.channel.claims import GRACE
+from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.state import Phase
@@ -144,3 +144,17 @@ def test_reorg__coins_that_paid_for_a_commitment_that_may_never_come_back_are_fr
     pair.alice.acts.clear()
     court.reorg(3)
     assert {a.txid for a in pair.alice.acts if isinstance(a, actions.ForgetBump)} == made
+
+
+def test_fees__an_estimate_that_is_far_too_low_loses_no_htlc() -> None:
+    """The backend knows only the floor while miners ask 40 times as much, a tenth of the HTLC."""
+    pair = pending()
+    for side in (pair.alice, pair.bob):
+        side.feerate = FeeratePerKw(253)
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    court.least = 10.0
+    court.mine_to(EXPIRY + FAIL_BACK_BY)
+    ours = [c for c in pair.alice.state.onchain.claims if c.kind is ClaimKind.EXPIRED]  # type: ignore[union-attr]
+    assert [c.resolved_at is not None for c in ours] == [True, True]
