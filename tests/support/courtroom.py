@@ -282,9 +282,8 @@ class Courtroom:
 
     def holds(self, party: Party) -> int:
         """Satoshi that pay to the party's wallet now."""
-        return sum(
-            o.amount.sat for o, _ in self.unspent.values() if o.script_pubkey == party.script
-        )
+        scripts = (party.script, party.side.state.terms.close_to)
+        return sum(o.amount.sat for o, _ in self.unspent.values() if o.script_pubkey in scripts)
 
     def fees(self) -> int:
         """Satoshi that the blocks have cost."""

@@ -2,7 +2,8 @@
 
 Rule 1: only `run` steps a channel; what it wishes goes to `work` or to a neighbour.
 Rule 2: wishes are handled first in, first out, so messages leave in the order of the states.
-Rule 3: a broken invariant freezes one channel: nothing more is signed for it; the rest goes on.
+Rule 3: a broken invariant freezes one channel: it says nothing more to its peer; the rest goes on,
+and so does what the chain says of it, or a cheat would only have to find a bug.
 """
 
 from collections import deque
@@ -31,6 +32,21 @@ from wallet.services.ports import Signer
 Listener = Callable[["Board", ChannelId, actions.Action], None]
 CourtWish = actions.Broadcast | actions.FundHtlc | actions.FundCommitment | actions.ForgetBump
 CourtDesk = Callable[["Board", ChannelId, CourtWish], None]
+
+
+_HEARD_FROZEN = (
+    events.FundingConfirmed
+    | events.FundingUnconfirmed
+    | events.FundingSpent
+    | events.FundingUnspent
+    | events.ClaimSpent
+    | events.ClaimUnspent
+    | events.ClaimFunded
+    | events.BumpMade
+    | events.NewTip
+    | events.PeerDisconnected
+)
+"""The chain, and that the peer has left: a frozen channel says nothing to it until a restart."""
 
 
 @dataclass(slots=True)
@@ -87,7 +103,7 @@ class Board:
     def run(self, channel_id: ChannelId, event: events.Event) -> tuple[actions.Action, ...]:
         """Step one channel and see to its wishes. Raises `Refused`; then nothing has changed."""
         channel = self.memory.channels[channel_id]
-        if channel_id in self.memory.frozen:
+        if channel_id in self.memory.frozen and not isinstance(event, _HEARD_FROZEN):
             raise Refused(f"this channel is frozen: {self.memory.frozen[channel_id]}")
         try:
             after = step(channel, event, self.ctx)
@@ -114,8 +130,8 @@ class Board:
         self._unflushed.add(channel_id)
 
     def tell(self, channel_id: ChannelId, event: events.Event) -> None:
-        """`run` for events that nobody asked for: a frozen channel hears nothing."""
-        if channel_id not in self.memory.frozen:
+        """`run` for events that nobody asked for: a frozen channel hears the chain alone."""
+        if channel_id not in self.memory.frozen or isinstance(event, _HEARD_FROZEN):
             self.run(channel_id, event)
 
     def flush(self) -> None:
@@ -132,6 +148,9 @@ class Board:
         self._unflushed.discard(channel_id)
 
     def _freeze(self, channel_id: ChannelId, reason: str) -> None:
+        if channel_id in self.memory.frozen:
+            self.log.append(f"channel {channel_id.hex()}, which is frozen: {reason}")
+            return
         self.memory.frozen[channel_id] = reason
         self.log.append(f"channel {channel_id.hex()} is frozen: {reason}")
         peer = self.memory.channels[channel_id].terms.peer

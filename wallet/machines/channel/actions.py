@@ -99,7 +99,10 @@ class FundCommitment:
 
 @dataclass(frozen=True, slots=True)
 class ForgetBump:
-    """That child spends an output that will never be: the wallet's coins in it are free."""
+    """That spends an output which is not there and may never be: the wallet's coins in it are free.
+
+    Of a child of our commitment, or of an HTLC transaction.
+    """
 
     txid: Txid
 

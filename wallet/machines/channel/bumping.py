@@ -13,9 +13,11 @@ RELAY_INCREMENT: Final = 253
 """Satoshi per kW by which a replacement must pay more (BIP 125 rule 4, 1 sat/vB, rounded up)."""
 URGENT: Final = 12
 """Blocks before its deadline at which what is not yet in a block pays more with every block."""
-_SHARES: Final = ((1, 100), (3, 50), (6, 25), (URGENT, 10))
-"""Blocks that are left, at most, and the percentage of the value that may go to the fee."""
-_PATIENT_SHARE: Final = 5
+_PRESSURE: Final = ((1, (100, 200)), (3, (50, 200)), (6, (25, 150)), (URGENT, (10, 125)))
+"""Blocks that are left, at most; then the percentage of the value that may go to the fee, and of
+the last fee rate that the next one is at least: in twelve blocks a hundred times the first.  An
+estimate may be far too low, and only blocks that pass us by tell so."""
+_PATIENT: Final = (5, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,21 @@ class Stake:
         """The highest fee that is reasonable at that height of the tip."""
         if self.deadline is None:
             return self.value
+        percent, _ = self._pressure(height)
+        share = Satoshi(self.value.sat * percent // 100)
+        # Below the floor nothing is relayed: to wait for a larger share helps only the peer.
+        least = FEERATE_FLOOR.fee_ceil(self.weight)
+        return max(share, least) if least < self.value else share
+
+    def growth(self, height: int) -> int:
+        """Percentage of the last fee rate that the next one is at least; 0: the estimate says."""
+        return self._pressure(height)[1]
+
+    def _pressure(self, height: int) -> tuple[int, int]:
+        if self.deadline is None:
+            return _PATIENT
         left = self.deadline - height
-        share = next((share for blocks, share in _SHARES if left <= blocks), _PATIENT_SHARE)
-        return Satoshi(self.value.sat * share // 100)
+        return next((pressure for blocks, pressure in _PRESSURE if left <= blocks), _PATIENT)
 
 
 def next_feerate(
@@ -49,8 +63,7 @@ def next_feerate(
         return first if first >= min(estimate, FEERATE_FLOOR) else None
     if height <= made_at:
         return last
-    urgent = stake.deadline is not None and stake.deadline - height <= URGENT
-    wanted = max(estimate.per_kw, last.per_kw * 5 // 4 if urgent else 0)
+    wanted = max(estimate.per_kw, last.per_kw * stake.growth(height) // 100)
     if wanted <= last.per_kw:
         return last
     raised = FeeratePerKw(min(max(wanted, last.per_kw + RELAY_INCREMENT), ceiling.per_kw))

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from wallet.base.bitcoin.script import p2wsh
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.channel_tx.commitment import HtlcTransaction, settled_output
+from wallet.base.channel_tx.keys import CommitmentKeys
 from wallet.base.channel_tx.scripts import to_local_script
 from wallet.machines.channel.commitments import Built
 from wallet.machines.channel.ending import Claim, ClaimKind, OnChain, SpendKind
 from wallet.machines.channel.htlc import HtlcKey
+from wallet.machines.channel.identify import keys_on_chain
 from wallet.machines.channel.state import Channel
 
 GRACE = 2
@@ -30,7 +32,7 @@ def claims_of(channel: Channel, end: OnChain, tx: Transaction, built: Built | No
     if built is None:
         return found
     if end.kind is SpendKind.REVOKED:
-        found += _delayed(channel, tx, built, end.height)
+        found += _delayed(channel, tx, built.keys, end.height)
     return [*found, *_htlcs(channel, end, built)]
 
 
@@ -88,17 +90,19 @@ leaves before the one that came in expires, so that its failure can still be dee
 
 
 def second_stage(
-    channel: Channel, claim: Claim, tx: Transaction, height: int, built: Built
+    channel: Channel, end: OnChain, claim: Claim, tx: Transaction, height: int
 ) -> list[Claim]:
     """What a transaction that spent an HTLC output leaves to be taken, after a delay or at once."""
-    if claim.kind is ClaimKind.HTLC_PENALTY:
-        return _delayed(channel, tx, built, height, claim.htlc)
-    if not claim.kind.is_funded:
+    if not (claim.kind is ClaimKind.HTLC_PENALTY or claim.kind.is_funded):
         return []
+    # The keys, never the whole commitment: a block may spend hundreds of its outputs.
+    keys = keys_on_chain(channel, end)
+    if claim.kind is ClaimKind.HTLC_PENALTY:
+        return _delayed(channel, tx, keys, height, claim.htlc)
     # BOLT 3: signed with SIGHASH_SINGLE, so the output stands at the place of the input.
     place = next(i for i, txin in enumerate(tx.inputs) if txin.outpoint == claim.outpoint)
     delay = channel.terms.theirs.to_self_delay
-    if place >= len(tx.outputs) or tx.outputs[place].script_pubkey != _script(built, delay):
+    if place >= len(tx.outputs) or tx.outputs[place].script_pubkey != _script(keys, delay):
         return []
     amount = tx.outputs[place].amount
     mature = height + delay
@@ -106,11 +110,15 @@ def second_stage(
 
 
 def _delayed(
-    channel: Channel, tx: Transaction, built: Built, height: int, htlc: HtlcKey | None = None
+    channel: Channel,
+    tx: Transaction,
+    keys: CommitmentKeys,
+    height: int,
+    htlc: HtlcKey | None = None,
 ) -> list[Claim]:
     """The cheat's delayed outputs in `tx`: wherever he put them, each is ours until he may move."""
     delay = channel.terms.ours.to_self_delay
-    script = _script(built, delay)
+    script = _script(keys, delay)
     return [
         Claim(
             tx.outpoint(index),
@@ -125,6 +133,5 @@ def _delayed(
     ]
 
 
-def _script(built: Built, delay: int) -> bytes:
-    keys = built.keys
+def _script(keys: CommitmentKeys, delay: int) -> bytes:
     return p2wsh(to_local_script(keys.revocation_pubkey, delay, keys.broadcaster_delayed_pubkey))

@@ -108,6 +108,12 @@ def _basepoints(terms: Terms, *, ours: bool) -> tuple[Basepoints, Basepoints]:
     return terms.theirs.basepoints, terms.ours.basepoints
 
 
+def keys_for(terms: Terms, point: Point, *, ours: bool) -> CommitmentKeys:
+    """The keys in our commitment (`ours`) or theirs with that per-commitment point."""
+    broadcaster, countersigner = _basepoints(terms, ours=ours)
+    return commitment_keys(broadcaster, countersigner, point)
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """A commitment and the keys in it."""
@@ -120,7 +126,6 @@ def build(
     terms: Terms, funding: Funding, content: Split, number: int, point: Point, *, ours: bool
 ) -> Built:
     """Our commitment (`ours`) or theirs, with that number and per-commitment point."""
-    broadcaster, countersigner = _basepoints(terms, ours=ours)
     mine, other = (content.to_us, content.to_them) if ours else (content.to_them, content.to_us)
     spec = CommitmentSpec(
         number=number,
@@ -138,7 +143,7 @@ def build(
             for h in content.htlcs
         ),
     )
-    keys = commitment_keys(broadcaster, countersigner, point)
+    keys = keys_for(terms, point, ours=ours)
     return Built(build_commitment(_terms(terms, funding, ours=ours), keys, spec), keys)
 
 

@@ -2,15 +2,15 @@
 
 Rule 1: every HTLC that some commitment may hold counts, also one whose addition or removal the
 peer leaves unfinished: that is how an HTLC would be stolen.
-Rule 2: an HTLC that costs more than it is worth does not close a channel; what that may lose is
-said, never silent.
+Rule 2: HTLCs that together cost more than they are worth do not close a channel; what that may lose
+is said, never silent.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
-from wallet.base.values.amounts import FeeratePerKw, Satoshi
+from wallet.base.values.amounts import FeeratePerKw, Satoshi, sum_sat
 from wallet.machines.channel.actions import Action, HtlcLapsed, LossAccepted
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.htlc import Fulfilled, Htlc
@@ -20,8 +20,10 @@ from wallet.machines.step import Context
 
 CLAIM_BLOCKS: Final = 18
 """BOLT 2's `2R+G+S`: before the expiry of an HTLC that we can claim, the channel goes on chain."""
-_CLOSING_WEIGHT: Final = 1124 + 172 + 700 + 600
-"""A commitment with one HTLC, its transaction, and the coins that pay for both, about."""
+_CLOSING_WEIGHT: Final = 1124 + 300
+"""A commitment, and what a coin that pays for it adds, about."""
+_HTLC_WEIGHT: Final = 172 + 700 + 300
+"""What an HTLC adds: its output, its transaction, and the coin that pays for it, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,7 @@ class Due:
     htlc: Htlc
     reason: str
     cost: Satoshi
-    """Forecast of what taking it on chain costs at the present fee rate."""
-
-    @property
-    def is_worth_it(self) -> bool:
-        """Whether it is worth closing the channel for."""
-        return self.htlc.amount.floor_to_sat() > self.cost
+    """Forecast of what closing for it alone costs at the present fee rate."""
 
 
 def overdue(channel: Channel, ctx: Context) -> list[Due]:
@@ -53,9 +50,19 @@ def overdue(channel: Channel, ctx: Context) -> list[Due]:
     return sorted(found, key=lambda due: (-due.htlc.amount.msat, due.htlc.key.id))
 
 
-def forecast(feerate: FeeratePerKw) -> Satoshi:
-    """What a close by force costs for the sake of one HTLC."""
-    return feerate.fee_ceil(_CLOSING_WEIGHT)
+def worth_closing(due: list[Due], ctx: Context) -> list[Due]:
+    """Those that are worth closing the channel for, all together; else none.
+
+    Never one by one: a peer that sits on many small ones would steal each of them.
+    """
+    taken = [d for d in due if d.htlc.amount.floor_to_sat() > ctx.feerate.fee_ceil(_HTLC_WEIGHT)]
+    value = sum_sat([d.htlc.amount.floor_to_sat() for d in taken])
+    return taken if value > forecast(ctx.feerate, len(taken)) else []
+
+
+def forecast(feerate: FeeratePerKw, htlcs: int = 1) -> Satoshi:
+    """What a close by force costs for the sake of so many HTLCs."""
+    return feerate.fee_ceil(_CLOSING_WEIGHT + htlcs * _HTLC_WEIGHT)
 
 
 def _reason(htlc: Htlc, height: int) -> str | None:

@@ -6,9 +6,17 @@ Rule 2: what we signed for them is rebuilt from the table or, once revoked, from
 
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.channel_tx.commitment import commitment_number_of
+from wallet.base.channel_tx.keys import CommitmentKeys
 from wallet.base.crypto.curve import point_of
+from wallet.base.errors import InvariantBroken
 from wallet.base.values.ids import Secret
-from wallet.machines.channel.commitments import Built, build, our_commitment, their_commitment
+from wallet.machines.channel.commitments import (
+    Built,
+    build,
+    keys_for,
+    our_commitment,
+    their_commitment,
+)
 from wallet.machines.channel.dance import LAST_INDEX
 from wallet.machines.channel.ending import OnChain, SpendKind
 from wallet.machines.channel.state import Channel, Terms
@@ -48,6 +56,17 @@ def is_revoked(channel: Channel, number: int) -> bool:
 def revoked_secret(channel: Channel, number: int) -> Secret | None:
     """The per-commitment secret that revoked the peer's commitment of that number."""
     return channel.their_secrets.get(LAST_INDEX - number)
+
+
+def keys_on_chain(channel: Channel, end: OnChain) -> CommitmentKeys:
+    """Of our commitment on chain, or of one that the peer has revoked."""
+    if end.kind is SpendKind.OURS:
+        return keys_for(channel.terms, channel.our_points[0], ours=True)
+    number = end.commitment_number
+    secret = None if number is None else revoked_secret(channel, number)
+    if secret is None:
+        raise InvariantBroken("the keys of a commitment whose secret is not known")
+    return keys_for(channel.terms, point_of(secret), ours=False)
 
 
 def rebuilt(channel: Channel, end: OnChain) -> Built | None:

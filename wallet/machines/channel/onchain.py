@@ -17,6 +17,7 @@ from wallet.base.values.ids import OutPoint, Preimage
 from wallet.machines.channel import events
 from wallet.machines.channel.actions import (
     Action,
+    ForgetBump,
     HtlcFulfilled,
     HtlcGone,
     HtlcLapsed,
@@ -25,9 +26,8 @@ from wallet.machines.channel.actions import (
     Watch,
 )
 from wallet.machines.channel.claims import claims_of, second_stage
-from wallet.machines.channel.commitments import Built
 from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
-from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.identify import identify, rebuilt
 from wallet.machines.channel.state import Channel, Phase, is_agreed
@@ -79,7 +79,10 @@ def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"
     )
-    return Step(back)
+    # What the wallet paid for spends outputs that may never be again; if they are, it pays anew.
+    end = channel.onchain
+    paid = [c.sweep for c in end.claims if c.kind.is_funded] if end is not None else []
+    return Step(back, tuple(ForgetBump(sweep.txid) for sweep in paid if sweep is not None))
 
 
 def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
@@ -89,13 +92,10 @@ def claim_spent(channel: Channel, event: events.ClaimSpent) -> ChannelStep:
     if end is None or claim is None:
         return Step(channel)
     done = replace(claim, resolved_by=event.tx.txid, resolved_at=event.height)
-    built = rebuilt(channel, end)
-    new: list[Claim] = []
-    if built is not None:
-        known = {c.outpoint for c in end.claims}
-        left = second_stage(channel, claim, event.tx, event.height, built)
-        # One transaction may have spent several HTLCs: its outputs are told with the first.
-        new = [c for c in left if c.outpoint not in known]
+    known = {c.outpoint for c in end.claims}
+    left = second_stage(channel, end, claim, event.tx, event.height)
+    # One transaction may have spent several HTLCs: its outputs are told with the first.
+    new = [c for c in left if c.outpoint not in known]
     claims = (*(done if c is claim else c for c in end.claims), *new)
     after = replace(channel, onchain=replace(end, claims=claims))
     shown = _preimage_in(channel, claim, event.tx)
@@ -180,26 +180,44 @@ def _lost(channel: Channel, claim: Claim, tx: Transaction) -> tuple[HtlcLost, ..
 # --- at every block -------------------------------------------------------------------------------
 
 
-def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
-    """Take what is ours now, give back what is decided, forget the channel once all is deep."""
-    end = channel.onchain
+def preimage_known(channel: Channel, htlc_id: int, ctx: Context) -> ChannelStep:
+    """We have answered an HTLC of the peer that is on chain: a block later may be too late."""
+    end, key = channel.onchain, HtlcKey(False, htlc_id)
     if channel.phase is not Phase.SPENT or end is None:
         return Step(channel)
+    claims, actions = _take(channel, end, channel.terms.close_to, ctx, only=key)
+    return Step(replace(channel, onchain=replace(end, claims=claims)), actions)
+
+
+def _take(
+    channel: Channel, end: OnChain, script: bytes, ctx: Context, only: HtlcKey | None = None
+) -> tuple[tuple[Claim, ...], tuple[Action, ...]]:
+    """The claims with what takes them in the next block; those of one HTLC, or all."""
     built = rebuilt(channel, end)
     claims: list[Claim] = []
     actions: list[Action] = []
     for claim in end.claims:
         taken, wishes = claim, list[Action]()
-        if is_ours_now(channel, claim, ctx):
-            taken, wishes = pursue(channel, end, claim, built, event.sweep_to, ctx)
+        if only in (None, claim.htlc) and is_ours_now(channel, claim, ctx):
+            taken, wishes = pursue(channel, end, claim, built, script, ctx)
         claims.append(taken)
         actions += wishes
-    end = replace(end, claims=tuple(claims))
+    return tuple(claims), tuple(actions)
+
+
+def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
+    """Take what is ours now, give back what is decided, forget the channel once all is deep."""
+    end = channel.onchain
+    if channel.phase is not Phase.SPENT or end is None:
+        return Step(channel)
+    claims, wishes = _take(channel, end, event.sweep_to, ctx)
+    actions = list(wishes)
+    end = replace(end, claims=claims)
     lapsed = [h for h in channel.htlcs.values() if _has_lapsed(end, h, ctx)]
     end = replace(end, failed_back=(*end.failed_back, *(h.key for h in lapsed)))
     actions += [HtlcLapsed(htlc) for htlc in lapsed]
     after = replace(channel, onchain=end)
-    if _is_over(channel, end, built, ctx):
+    if _is_over(channel, end, ctx):
         return _forget(after, actions, ctx)
     return Step(after, tuple(actions))
 
@@ -225,10 +243,11 @@ def _depth(height: int, ctx: Context) -> int:
     return ctx.height.height - height + 1
 
 
-def _is_over(channel: Channel, end: OnChain, built: Built | None, ctx: Context) -> bool:
+def _is_over(channel: Channel, end: OnChain, ctx: Context) -> bool:
     last = max([end.height, *(c.resolved_at for c in end.claims if c.resolved_at is not None)])
     if ctx.height.height - last < FORGET_DEPTH:
         return False
+    built = rebuilt(channel, end)
     return all(
         claim.resolved_at is not None
         or _is_given_up(channel, claim, ctx)

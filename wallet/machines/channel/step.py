@@ -74,7 +74,9 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
             return dance.revoke(channel, event.released)
         case events.OfferHtlc():
             return updates.offer(channel, event)
-        case events.FulfillHtlc() | events.FailHtlc() | events.FailMalformedHtlc():
+        case events.FulfillHtlc():
+            return _fulfill(channel, event, ctx)
+        case events.FailHtlc() | events.FailMalformedHtlc():
             return updates.remove(channel, event)
         case events.PeerConnected():
             return _connected(_with_features(channel, event.features))
@@ -119,13 +121,19 @@ def _with_features(channel: Channel, features: bytes | None) -> Channel:
     return replace(channel, terms=replace(channel.terms, their_features=features))
 
 
+def _fulfill(channel: Channel, event: events.FulfillHtlc, ctx: Context) -> ChannelStep:
+    said = updates.remove(channel, event)
+    taken = onchain.preimage_known(said.state, event.id, ctx)
+    return Step(taken.state, (*said.actions, *taken.actions))
+
+
 def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelStep:
     if ready.is_hopeless(channel, ctx):
         return ready.forget(channel, ctx)
     if channel.phase is Phase.SPENT:
         return onchain.progress(channel, event, ctx)
     due = deadlines.overdue(channel, ctx)
-    worth = [each for each in due if each.is_worth_it]
+    worth = deadlines.worth_closing(due, ctx)
     if worth:
         # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")

@@ -18,7 +18,7 @@ from wallet.base.channel_tx.claims import (
 )
 from wallet.base.channel_tx.commitment import HtlcTransaction
 from wallet.base.errors import InvariantBroken, ensure
-from wallet.base.values.amounts import FeeratePerKw
+from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
 from wallet.base.values.ids import Preimage
 from wallet.machines.channel.actions import Action, Broadcast, FundHtlc
 from wallet.machines.channel.bumping import Stake, next_feerate
@@ -43,6 +43,8 @@ OurKey = DelayedKey | PaymentKey | HtlcKey | RevocationKey
 
 FUNDED_WEIGHT = 272 + 172
 """What a coin and a change output add to an HTLC transaction, about."""
+PATIENCE = 2016
+"""Blocks for which a small output waits for lower fee rates before it is let go: two weeks."""
 
 
 def preimage_of(channel: Channel, claim: Claim) -> Preimage | None:
@@ -72,9 +74,9 @@ def pursue(
     if claim.kind.is_funded:
         return claim, _ask_for_fee(channel, claim, built, ctx)
     last = claim.sweep
-    probe = _unsigned(
-        channel, end, claim, built, last.script_pubkey if last else script, ctx.feerate
-    )
+    # At the floor: what cannot pay the going rate may still pay as much as its stake allows.
+    cheapest = min(FEERATE_FLOOR, ctx.feerate)
+    probe = _unsigned(channel, end, claim, built, last.script_pubkey if last else script, cheapest)
     if probe is None and last is None:
         return claim, []
     taken = claim
@@ -114,13 +116,18 @@ def _at(
 def is_worthless(
     channel: Channel, end: OnChain, claim: Claim, built: Built | None, ctx: Context
 ) -> bool:
-    """Whether taking the output costs more than it holds, even at the present fee rate."""
+    """Whether taking the output costs more than it holds, and nobody need wait until it does not.
+
+    A fee spike passes: what would be worth taking at the floor has `PATIENCE`.
+    """
     if claim.sweep is not None:
         return False
+    patient = ctx.height.height - claim.mature_at < PATIENCE
+    feerate = min(FEERATE_FLOOR, ctx.feerate) if patient else ctx.feerate
     if claim.kind.is_funded:
-        return ctx.feerate.fee(funded_weight(channel, claim)) >= claim.amount
+        return feerate.fee(funded_weight(channel, claim)) >= claim.amount
     script = channel.terms.close_to
-    return _unsigned(channel, end, claim, built, script, ctx.feerate) is None
+    return _unsigned(channel, end, claim, built, script, feerate) is None
 
 
 def rebroadcast(channel: Channel, end: OnChain, claim: Claim, built: Built | None) -> list[Action]:

@@ -1,0 +1,160 @@
+"""What a thief would try on chain: many small HTLCs, fee spikes, the last block, a changed mind."""
+
+from typing import Any
+
+import pytest
+
+from tests.machines.channel.test_court import (
+    DELAY,
+    EXPIRY,
+    finish,
+    know_preimages,
+    lapsed,
+    paid,
+    pending,
+    phase,
+    sat,
+)
+from tests.support.courtroom import Courtroom
+from tests.support.pair import offer, preimage_of, ready_pair
+from wallet.base.channel_tx.commitment import Commitment, build_commitment
+from wallet.base.values.amounts import FeeratePerKw
+from wallet.machines.channel import actions, commitments, events
+from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
+from wallet.machines.channel.ending import ClaimKind
+from wallet.machines.channel.onchain import FORGET_DEPTH
+from wallet.machines.channel.state import Phase
+
+
+def test_many_htlcs_that_are_small_each_are_worth_a_close_together() -> None:
+    """Else a peer sits on 30 of 10,000 sat, which fail upstream, and then claims them all."""
+    pair = ready_pair()
+    for _ in range(30):
+        pair.alice.step(offer(1, sat(10_000), EXPIRY))
+    pair.settle()
+    court = Courtroom(pair)
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(5_000)
+    court.mine_to(EXPIRY + GRACE)
+    assert phase(pair.alice) is Phase.FAILED
+    assert not [a for a in pair.alice.acts if isinstance(a, actions.LossAccepted)]
+
+
+def test_a_preimage_that_comes_late_is_on_its_way_at_once() -> None:
+    """The peer's timeout may be in the block after the next: waiting for a block loses the race."""
+    pair = pending()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine_to(EXPIRY - 1)
+    for side in (pair.alice, pair.bob):
+        number = 1 if side is pair.bob else 3
+        side.broadcasts.clear()
+        court.party(side).heard = 0
+        side.step(events.FulfillHtlc(0, preimage_of(number)))
+    court.mine()
+    shown = {item for tx in court.blocks[-1].transactions for i in tx.inputs for item in i.witness}
+    assert {preimage_of(1), preimage_of(3)} <= shown
+
+
+def test_a_fee_spike_forgets_no_output() -> None:
+    """In the very block that could forget the channel, nothing small seems worth taking."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(20_000), EXPIRY))
+    pair.settle()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    closed = court.height
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(60_000)
+    court.mine_to(closed + FORGET_DEPTH + 2)
+    assert phase(pair.alice) is not Phase.CLOSED
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(500)
+    court.mine(4)
+    (claim,) = [c for c in pair.alice.state.onchain.claims if c.htlc is not None]  # type: ignore[union-attr]
+    assert claim.resolved_at is not None
+    court.mine(DELAY)
+    finish(court)
+
+
+def test_a_dear_market_keeps_no_contested_claim_at_home() -> None:
+    """What cannot pay the going rate is offered at what it can pay: blocks are not always full."""
+    pair = pending()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(200_000)
+    court.mine_to(EXPIRY + 3)
+    kinds = {c.kind for c in pair.alice.state.onchain.claims if c.sweep is not None}  # type: ignore[union-attr]
+    assert ClaimKind.EXPIRED in kinds
+    assert lapsed(pair.alice) >= {2}
+
+
+def test_a_block_that_spends_many_outputs_rebuilds_the_commitment_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """483 HTLCs each way held a core for over a minute, once for each output that was spent."""
+    pair = ready_pair()
+    for number in range(20):
+        pair.alice.step(offer(number, sat(3_000), EXPIRY))
+    pair.settle()
+    pair.cut()
+    pair.bob.step(*(events.FulfillHtlc(number, preimage_of(number)) for number in range(20)))
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine()
+    built: list[int] = []
+
+    def counting(*args: Any) -> Commitment:
+        built.append(1)
+        return build_commitment(*args)
+
+    monkeypatch.setattr(commitments, "build_commitment", counting)
+    court.mine()
+    assert len(court.blocks[-1].transactions) == 21
+    assert len(built) <= 4, "once for each side's tip, and for what that does"
+
+
+def test_a_small_htlc_is_claimed_at_the_floor_and_not_only_as_it_runs_out() -> None:
+    """A twentieth of 1,000 sat relays nowhere; waiting for a larger share helps the peer alone."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(1_000), EXPIRY))
+    pair.settle()
+    pair.cut()
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    assert paid(pair.alice) == {0}
+    finish(court)
+
+
+def test_reorg__coins_that_paid_for_a_commitment_that_may_never_come_back_are_free() -> None:
+    """What spends an output of it would hold them for ever once another commitment confirms."""
+    pair = pending()
+    know_preimages(pair)
+    court = Courtroom(pair)
+    court.refuses = lambda tx: len(tx.inputs) > 1
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    made = {c.sweep.txid for c in pair.alice.state.onchain.claims if c.kind.is_funded and c.sweep}  # type: ignore[union-attr]
+    assert made
+    pair.alice.acts.clear()
+    court.reorg(3)
+    assert {a.txid for a in pair.alice.acts if isinstance(a, actions.ForgetBump)} == made
+
+
+def test_fees__an_estimate_that_is_far_too_low_loses_no_htlc() -> None:
+    """The backend knows only the floor while miners ask 40 times as much, a tenth of the HTLC."""
+    pair = pending()
+    for side in (pair.alice, pair.bob):
+        side.feerate = FeeratePerKw(253)
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine()
+    court.least = 10.0
+    court.mine_to(EXPIRY + FAIL_BACK_BY)
+    ours = [c for c in pair.alice.state.onchain.claims if c.kind is ClaimKind.EXPIRED]  # type: ignore[union-attr]
+    assert [c.resolved_at is not None for c in ours] == [True, True]
