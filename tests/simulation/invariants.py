@@ -16,14 +16,15 @@ from tests.support import kernel_engine
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.channel_tx.commitment import commitment_number_of
 from wallet.base.crypto.hashes import sha256
-from wallet.base.values.amounts import FeeratePerKw
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import ChannelId, OutPoint, PaymentHash, Txid
 from wallet.machines.chain_events import BroadcastKind, BroadcastResult
-from wallet.machines.channel.claims import GRACE
+from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.deadlines import CLAIM_BLOCKS, forecast
 from wallet.machines.channel.ending import SpendKind
-from wallet.machines.channel.htlc import Failed, Fulfilled, HtlcKey, Malformed
+from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey, Malformed
 from wallet.machines.channel.htlc_stages import FINAL, ROWS
+from wallet.machines.channel.onchain import RESOLVED_DEPTH
 from wallet.machines.channel.state import LIVING, Channel, Phase
 from wallet.machines.coins import wallet as coins
 from wallet.machines.payments.records import InvoiceStatus, Payment, PaymentStatus
@@ -70,6 +71,8 @@ class Watch:
         self._forwards: dict[tuple[str, Name], Name] = {}
         """From the HTLC that went on to the one that came in, at whoever forwards."""
         self._paid_upstream: set[tuple[str, Name]] = set()
+        self._ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
+        """The HTLCs with which a channel went on chain: a node forgets them in the end."""
         self._paid: set[tuple[str, PaymentHash]] = set()
         self.sent_by: dict[Txid, str] = {}
         """Who first gave a transaction to the chain."""
@@ -160,6 +163,11 @@ class Watch:
         if channel.phase is Phase.FAILED and not self._may_fail(house, channel):
             raise Violation(f"{house.name} failed {channel.id.hex()[:8]}: {channel.error}")
 
+        end = channel.onchain
+        if channel.htlcs and end is not None and end.kind is not SpendKind.MUTUAL:
+            known = self._ended.setdefault((house.name, channel.id), {})
+            known.update(channel.htlcs)
+
     def _may_fail(self, house: House, channel: Channel) -> bool:
         world = self.world
         if channel.id in world.forced or self._is_late(house, channel.id, channel.error or ""):
@@ -167,6 +175,10 @@ class Watch:
         if channel.error is None and channel.changes[-1].cause == "onchain":
             # A reorganisation took a close away of which this node had only seen the transaction.
             world.forced.add(channel.id)
+            return True
+        told = (channel.error or "").startswith("the peer failed the channel")
+        if told and not channel.terms.we_opened and channel.funding.confirmed is None:
+            # Of an opening that was cut short one end knows: nothing was ever in it.
             return True
         link = world.link_of(house, channel.terms.peer)
         assert link is not None
@@ -186,12 +198,26 @@ class Watch:
                 self._paid_upstream.add((name, (in_channel, in_id)))
             if (name, (in_channel, in_id)) in self._paid_upstream:
                 continue
-            if came is None:
+            if came is None and not self._is_lost(house, channels[out_channel], onward):
                 raise Violation(f"{name}: an HTLC is gone upstream and not yet downstream")
+            if came is None:
+                continue
             if not ROWS[came.stage].added:
                 raise Violation(f"{name} passed on an HTLC that is not irrevocable")
-            if isinstance(came.removal, Failed | Malformed):
+            if isinstance(came.removal, Failed | Malformed) and not self._is_lost(
+                house, channels[out_channel], onward
+            ):
                 raise Violation(f"{name} gave an HTLC back that it may still have to pay")
+
+    def _is_lost(self, house: House, channel: Channel, htlc: Htlc) -> bool:
+        """Whether the chain has decided against the peer, deep enough; or the HTLC is let be."""
+        height, end = house.memory.height.height, channel.onchain
+        if end is None:
+            too_small = self._is_small(htlc.amount)
+            return too_small and height >= htlc.cltv_expiry.height + FAIL_BACK_BY
+        outputs = [c for c in end.claims if c.htlc == htlc.key and c.outpoint.txid == end.txid]
+        decided = outputs[0].resolved_at if outputs else end.height
+        return decided is not None and height - decided + 1 >= RESOLVED_DEPTH
 
     def _look_at_payment(self, house: House, payment: Payment) -> None:
         key = (house.name, payment.payment_hash)
@@ -255,7 +281,10 @@ class Watch:
                     raise Violation(f"{house.name} has a proof of what was never received")
         for house in self.world.houses:
             for invoice in house.memory.invoices.values():
-                if invoice.status is InvoiceStatus.PAID and invoice.payment_hash not in paid:
+                if invoice.status is not InvoiceStatus.PAID or invoice.payment_hash in paid:
+                    continue
+                parts_small = all(self._is_small(part.amount) for part in invoice.parts)
+                if not (self.world.forced and parts_small):
                     raise Violation(f"{house.name} was paid by nobody")
 
     # --- money ------------------------------------------------------------------------------------
@@ -265,7 +294,7 @@ class Watch:
         due = self._due(house)
         has = self._has(house)
         allowed = self._fees_agreed(house)
-        small = sum(self._let_be(channel) for channel in house.memory.channels.values())
+        small = sum(self._let_be(house, channel) for channel in house.memory.channels.values())
         if not due - allowed <= has <= due + small:
             raise Violation(
                 f"{house.name} has {has:,} msat; its books say {due:,}, of which {allowed:,}"
@@ -339,17 +368,22 @@ class Watch:
             if end is None:
                 continue
             # Fractions of a satoshi are the miners'; so is what is too small for an output.
-            allowed += 1_000 + DUST_SAT * 1000 + self._let_be(channel)
+            allowed += 1_000 + DUST_SAT * 1000 + self._let_be(house, channel)
+            for claim in channel.onchain.claims if channel.onchain else ():
+                if claim.resolved_at is None and self._is_small(claim.amount.to_msat()):
+                    allowed += claim.amount.sat * 1000
             if channel.terms.we_opened:
                 allowed += (chain.fees[end.txid] + ANCHORS_SAT) * 1000
         return allowed
 
-    def _let_be(self, channel: Channel) -> int:
+    def _let_be(self, house: House, channel: Channel) -> int:
         """HTLCs that are not worth a transaction of their own, or have no output at all."""
-        if channel.onchain is None or channel.onchain.kind is SpendKind.MUTUAL:
-            return 0
-        least = forecast(DEAREST).to_msat()
-        return sum(h.amount.msat for h in channel.htlcs.values() if h.amount <= least)
+        known = self._ended.get((house.name, channel.id), {})
+        return sum(h.amount.msat for h in known.values() if self._is_small(h.amount))
+
+    def _is_small(self, amount: MilliSatoshi) -> bool:
+        """Whether a transaction for it may cost more than it is worth."""
+        return amount <= forecast(DEAREST).to_msat()
 
     def ended(self) -> None:
         """All channels are closed, and the money is in the wallets."""
