@@ -40,8 +40,13 @@ def built(txid: str, ours: str, theirs: str) -> Any:
     }
 
 
+PARENTS = {"c1": ["b1", "aa"]}
+"""What the transactions spend from, where it matters."""
+
+
 def check(utxos: Rows, *books: Books, mined: int = 6_000) -> MoneyCheck:
-    return check_money({"utxos": utxos, "subsidies_sat": mined}, FAUCET, books)
+    chain = {"utxos": utxos, "subsidies_sat": mined}
+    return check_money(chain, FAUCET, books, lambda txid: PARENTS.get(txid, []))
 
 
 COINS = [
@@ -107,6 +112,25 @@ def test_what_a_commitment_has_not_paid_out_yet_is_a_claim() -> None:
         "alice's wallet": 3_800,
         "the faucet": 1_000,
     }
+
+
+@pytest.mark.parametrize(
+    ("script", "owner"),
+    [("0020" + "0d" * 32, "a claim that waits, of the channel of alice and bob"), (OTHER, None)],
+)
+def test_what_an_htlc_transaction_has_taken_waits_once_more(script: str, owner: str | None) -> None:
+    # Bob's commitment was on the chain; one of its outputs went through an HTLC transaction.
+    ended = [
+        replace(b, channels=[{**b.channels[0], "state": "ONCHAIN", "scratch_txid": txid}])
+        for b, txid in ((ALICE, "a1"), (BOB, "b1"))
+    ]
+    found = check([*COINS[:2], coin("b1", 0, 1_000), coin("c1", 0, 2_000, script)], *ended)
+    if owner is None:
+        # Whoever can spend it at once has to know it.
+        assert found.faults == ("c1…:0 with 2,000 sat belongs to nobody",)
+    else:
+        assert found.ok
+        assert found.owners[owner] == 3_000
 
 
 def test_of_a_settled_channel_only_its_anchors_may_be_left() -> None:

@@ -141,6 +141,8 @@ def test_status(town: Town, home: Path) -> None:
     assert set(private["to_msat"]) == {"you", "lsp"}
     assert sum(private["to_msat"].values()) == private["total_msat"] == 2_000_000_000
     assert all(channel["connected"] for channel in status["channels"])
+    stories = ["first", "hops", "offline", "dry", "cheat", "vanish", "reorg"]
+    assert list(status["stories"]) == stories
 
 
 def test_status__figures_of_each_node(town: Town, home: Path) -> None:

@@ -50,7 +50,9 @@ def test_balance__says_what_can_be_sent_and_received(two: Two) -> None:
         "can send",
         "can receive",
         "on chain",
+        "reserve",
     ]
+    assert found["reserve_msat"] == 25_000_000
 
 
 def test_channels_and_peers__as_json_and_as_tables(two: Two) -> None:

@@ -321,3 +321,11 @@ def test_refused__by_the_daemon(two: Two) -> None:
     _error(two, "send", too_much, "--yes", code=Exit.REFUSED)
     _error(two, "send", "lnbcrt1nonsense", "--yes", code=Exit.REFUSED)
     _error(two, "send", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "5", "--yes", code=1)
+
+
+def test_wait__is_usual_and_excludes_its_opposite(two: Two) -> None:
+    made = two.bob.call("invoice", amount_msat=2_000_000, label="wait", description="wait")
+    paid = answer(two.alice.socket, "send", made["bolt11"], "--yes", "--wait")
+    assert paid["status"] == "complete"
+    done = piped(two.alice.socket, "send", made["bolt11"], "--yes", "--wait", "--no-wait")
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")

@@ -1,5 +1,6 @@
 """The journal: numbers that never come twice, rows that follow commits, and a bound."""
 
+from tests.support.pair import ready_pair
 from wallet.base.bitcoin.chains import REGTEST
 from wallet.machines.coins.wallet import Wallet
 from wallet.node.journal import KEPT, STRIDE, restored
@@ -90,3 +91,14 @@ def test_describe__a_subject_that_memory_does_not_know() -> None:
     assert describe(memory, work, Notice("block_added", "3")) == {"height": 3}
     peer = "02" + "11" * 32
     assert describe(memory, work, Notice("disconnect", peer)) == {"id": peer}
+
+
+def test_describe__what_the_court_tells_names_the_channel_and_its_peer() -> None:
+    channel = ready_pair().alice.state
+    memory = _memory()
+    memory.channels[channel.id] = channel
+    for topic in ("htlc_at_risk", "htlc_lost", "court_needs_coins"):
+        told = describe(memory, Work(), Notice(topic, channel.id.hex(), {"message": "why"}))
+        assert told["channel_id"] == channel.id.hex()
+        assert told["peer_id"] == channel.terms.peer.hex()
+        assert told["message"] == "why"

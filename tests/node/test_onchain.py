@@ -41,7 +41,7 @@ def money(duo: Duo) -> MoneyCheck:
         )
         for name, node in zip(("payer", "payee"), duo.nodes, strict=True)
     ]
-    return check_money(duo.chain.call("listutxos"), faucet.SCRIPT.hex(), books)
+    return check_money(duo.chain.call("listutxos"), faucet.SCRIPT.hex(), books, lambda _: ())
 
 
 def state(node: Daemon) -> str:

@@ -25,15 +25,25 @@ class Terminal:
         """All bytes that it was given."""
         self._stream = pyte.ByteStream(self.screen)
         environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        # A parallel run gives its workers those of its own terminal.
+        for name in ("COLUMNS", "LINES"):
+            environment.pop(name, None)
         self.pid, self._end = pty.fork()
         if self.pid == 0:
+            # Here, not by the parent: a signal before the app listens for it would be lost.
+            ioctl(0, TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             os.execve(sys.executable, [sys.executable, "-m", "wallet", *words], environment)
-        ioctl(self._end, TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
     @property
     def shown(self) -> str:
         """What stands there now, as far as it was read."""
-        return "\n".join(self.screen.display)
+        return "\n".join(self.rows)
+
+    @property
+    def rows(self) -> list[str]:
+        """Its lines. Not pyte's `display`: that fails on a wide character drawn over by half."""
+        columns, buffer = range(self.screen.columns), self.screen.buffer
+        return ["".join(buffer[y][x].data for x in columns) for y in range(self.screen.lines)]
 
     def until(self, words: str, seconds: float = 30) -> str:
         """Read until the words stand there."""

@@ -31,22 +31,27 @@ class Hearing:
 
 
 async def hearings(board: Board, store: Store, wanted: ChannelId | None = None) -> list[Hearing]:
-    """Every channel that still has something on chain, or one of them."""
+    """Every channel, or one of them; one judge for all that could be sent."""
     channels = [c for c in board.memory.channels.values() if wanted in (None, c.id)]
-    return [await _hearing(board, store, channel) for channel in channels]
-
-
-async def _hearing(board: Board, store: Store, channel: Channel) -> Hearing:
-    ways = rulings(channel, await _worst_cheat(store, channel), board.ctx)
-    proofs = [
-        ((ruling.way.value, leaf.index), leaf.proof)
-        for ruling in ways
+    ways = {c.id: rulings(c, await _worst_cheat(store, c), board.ctx) for c in channels}
+    proofs = {
+        (channel_id, ruling.way.value, leaf.index): leaf.proof
+        for channel_id, found in ways.items()
+        for ruling in found
         for leaf in ruling.leaves
         if leaf.proof is not None
+    }
+    verdicts = await judge([_signed(board, proof) for proof in proofs.values()])
+    verified = dict(zip(proofs, verdicts, strict=True)) if verdicts is not None else {}
+    return [
+        Hearing(
+            channel,
+            tuple(ways[channel.id]),
+            tuple(docket(channel)),
+            {(way, at): ok for (owner, way, at), ok in verified.items() if owner == channel.id},
+        )
+        for channel in channels
     ]
-    verdicts = await judge([_signed(board, proof) for _, proof in proofs])
-    verified = {} if verdicts is None else dict(zip((k for k, _ in proofs), verdicts, strict=True))
-    return Hearing(channel, tuple(ways), tuple(docket(channel)), verified)
 
 
 async def _worst_cheat(store: Store, channel: Channel) -> tuple[int, Split] | None:

@@ -81,6 +81,7 @@ SCENES: Final = (
     Scene("payment-failed", ("2", "j", "j", "j", "enter")),
     Scene("channels", ("3", "j"), LARGE),
     Scene("channel", ("3", "j", "enter")),
+    Scene("court", ("3", "j", "C", shows("judged")), BOTH),
     Scene(
         "network",
         ("4", shows("7 channels"), "j"),

@@ -10,6 +10,7 @@ from typing import Any, Final
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from tests.faces.tui.court_scene import court
 from tests.faces.tui.fake_core import FakeCore, Reply
 from wallet.faces.tui.app import Leyden
 
@@ -21,6 +22,7 @@ NODES: Final = {
     "dave": "02f19c" + "da" * 28 + "9ac4",
     "erin": "0211de" + "e1" * 28 + "41aa",
 }
+CHANNEL_IDS: Final = {name: node_id[2:].ljust(64, "0") for name, node_id in NODES.items()}
 SIZES: Final = {"80x24": (80, 24), "120x40": (120, 40)}
 
 
@@ -37,7 +39,7 @@ def channel(peer: str, ours: int, total: int, **more: Any) -> dict[str, Any]:
         "peer_id": NODES[peer],
         "peer_connected": True,
         "state": "CHANNELD_NORMAL",
-        "channel_id": NODES[peer][2:].ljust(64, "0"),
+        "channel_id": CHANNEL_IDS[peer],
         "short_channel_id": "103x1x0",
         "total_msat": total * 1000,
         "to_us_msat": ours * 1000,
@@ -281,7 +283,13 @@ DAY: Final[list[tuple[str, str, dict[str, Any]]]] = [
 
 def replies(**changed: Reply) -> dict[str, Reply]:
     """What the core of these scenes answers."""
-    htlc = {"direction": "out", "id": 3, "amount_msat": 250_000_000, "expiry": 1_344}
+    htlc = {
+        "direction": "out",
+        "id": 3,
+        "amount_msat": 250_000_000,
+        "expiry": 1_344,
+        "payment_hash": HISTORY[2]["payment_hash"],
+    }
     return {
         "getinfo": {
             "id": ALICE,
@@ -325,6 +333,7 @@ def replies(**changed: Reply) -> dict[str, Reply]:
             "channels": [c for c in PUBLIC_CHANNELS if params.get("source") in (None, c["source"])]
         },
         "listpeers": {"peers": PEERS},
+        "court": court(CHANNEL_IDS),
         "events": {},
         **changed,
     }

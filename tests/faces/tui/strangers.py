@@ -81,9 +81,11 @@ class Strangers:
         static = ("getinfo", "listfunds", "listpeerchannels", "listconfigs")
         found = {name: self.poisoned(known[name]) for name in static}
         history = {"history": [*self.poisoned(scenes.HISTORY), *every]}
+        ruled: Any = known["court"]
         return {
             **known,
             **found,
+            "court": lambda params: self.poisoned(ruled(params)),
             **{name: self.refused_first(known.get(name, {})) for name in CALLS},
             "pay": self.refused_first({"payment_preimage": "", "amount_msat": 1}, 205),
             "history": lambda _params: history,

@@ -54,6 +54,11 @@ async def test_pays_and_is_paid_by_keystrokes(two: Two) -> None:
         await _until(pilot, "+5,000  flowers")
         await pilot.press("3", "enter")
         await _until(pilot, "Channel ready for use.")
+        await pilot.press("C")
+        await _until(pilot, "judged")
+        await pilot.press("tab", "tab", "tab")
+        await _until(pilot, "> Closed by their cheat, #")
+        assert "the cheat's balance" in grid(pilot)
     paid = two.bob.call("listinvoices", label="coffee")["invoices"][0]
     assert paid["status"] == "paid"
     assert two.alice.call("listinvoices")["invoices"][-1]["status"] == "paid"

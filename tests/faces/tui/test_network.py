@@ -138,7 +138,9 @@ async def test_network__what_is_copied_can_be_called(core: FakeCore) -> None:
 async def test_disconnect(core: FakeCore) -> None:
     core.replies["disconnect"] = Refusal(-1, "Peer has a channel: use force=true")
     async with opened(core) as pilot:
-        await pilot.press("4", "d")
+        await pilot.press("4")
+        await until(pilot, lambda: "> ✓ erin" in grid(pilot), "the peers")
+        await pilot.press("d")
         await until(pilot, lambda: "✗ erin stays: Peer has a channel" in grid(pilot), "why")
         core.replies["disconnect"] = {}
         await pilot.press("d")

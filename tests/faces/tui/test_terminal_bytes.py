@@ -43,10 +43,11 @@ class Hand:
         self.press(keys, f"refusal {self._strangers.refused + 1} ")
 
     def bare(self) -> None:
-        """The main thing as plain text, on the bare terminal."""
+        """The main thing as plain text, on the bare terminal; then all of the app is back."""
+        before = self._body
         self.press("T", "Enter goes back.")
         self._terminal.type("\r")
-        self._terminal.until_true(lambda shown: "Enter goes" not in shown, "the app")
+        self._terminal.until_true(lambda _: self._body == before, "the app as it was")
 
     def paste(self, text: str) -> None:
         """As a terminal with bracketed paste hands it over."""
@@ -58,6 +59,11 @@ class Hand:
         before = self._underlined
         self._terminal.type("\t")
         self._terminal.until_true(lambda _: self._underlined not in ([], before), "the next field")
+
+    @property
+    def _body(self) -> list[str]:
+        """All rows below the title, which has a clock."""
+        return self._terminal.rows[1:]
 
     @property
     def _underlined(self) -> list[int]:
@@ -92,6 +98,11 @@ def look_around(hand: Hand) -> None:
     hand.paste(INJECTIONS[1])
     hand.leave("drop it")
     hand.press("3", "[3 Channels]")
+    hand.press("C", "judged")
+    hand.press("\t\t", "judged")
+    hand.leave()
+    hand.press("GC", "╭─ Court")
+    hand.leave()
     hand.press("G\r", "esc back")
     hand.bare()
     hand.leave("esc back")

@@ -20,7 +20,7 @@ LDKS_DELAY = 144
 
 @pytest.fixture
 def line(ldk_package: None, tmp_path: Path) -> Iterator[Line]:
-    made = Line(tmp_path)
+    made = Line(tmp_path, mapped=False)
     yield made
     made.close()
 

@@ -431,3 +431,25 @@ def test_a_preimage_counts_though_the_peer_had_failed_the_htlc() -> None:
     court.mine_to(EXPIRY + RESOLVED_DEPTH + 4)
     assert 0 not in lapsed(pair.alice)
     finish(court)
+
+
+@pytest.mark.parametrize("closer", ["alice", "bob"])
+def test_their_next_commitment__signed_and_not_yet_acknowledged(closer: str) -> None:
+    """The other has signed a newest commitment, and its revoke_and_ack never came back."""
+    pair = pending()
+    side, other = (pair.alice, pair.bob) if closer == "alice" else (pair.bob, pair.alice)
+    other.step(offer(8, sat(90_000), EXPIRY))
+    assert pair.deliver(other)
+    assert pair.deliver(other)
+    side.sent.clear()
+    know_preimages(pair)
+    court = Courtroom(pair)
+    side.step(events.CloseUnilaterally("test"))
+    court.mine()
+    assert other.state.onchain is not None
+    assert other.state.onchain.kind is SpendKind.THEIR_NEXT
+    assert len([c for c in other.state.onchain.claims if c.htlc is not None]) == 5
+    court.mine(2)
+    assert paid(pair.alice) == paid(pair.bob) == {0}
+    finish(court)
+    reckon(court, 600_000 - 50_000 + 70_000, 400_000 + 50_000 - 70_000)

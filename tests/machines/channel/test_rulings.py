@@ -5,6 +5,7 @@ from tests.support import kernel_engine
 from tests.support.courtroom import Courtroom, split_of
 from tests.support.pair import Side, offer, preimage_of, ready_pair
 from wallet.machines.channel import events
+from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.rulings import RATES, Leaf, Ruling, Way, docket, rulings
 
 
@@ -77,9 +78,11 @@ def test_docket__what_opens_when() -> None:
     pair = pending()
     lines = docket(pair.alice.state)
     assert [line.height for line in lines] == [EXPIRY] * 6
+    assert not any(line.claim or line.late for line in lines), "nothing is on chain yet"
     court, _, honest = cheated("alice")
     assert court.height < max(line.height for line in docket(honest.state))
-    assert {"penalty: the peer may take it"} <= {line.what for line in docket(honest.state)}
+    late = {line.what: line.claim for line in docket(honest.state) if line.late}
+    assert late["penalty: the peer may take it"] is ClaimKind.PENALTY
 
 
 def test_rulings__change_nothing() -> None:

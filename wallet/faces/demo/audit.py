@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from wallet.base.errors import WalletError
 from wallet.faces.demo.chain import FAUCET_SCRIPT
-from wallet.faces.demo.money import Books, MoneyCheck, check_money
+from wallet.faces.demo.money import LIVING, Books, MoneyCheck, check_money
 from wallet.faces.demo.sights import look
 from wallet.faces.demo.town import Node, Town, at_once
 from wallet.faces.demo.traffic import Traffic
@@ -44,7 +44,8 @@ def count_money(town: Town) -> MoneyCheck:
     Raises what a call of a node raises.
     """
     books = at_once(_books, town.nodes.values())
-    return check_money(town.chain.call("listutxos"), FAUCET_SCRIPT.hex(), books)
+    chain = town.chain
+    return check_money(chain.call("listutxos"), FAUCET_SCRIPT.hex(), books, chain.parents)
 
 
 def _books(node: Node) -> Books:
@@ -96,6 +97,9 @@ def _obstacles(town: Town) -> list[_Obstacle]:
             said = f"{shown['alias']} has read block {shown['blockheight']} of {tip}"
             found.append(_Obstacle(said, True))
         for row in sight.channels:
+            if row["state"] not in LIVING:
+                # The chain decides about its payments, and says whose the coins are.
+                continue
             # A side may know of one that the other has not heard of yet.
             known = held.get(row["channel_id"])
             if row["htlcs"] and (known is None or len(known[2]) < len(row["htlcs"])):

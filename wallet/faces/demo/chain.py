@@ -1,7 +1,7 @@
 """The town's chain as the demo sees it: Core's JSON-RPC, and a faucet that owns what is mined."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wallet.base.bitcoin.address import decode_address, encode_address
@@ -27,6 +27,19 @@ FAUCET_SCRIPT: Final = p2wpkh(_KEY)
 FAUCET_ADDRESS: Final = encode_address(FAUCET_SCRIPT, REGTEST)
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A transaction and all that spend its outputs, and theirs, as far as they are in blocks."""
+
+    fees_sat: dict[str, int]
+    """By transaction."""
+
+    @property
+    def cost_sat(self) -> int:
+        """What the miners got for all of it."""
+        return sum(self.fees_sat.values())
+
+
 class ChainClient(CoreRpc):
     """Blocking calls of the chain's JSON-RPC, from any thread."""
 
@@ -38,6 +51,11 @@ class ChainClient(CoreRpc):
     def mine(self, blocks: int) -> int:
         """Mine blocks to the faucet; the new height."""
         self.call("generatetoaddress", blocks, FAUCET_ADDRESS)
+        return self.height
+
+    def reorganise(self, blocks: int) -> int:
+        """Replace the newest blocks by one more, all empty; the new height."""
+        self.call("reorg", blocks, FAUCET_ADDRESS)
         return self.height
 
     def pay_from_faucet(self, gifts: Mapping[str, int]) -> str:
@@ -69,11 +87,30 @@ class ChainClient(CoreRpc):
 
     def footprint_since(self, height: int) -> tuple[int, int, int]:
         """Transactions beside the rewards in the blocks above `height`; their vbytes, fees."""
-        count = size = fees = 0
-        for at in range(height + 1, self.height + 1):
-            block = self.call("getblock", self.call("getblockhash", at), 2)
-            for tx in block["tx"][1:]:
-                count += 1
-                size += int(tx["vsize"])
-                fees += int(tx["fee"] * 100_000_000)
-        return count, size, fees
+        transactions = self._since(height)
+        return (
+            len(transactions),
+            sum(int(tx["vsize"]) for tx in transactions),
+            sum(_fee_sat(tx) for tx in transactions),
+        )
+
+    def family(self, txid: str, height: int) -> Family:
+        """Of a transaction, in the blocks above `height`."""
+        fees: dict[str, int] = {}
+        for tx in self._since(height):
+            if tx["txid"] == txid or any(spent["txid"] in fees for spent in tx["vin"]):
+                fees[tx["txid"]] = _fee_sat(tx)
+        return Family(fees)
+
+    def parents(self, txid: str) -> list[str]:
+        """The transactions whose outputs a transaction spends."""
+        return [str(spent["txid"]) for spent in self.call("getrawtransaction", txid, 1)["vin"]]
+
+    def _since(self, height: int) -> list[dict[str, Any]]:
+        """Transactions beside the rewards in the blocks above `height`, oldest first."""
+        hashes = [self.call("getblockhash", at) for at in range(height + 1, self.height + 1)]
+        return [tx for each in hashes for tx in self.call("getblock", each, 2)["tx"][1:]]
+
+
+def _fee_sat(tx: Mapping[str, Any]) -> int:
+    return int(tx["fee"] * 100_000_000)

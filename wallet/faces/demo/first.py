@@ -3,14 +3,15 @@
 It uses the town's channels, opens one of its own, and closes that.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from wallet.base.errors import ServiceFault
 from wallet.faces.demo.chain import MATURITY
 from wallet.faces.demo.layout import EDGES
 from wallet.faces.demo.looks import InBackground, expect, offers, refusal, short, status
 from wallet.faces.demo.opening import DEPTH, open_channels, rejoin
-from wallet.faces.demo.story import MONEY_CHECK, Say, Step, Story
+from wallet.faces.demo.own_channel import OwnChannel
+from wallet.faces.demo.story import MONEY_CHECK, Say, Step
 from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import Traffic
 
@@ -27,9 +28,11 @@ PAYMENT_VBYTES: Final = 141
 """A payment on the chain: one P2WPKH input, an output for the payee and one for the change."""
 
 
-class FirstStory(Story):
+class FirstStory(OwnChannel):
     """All of it once."""
 
+    OPENER = "you"
+    PEER = "carol"
     TITLE = "from money on the chain to a channel that closes"
 
     def __init__(
@@ -39,7 +42,6 @@ class FirstStory(Story):
         super().__init__(town, say, traffic)
         self._rise = rise
         self._soon_expired = ""
-        self._channel_id = ""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -109,9 +111,7 @@ class FirstStory(Story):
 
     def _fund(self) -> None:
         alice = self._node("you")
-        address = alice.call("newaddr", addresstype="bech32")["bech32"]
-        txid = self._town.chain.pay_from_faucet({address: GIFT_SAT})
-        self._first_height = self._town.mine(1)
+        txid = self._gift(alice, GIFT_SAT)
         coins = alice.call("listfunds")["outputs"]
         found = [c for c in coins if c["txid"] == txid and c["status"] == "confirmed"]
         expect(len(found) == 1, f"alice does not see her coin in block {self._first_height}")
@@ -119,32 +119,14 @@ class FirstStory(Story):
         self._say(f"Block {self._first_height} confirms it, and she finds it in that block.")
 
     def _open(self) -> None:
-        alice, carol = self._node("you"), self._node("carol")
-        alice.connect(carol)
+        txid = self._open_channel(CHANNEL_SAT, announce=True)
         self._say("alice dials carol; each proves that it has its node key.")
-        answer = alice.call("fundchannel", id=carol.id, amount=CHANNEL_SAT, announce=True)
-        self._channel_id = answer["channel_id"]
         self._say(
             f"alice locks {CHANNEL_SAT:,} sat in an output that only she and carol together can"
-            f" spend: {answer['txid'][:16]}…"
+            f" spend: {txid[:16]}…"
         )
-        height = self._town.mine(DEPTH)
-        self._await_usable(alice, carol)
+        height = self._town.chain.height
         self._say(f"Buried under {DEPTH} blocks, at block {height}, the channel is ready.")
-
-    def _await_usable(self, *sides: Node) -> None:
-        def usable() -> bool:
-            found = [self._channel(side) for side in sides]
-            return all(c["state"] == "CHANNELD_NORMAL" and c["reestablished"] for c in found)
-
-        self._town.wait_until("alice's channel with carol works", usable)
-
-    def _channel(self, node: Node) -> dict[str, Any]:
-        """The story's channel as one side sees it."""
-        channels = node.call("listpeerchannels", channel_id=self._channel_id)["channels"]
-        expect(len(channels) == 1, f"{node.name} does not know the channel")
-        found: dict[str, Any] = channels[0]
-        return found
 
     # --- payments ------------------------------------------------------------------------------
 
@@ -239,7 +221,7 @@ class FirstStory(Story):
 
     def _close(self) -> None:
         alice, carol = self._node("you"), self._node("carol")
-        self._await_usable(alice, carol)
+        self._await_usable()
         self._town.wait_until(
             "the channel is at rest",
             lambda: not (self._channel(alice)["htlcs"] or self._channel(carol)["htlcs"]),

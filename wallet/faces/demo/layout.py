@@ -52,9 +52,11 @@ LOG: Final = "town.log"
 SOCKET: Final = "town-rpc"
 CHAIN: Final = "chain"
 NURSERY: Final = "nursery"
+OLD_COPY: Final = "old-copy"
+"""An earlier state of a node, while a story is told in which it cheats."""
 
 PARTS: Final = frozenset(
-    {STATE, PIDS, f"{STATE}.new", f"{PIDS}.new", LOG, SOCKET, CHAIN, *ALIASES}
+    {STATE, PIDS, f"{STATE}.new", f"{PIDS}.new", LOG, SOCKET, CHAIN, OLD_COPY, *ALIASES}
     | {f"{name}.log" for name in (CHAIN, NURSERY, *ALIASES)}
 )
 """Everything a town leaves behind but its lock, and so everything that starting anew may delete."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wallet.base.errors import ServiceFault
+from wallet.faces.demo.money import LIVING, SPENT
 from wallet.faces.demo.town import Node
 from wallet.faces.rpc.client import RpcError
 
@@ -71,8 +72,12 @@ def offers(node: Node, payment_hash: str, peer: Node) -> bool:
 
 
 def at_rest(node: Node) -> bool:
-    """Whether none of its payments is under way."""
-    return not any(channel["htlcs"] for channel in node.call("listpeerchannels")["channels"])
+    """Whether none of its payments is under way; of one on the chain the chain decides."""
+    return not any(
+        channel["htlcs"]
+        for channel in node.call("listpeerchannels")["channels"]
+        if channel["state"] in LIVING
+    )
 
 
 def gone(node: Node, other: Node) -> bool:
@@ -88,6 +93,20 @@ def linked(node: Node) -> bool:
         for channel in node.call("listpeerchannels")["channels"]
         if channel["state"] == "CHANNELD_NORMAL"
     )
+
+
+def wealth_msat(node: Node) -> int:
+    """What a node has: its share of every channel that lives, and its coins in blocks or not."""
+    funds = node.call("listfunds")
+    coins = sum(int(o["amount_msat"]) for o in funds["outputs"] if o["status"] != SPENT)
+    shares = (int(c["our_amount_msat"]) for c in funds["channels"] if c["state"] in LIVING)
+    return coins + sum(shares)
+
+
+def sat(msat: int) -> str:
+    """Satoshi for people, with as many decimals as there are millisatoshi."""
+    whole, rest = divmod(msat, 1000)
+    return f"{whole:,}" + (f".{rest:03}" if rest else "")
 
 
 def short(identity: str) -> str:

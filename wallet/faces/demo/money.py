@@ -8,7 +8,7 @@ since the fees went to the miner.  What a commitment on the chain has not paid o
 that waits: its channel's; of a channel that is settled only the anchors may be left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ Coin = tuple[str, int]
 
 ANCHOR_MSAT: Final = 330_000
 """BOLT 3: what an anchor output holds."""
-_SPENT: Final = "spent"
+_P2WSH: Final = "0020"
+SPENT: Final = "spent"
 LIVING: Final = frozenset(
     {
         "CHANNELD_AWAITING_LOCKIN",
@@ -56,22 +57,30 @@ class MoneyCheck:
         return not self.faults and self.mined_sat == self.found_sat
 
 
-def check_money(chain: Mapping[str, Any], faucet_script: str, books: Iterable[Books]) -> MoneyCheck:
+def check_money(
+    chain: Mapping[str, Any],
+    faucet_script: str,
+    books: Iterable[Books],
+    parents: Callable[[str], Iterable[str]],
+) -> MoneyCheck:
     """Compare the chain's `listutxos` with what the faucet and the nodes claim.
 
-    `faucet_script` is in hexadecimal.
+    `faucet_script` is in hexadecimal; `parents` tells which transactions one spends from.
     """
     faults: list[str] = []
-    claims = _Claims()
+    claims = _Claims(parents)
     for book in books:
         claims.add_wallet(book)
         claims.add_channels(book)
     owners: dict[str, int] = {}
     for utxo in chain["utxos"]:
         coin, amount = (utxo["txid"], utxo["vout"]), utxo["amount_sat"]
-        claimed = claims.take(coin, amount * 1000)
-        if utxo["scriptPubKey"] == faucet_script:
+        script = str(utxo["scriptPubKey"])
+        claimed = claims.take(coin)
+        if script == faucet_script:
             claimed.append(("the faucet", amount * 1000))
+        if not claimed:
+            claimed = claims.waiting(coin, amount * 1000, script)
         if len(claimed) != 1:
             who = " and ".join(owner for owner, _ in claimed) or "nobody"
             faults.append(f"{_shown(coin)} with {amount:,} sat belongs to {who}")
@@ -103,7 +112,8 @@ class _Side:
 class _Claims:
     """Who says that a coin is theirs, and for how many satoshi."""
 
-    def __init__(self) -> None:
+    def __init__(self, parents: Callable[[str], Iterable[str]]) -> None:
+        self._parents = parents
         self._by_coin: dict[Coin, list[tuple[str, int]]] = {}
         self._channels: dict[Coin, list[_Side]] = {}
         self._commitments: dict[str, Coin] = {}
@@ -112,7 +122,7 @@ class _Claims:
 
     def add_wallet(self, book: Books) -> None:
         for output in book.outputs:
-            if output["status"] != _SPENT:
+            if output["status"] != SPENT:
                 coin = (output["txid"], output["output"])
                 claim = (f"{book.name}'s wallet", output["amount_msat"])
                 self._by_coin.setdefault(coin, []).append(claim)
@@ -128,19 +138,28 @@ class _Claims:
                 # Should it be on the chain, what is left of it awaits a delay or a deadline.
                 self._commitments[channel["scratch_txid"]] = coin
 
-    def take(self, coin: Coin, amount_msat: int) -> list[tuple[str, int]]:
+    def take(self, coin: Coin) -> list[tuple[str, int]]:
         """The claims on a coin, which then count as answered."""
         claims = self._by_coin.pop(coin, [])
-        if not claims and coin[0] in self._commitments:
-            sides = self._channels[self._commitments[coin[0]]]
-            return [(f"a claim that waits, of {_channel_name(sides)}", amount_msat)]
-        if not claims and coin[0] in self._settled and amount_msat == ANCHOR_MSAT:
-            # BOLT 3: sixteen blocks after the commitment anybody may sweep what nobody needed.
-            return [("anchors that anybody may sweep", amount_msat)]
         if (both := self._channels.pop(coin, None)) is not None:
             claims.append((_channel_name(both), _agreed_msat(both)))
             self.faults += _disagreements(both)
         return claims
+
+    def waiting(self, coin: Coin, amount_msat: int, script: str) -> list[tuple[str, int]]:
+        """Whose a coin will be that no wallet can spend yet: a close has left it."""
+        origins = [coin[0]]
+        if self._commitments and script.startswith(_P2WSH):
+            # BOLT 3: what an HTLC transaction takes out of a commitment waits once more.
+            origins += self._parents(coin[0])
+        for txid in origins:
+            if txid in self._commitments:
+                sides = self._channels[self._commitments[txid]]
+                return [(f"a claim that waits, of {_channel_name(sides)}", amount_msat)]
+        if coin[0] in self._settled and amount_msat == ANCHOR_MSAT:
+            # BOLT 3: sixteen blocks after the commitment anybody may sweep what nobody needed.
+            return [("anchors that anybody may sweep", amount_msat)]
+        return []
 
     def left_over(self) -> list[str]:
         """A sentence for each coin that somebody claims and the chain does not have."""

@@ -1,14 +1,11 @@
 """Three short stories, each of one thing that happens to payments, told message by message."""
 
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any, Final
 
-from wallet.base.errors import WalletError
 from wallet.faces.demo.following import Follower, Message, path_of
 from wallet.faces.demo.looks import (
     InBackground,
-    at_rest,
     expect,
     gone,
     linked,
@@ -16,7 +13,7 @@ from wallet.faces.demo.looks import (
     refusal,
     status,
 )
-from wallet.faces.demo.story import MONEY_CHECK, Say, Step, Story
+from wallet.faces.demo.story import MONEY_CHECK, READY, Say, Step, Story
 from wallet.faces.demo.town import Node, Town
 from wallet.faces.demo.traffic import Traffic
 
@@ -25,7 +22,6 @@ RECORD_SAT: Final = 12_000
 POSTER_SAT: Final = 3_000
 BICYCLE_SAT: Final = 10_000
 
-READY: Final = ("ready", "everybody is there")
 _DRY_MSAT: Final = BICYCLE_SAT * 1000 // 2
 _DELAY: Final = 30
 """Blocks that a payee of the town asks for, and some to spare."""
@@ -143,13 +139,6 @@ class Offline(_Told):
             " there, but nobody can use one alone."
         )
 
-    def _bring_back(self, node: Node) -> None:
-        # Somebody else may have done it, or stopped the town.
-        with suppress(WalletError):
-            node.thaw()
-            if not node.running:
-                self._town.start(node)
-
     def _refused(self) -> None:
         alice = self._node("you")
         follower = self._follower()
@@ -219,7 +208,6 @@ class DryChannel(_Told):
         super().__init__(town, say, traffic)
         self._path: list[Message] = []
         self._drained = 0
-        self._sent = 0
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -239,12 +227,9 @@ class DryChannel(_Told):
         return self._path[-1]
 
     def _begin(self) -> None:
-        self._ready()
+        # Traffic would fill what has to be dry.
+        self._ready_and_quiet()
         self._strangers("you", "carol")
-        if self._traffic is not None:
-            # It would fill what has to be dry.
-            self._mending.enter_context(self._traffic.paused())
-            self._say("Traffic rests meanwhile.")
 
     def _usual(self) -> None:
         messages = self._buy("a bicycle")
@@ -284,23 +269,6 @@ class DryChannel(_Told):
         """Over this channel, whatever a wallet would choose."""
         hop = {"id": other.id, "amount_msat": msat, "delay": _DELAY}
         self._send(one, other, [{**hop, "channel": self._channel(one)["short_channel_id"]}])
-
-    def _send(self, one: Node, other: Node, route: list[dict[str, Any]]) -> None:
-        self._sent += 1
-        made = other.call(
-            "invoice",
-            amount_msat=route[-1]["amount_msat"],
-            label=f"{self._label} by hand {self._sent}",
-            description="by hand",
-        )
-        of = {"payment_hash": made["payment_hash"]}
-        one.call("sendpay", route=route, payment_secret=made["payment_secret"], **of)
-        answer = one.call("waitsendpay", **of)
-        expect(answer["status"] == "complete", f"{one.name}'s payment is {answer['status']}")
-        self._town.wait_until(
-            "the payment has come to rest", lambda: at_rest(one) and at_rest(other)
-        )
-        self._payments += 1
 
     def _around(self) -> None:
         dry = self._names[self._last.sender]

@@ -120,5 +120,6 @@ class ChannelBook:
         channel["short_channel_id"] = row.get("short_channel_id")
         channel["state"] = row["state"]
         channel["to_msat"][key] = row["to_us_msat"]
-        channel["htlcs"] = max(channel["htlcs"], len(row["htlcs"]))
+        if row["state"] in LIVING:
+            channel["htlcs"] = max(channel["htlcs"], len(row["htlcs"]))
         channel["connected"] = channel["connected"] or row["reestablished"]

@@ -9,9 +9,10 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, ClassVar, Final
 
+from wallet.base.errors import WalletError
 from wallet.faces.demo.audit import count_money
 from wallet.faces.demo.looks import at_rest, expect, linked
 from wallet.faces.demo.money import MoneyCheck
@@ -23,6 +24,7 @@ Say = Callable[[str], None]
 Step = tuple[str, str, Callable[[], None]]
 """Name, title, and what is done."""
 
+READY: Final = ("ready", "everybody is there")
 MONEY_CHECK: Final = ("money check", "whose is every coin?")
 
 
@@ -38,6 +40,7 @@ class Story(ABC):
         self._traffic = traffic
         self._label = f"story {os.urandom(4).hex()}"
         self._payments = 0
+        self._sent = 0
         self._first_height = 0
         self._mending = ExitStack()
         """What has to be undone, whatever happens."""
@@ -88,6 +91,21 @@ class Story(ABC):
             )
         self._town.wait_until("every channel works", lambda: all(map(linked, nodes)))
         self._first_height = self._town.chain.height
+
+    def _ready_and_quiet(self) -> None:
+        """As `_ready`, and traffic rests until the story's end: it would move what is looked at."""
+        self._ready()
+        if self._traffic is not None:
+            self._mending.enter_context(self._traffic.paused())
+            self._say("Traffic rests meanwhile.")
+
+    def _bring_back(self, node: Node) -> None:
+        """For mending: it runs and answers."""
+        # Somebody else may have done it, or stopped the town.
+        with suppress(WalletError):
+            node.thaw()
+            if not node.running:
+                self._town.start(node)
 
     def _check(self) -> None:
         nodes = self._town.nodes.values()
@@ -154,4 +172,22 @@ class Story(ABC):
         expect(listed["status"] == "paid", f"{other.name}'s invoice is {listed['status']}")
         proof = answer["payment_preimage"]
         expect(listed["payment_preimage"] == proof, "payer and payee hold different proofs")
+        self._payments += 1
+
+    def _send(self, one: Node, other: Node, route: list[dict[str, Any]]) -> None:
+        """Along this route, whatever a wallet would choose."""
+        self._sent += 1
+        made = other.call(
+            "invoice",
+            amount_msat=route[-1]["amount_msat"],
+            label=f"{self._label} by hand {self._sent}",
+            description="by hand",
+        )
+        of = {"payment_hash": made["payment_hash"]}
+        one.call("sendpay", route=route, payment_secret=made["payment_secret"], **of)
+        answer = one.call("waitsendpay", **of)
+        expect(answer["status"] == "complete", f"{one.name}'s payment is {answer['status']}")
+        self._town.wait_until(
+            "the payment has come to rest", lambda: at_rest(one) and at_rest(other)
+        )
         self._payments += 1

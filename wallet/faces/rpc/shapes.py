@@ -17,7 +17,7 @@ from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.commitments import our_commitment
-from wallet.machines.channel.htlc import Htlc
+from wallet.machines.channel.htlc import Fulfilled, Htlc
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
 from wallet.machines.channel.state import Change, Channel, Link, Phase, ScidKind, Tally
@@ -217,7 +217,7 @@ def peer_channel(
             "status": _status(channel, frozen),
             **_tally("in", channel.in_tally),
             **_tally("out", channel.out_tally),
-            "htlcs": [_htlc(channel, h) for h in channel.htlcs.values() if h.stage not in FINAL],
+            "htlcs": [_htlc(channel, h) for h in channel.htlcs.values() if _is_open(channel, h)],
         }
     )
 
@@ -300,6 +300,14 @@ def _tally(way: str, tally: Tally) -> Json:
         f"{way}_payments_fulfilled": tally.fulfilled,
         f"{way}_fulfilled_msat": tally.fulfilled_msat,
     }
+
+
+def _is_open(channel: Channel, htlc: Htlc) -> bool:
+    """Whether it is still to be decided; rows of a channel on chain stay until that is buried."""
+    end = channel.onchain
+    if end is not None and htlc.key.offered_by_us:
+        return not isinstance(htlc.removal, Fulfilled) and htlc.key not in end.failed_back
+    return htlc.stage not in FINAL
 
 
 def _htlc(channel: Channel, htlc: Htlc) -> Json:

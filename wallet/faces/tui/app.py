@@ -18,6 +18,7 @@ from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts
 from wallet.faces.tui.copying import Copying, Thing
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
+from wallet.faces.tui.journal import URGENT, entry, urgent
 from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
 from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
@@ -341,6 +342,8 @@ class Leyden(Copying):
             received = self.state.money.shown(paid)
             named = safe(event.get("description") or event.get("label"), 60)
             self.state.say(f"✓ Received {received}  {named}", GOOD)
+        elif event.get("topic") in URGENT:
+            self.state.say(urgent(entry(event), self.state.money, self.state.names), WARN)
 
     # --- what is the same everywhere ------------------------------------------------------------
 

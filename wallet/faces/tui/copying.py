@@ -114,6 +114,16 @@ class Copying(App[None]):
                     input("Enter goes back. ")
         except SuspendNotSupported:
             self.say("! This terminal cannot show it apart from the app", WARN)
+            return
+        # The terminal was cleared: everything has to be drawn, also what the app believes to be
+        # there already and what is drawn meanwhile for another reason.
+        self.call_after_refresh(self._draw_all)
+
+    def _draw_all(self) -> None:
+        for screen in self.screen_stack:
+            screen.refresh()
+            for widget in screen.walk_children():
+                widget.refresh()
 
     def copy_to_clipboard(self, text: str) -> None:
         """By the program that has the clipboard, else by the terminal."""

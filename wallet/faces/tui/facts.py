@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from wallet.faces.tui.answers import items as items_of
 from wallet.faces.tui.answers import known, number
+from wallet.faces.tui.court import Timelock
 from wallet.faces.tui.facts_chain import Coin, Fees, Settings
 from wallet.faces.tui.facts_network import Peer
 from wallet.faces.tui.safe_text import middle_cut, safe
@@ -19,6 +20,7 @@ Json: TypeAlias = Mapping[str, Any]
 NORMAL: Final = "CHANNELD_NORMAL"
 _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
 _ENDED: Final = frozenset({"CLOSED"})
+_ON_CHAIN: Final = frozenset({"FUNDING_SPEND_SEEN", "ONCHAIN"})
 _LIVING: Final = _OPENING | {NORMAL, "CHANNELD_SHUTTING_DOWN", "CLOSINGD_SIGEXCHANGE"}
 
 
@@ -33,6 +35,17 @@ class Node:
     locked: bool = False
     warning: str = ""
     """Why it is not ready, in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A payment that is inside a channel. Amount in millisatoshi."""
+
+    outgoing: bool
+    amount: int
+    expiry: int | None
+    """Height from which it can be taken back on chain by whom it came from."""
+    payment_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,8 @@ class ChannelFacts:
     private: bool
     status: str
     """The core's sentence."""
+    inside: tuple[Inside, ...] = ()
+    """Those payments, the nearest deadline first."""
 
     @property
     def opening(self) -> bool:
@@ -76,6 +91,11 @@ class ChannelFacts:
     def living(self) -> bool:
         """No transaction ends it yet, so coins are kept for closing it by force."""
         return self.state in _LIVING
+
+    @property
+    def on_chain(self) -> bool:
+        """A block has ended it; what is left is waited for."""
+        return self.state in _ON_CHAIN
 
     @property
     def theirs(self) -> int:
@@ -129,6 +149,8 @@ class Facts:
     fees: Fees | None = None
     peers: tuple[Peer, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    dockets: Mapping[str, tuple[Timelock, ...]] = field(default_factory=dict)
+    """What is waited for in each channel that is on chain, by channel id."""
 
     @property
     def can_send(self) -> int:
@@ -194,6 +216,16 @@ def channel(item: Json) -> ChannelFacts:
         fee_ppm=number(item.get("fee_proportional_millionths")),
         private=item.get("private") is True,
         status=sentence.partition(":")[2] or sentence,
+        inside=tuple(sorted(map(_inside, htlcs), key=lambda one: one.expiry or 0)),
+    )
+
+
+def _inside(htlc: Json) -> Inside:
+    return Inside(
+        outgoing=htlc.get("direction") == "out",
+        amount=number(htlc.get("amount_msat")),
+        expiry=known(htlc.get("expiry")),
+        payment_hash=safe(htlc.get("payment_hash"), 64),
     )
 
 

@@ -120,4 +120,7 @@ class HintRow(_Line):
         for found in _HINT.finditer(self._hints):
             key, _, words = found[1].partition(" ")
             spans += [(key, KEY), (f" {words}" if words else "", QUIET), ("  ", PLAIN)]
+        if self._hints.endswith("  ?") and sum(width(text) for text, _ in spans) + 3 <= cells:
+            # A row that is full at 80 columns leaves the word out.
+            spans[-1] = (" help", QUIET)
         return tuple(spans)

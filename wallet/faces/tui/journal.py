@@ -92,7 +92,9 @@ def said(one: Entry, money: Money, names: Mapping[str, str]) -> str:
 Names = Mapping[str, str]
 Words = Callable[[Entry, Money, Names], str]
 
-_ALARMING: Final = frozenset({"channel_frozen", "disconnect", "missed"})
+URGENT: Final = frozenset({"htlc_at_risk", "htlc_lost", "court_needs_coins"})
+"""Topics that are told on every screen as they come."""
+_ALARMING: Final = URGENT | {"channel_frozen", "disconnect", "missed"}
 _STATES: Final = {
     "CHANNELD_AWAITING_LOCKIN": "waits for its blocks",
     "CHANNELD_NORMAL": "is open",
@@ -182,6 +184,46 @@ def _channel_frozen(one: Entry, _: Money, names: Names) -> str:
     return f"{_channel(one, names)} is frozen by a fault of ours{_why(one)}"
 
 
+def _at_risk(one: Entry, money: Money, names: Names) -> str:
+    peer = name_of(one.text("peer_id"), names)
+    amount, cost = _amount(one, money), one.fields.get("cost_sat")
+    price = money.shown(cost * 1000, up=True) if isinstance(cost, int) else "more than that"
+    what = (
+        f"passed to {peer} may be lost: it was neither paid nor returned in time"
+        if one.text("direction") == "out"
+        else f"from {peer} may be lost: it has the proof of payment and has not paid yet"
+    )
+    return (
+        f"{amount} {what}. To take it on chain would cost {price}, so the channel stays open."
+        " No more than this is at risk; there is nothing to do"
+    )
+
+
+def _lost(one: Entry, money: Money, names: Names) -> str:
+    peer = name_of(one.text("peer_id"), names)
+    return (
+        f"{_amount(one, money)} from {peer} is lost: it took the payment back on chain before our"
+        " claim was in a block. Keep more coins on chain: they pay for claims that come in time"
+    )
+
+
+def _needs_coins(one: Entry, _: Money, names: Names) -> str:
+    return (
+        f"{_channel(one, names)} goes on chain, and no coin pays for it{_why(one)}:"
+        " 5 Chain, a gives an address"
+    )
+
+
+def urgent(one: Entry, money: Money, names: Names) -> str:
+    """A topic of `URGENT` on one line: what is wrong, and where to look."""
+    peer = middle_cut(name_of(one.text("peer_id"), names), 20)
+    if one.topic == "htlc_lost":
+        return f"✗ {_amount(one, money)} from {peer} is lost: 8 Log says why"
+    if one.topic == "htlc_at_risk":
+        return f"! {_amount(one, money)} with {peer} may be lost: 8 Log says why"
+    return f"! The channel with {peer} needs coins for a fee: 5 Chain, a  (8 Log says why)"
+
+
 def _why(one: Entry) -> str:
     return f": {one.text('message')}" if one.text("message") else ""
 
@@ -230,6 +272,9 @@ _TOPICS: Final[dict[str, tuple[Source, Words]]] = {
     "channel_opened": (Source.CHANNEL, _channel_opened),
     "channel_state_changed": (Source.CHANNEL, _channel_state),
     "channel_frozen": (Source.CHANNEL, _channel_frozen),
+    "htlc_at_risk": (Source.CHANNEL, _at_risk),
+    "htlc_lost": (Source.CHANNEL, _lost),
+    "court_needs_coins": (Source.CHANNEL, _needs_coins),
     "connect": (Source.PEER, _connected),
     "disconnect": (Source.PEER, _disconnected),
     "block_added": (Source.CHAIN, _block),

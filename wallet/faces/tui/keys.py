@@ -67,6 +67,7 @@ OWN: Final[dict[str, tuple[Key, ...]]] = {
         _OPEN,
         Key("close_channel", "c", "c", "close together", ("close",)),
         Key("fees", "f", "f", "fees", ("setchannel",)),
+        Key("court", "C", "C", "what the chain rules", ("court",)),
         Key("force_close", "X", "X", "force close (in detail)", ("close",)),
     ),
     "network": (

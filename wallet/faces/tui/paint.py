@@ -58,9 +58,11 @@ def ends(start: Row, end: Row, cells: int) -> Row:
     return (*fitted(start, room), (" ", PLAIN), *end)
 
 
-def beside(first: Sequence[Row], second: Sequence[Row], at: int, cells: int) -> list[Row]:
-    """Two columns with a line between them; the first is `at` cells wide."""
-    height = max(len(first), len(second))
+def beside(
+    first: Sequence[Row], second: Sequence[Row], at: int, cells: int, height: int = 0
+) -> list[Row]:
+    """Two columns with a line between them; the first is `at` cells wide, both `height` high."""
+    height = max(len(first), len(second), height)
     pairs = zip(_padded(first, height), _padded(second, height), strict=True)
     return [(*fitted(a, at), ("│ ", QUIET), *fitted(b, max(0, cells - at - 2))) for a, b in pairs]
 

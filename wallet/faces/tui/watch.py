@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError, Unreachable
-from wallet.faces.tui import facts, facts_chain, facts_network
+from wallet.faces.tui import court, facts, facts_chain, facts_network
+from wallet.faces.tui.court import Case
 from wallet.faces.tui.facts import Facts
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.safe_text import safe
@@ -191,7 +192,7 @@ class Watcher:
 
 async def load(link: Link, parts: Iterable[str], known: Facts) -> Facts:
     """The facts with these parts asked for anew. Raises `RpcError` or `ConnectionLost`."""
-    wanted = set(parts)
+    wanted, before = set(parts), known
     node = facts.node(await link.ask("getinfo")) if NODE in wanted else known.node
     known = replace(known, node=node)
     if node.locked:
@@ -201,7 +202,32 @@ async def load(link: Link, parts: Iterable[str], known: Facts) -> Facts:
     answers = await asyncio.gather(*(link.ask(part.method, **part.params) for part in asked))
     for part, answer in zip(asked, answers, strict=True):
         known = part.absorb(known, answer)
-    return known
+    return await learn_dockets(link, known, before)
+
+
+async def learn_dockets(link: Link, known: Facts, before: Facts) -> Facts:
+    """What each channel on chain waits for: asked again with every block and every change of it."""
+    on_chain = [c for c in known.channels if c.on_chain] if link.can("court") else []
+    new_block = known.node.height != before.node.height
+    changed = [
+        c for c in on_chain
+        if new_block or c.channel_id not in before.dockets or c not in before.channels
+    ]  # fmt: skip
+    answers = await asyncio.gather(
+        *(link.ask("court", channel_id=c.channel_id) for c in changed), return_exceptions=True
+    )
+    heard: dict[str, Case] = {}
+    for answer in answers:
+        match answer:
+            case RpcError():
+                continue  # the channel is not there any more
+            case BaseException():
+                raise answer
+            case _:
+                heard |= court.cases(answer)
+    dockets = {name: case.docket for name, case in heard.items()}
+    kept = {c.channel_id: before.dockets.get(c.channel_id, ()) for c in on_chain}
+    return replace(known, dockets=kept | {n: d for n, d in dockets.items() if n in kept})
 
 
 def _asked_of(link: Link, part: Part | None) -> Part | None:

@@ -101,6 +101,14 @@ def blocks(count: int) -> str:
     return f"{count} block{'' if count == 1 else 's'}"
 
 
+def lasts(count: int) -> str:
+    """About how long so many blocks take, at ten minutes each: `50 min`, `23 h`, `6 days`."""
+    minutes = count * 10
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
 def span(seconds: int) -> str:
     """`59:12`, `2 h 10 m`, `4 d`."""
     seconds = max(0, seconds)

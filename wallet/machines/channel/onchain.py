@@ -48,7 +48,7 @@ _SENTENCES: Final = {
     SpendKind.THEIRS: "The peer's commitment is in a block",
     SpendKind.THEIR_NEXT: "The peer's newest commitment is in a block",
     SpendKind.REVOKED: "A commitment that the peer had revoked is in a block",
-    SpendKind.UNKNOWN: "An unknown transaction spent the channel",
+    SpendKind.UNKNOWN: "A commitment newer than our copy of the channel is in a block",
 }
 
 
@@ -62,7 +62,10 @@ def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) ->
     freed, forget = without_bump(kept, event.tx.txid)
     end = OnChain(kind, event.tx.txid, event.height, number, recalled=event.recalled)
     claims = tuple(claims_of(channel, end, event.tx, rebuilt(channel, end)))
-    ended = replace(freed, onchain=replace(end, claims=claims)).with_phase(
+    # Nothing spends the funding without our signature.  One that we do not remember giving proves
+    # that our copy is old: should a reorganisation undo the spend, ours must not take its place.
+    behind = channel.fell_behind or kind is SpendKind.UNKNOWN
+    ended = replace(freed, onchain=replace(end, claims=claims), fell_behind=behind).with_phase(
         Phase.SPENT, ctx.now, "onchain", _SENTENCES[kind]
     )
     changed = PhaseChanged(channel.phase, ended.phase, _SENTENCES[kind])
@@ -70,8 +73,9 @@ def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) ->
 
 
 def funding_unspent(channel: Channel, ctx: Context) -> ChannelStep:
-    """A reorganisation took the end away: back to what we would broadcast ourselves."""
-    phase = Phase.MUTUALLY_CLOSED if channel.signed_close else Phase.FAILED
+    """A reorganisation took the end away: back to what we would broadcast ourselves, if at all."""
+    agreed = channel.signed_close is not None and not channel.fell_behind
+    phase = Phase.MUTUALLY_CLOSED if agreed else Phase.FAILED
     back = replace(channel, onchain=None).with_phase(
         phase, ctx.now, "onchain", "A reorganisation took the spend out of the chain"
     )

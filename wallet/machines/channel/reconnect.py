@@ -74,12 +74,8 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
         raise PeerFault(Severity.WARN, "channel_reestablish in the middle of a connection")
     # Before all else: a peer that can prove our commitment revoked must not, with any other number,
     # get us to broadcast it.
-    if message.next_revocation_number > channel.our_number:
-        number = message.next_revocation_number - 1
-        if number > LAST_INDEX:
-            # A u64 on the wire: there is no such commitment, and no secret to compare with.
-            raise _unknown_future(channel, message.next_revocation_number)
-        return Step(channel, (CheckProof(number, message.your_last_per_commitment_secret),))
+    if proof := proof_in(channel, message):
+        return Step(channel, proof)
     if message.next_commitment_number == 0:
         # BOLT 2: MUST immediately fail the channel and broadcast any relevant latest commitment.
         raise PeerFault(Severity.FAIL_CHANNEL, "next_commitment_number is 0")
@@ -100,13 +96,25 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
     return Step(live, (*actions, *missed, *resend_shutdown(live), *_uncommitted(live)))
 
 
+def proof_in(channel: Channel, message: ChannelReestablish) -> tuple[CheckProof, ...]:
+    """What is to be checked if the peer claims to hold the secret of our latest commitment."""
+    if message.next_revocation_number <= channel.our_number:
+        return ()
+    number = message.next_revocation_number - 1
+    if number > LAST_INDEX:
+        # A u64 on the wire: there is no such commitment, and no secret to compare with.
+        raise _unknown_future(channel, message.next_revocation_number)
+    return (CheckProof(number, message.your_last_per_commitment_secret),)
+
+
 def _missed_revocation(channel: Channel, message: ChannelReestablish) -> tuple[Action, ...]:
     """Our last revoke_and_ack if they have not got it; checks their number."""
     expected = message.next_revocation_number
     if expected not in (channel.our_number, channel.our_number - 1):
         raise PeerFault(
             Severity.FAIL_CHANNEL,
-            f"next_revocation_number is {expected}, we have revoked {channel.our_number}",
+            "the peer's copy of this channel is old, so we close it with our latest commitment"
+            f" (next_revocation_number is {expected}, we have revoked {channel.our_number})",
         )
     if expected == channel.our_number:
         return ()

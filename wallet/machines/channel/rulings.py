@@ -237,6 +237,10 @@ class Timelock:
     what: str
     amount: Satoshi
     htlc: HtlcKey | None
+    claim: ClaimKind | None = None
+    """Of what on chain; None while the channel lives."""
+    late: bool = False
+    """Whether it may be lost from then on."""
 
 
 def docket(channel: Channel) -> list[Timelock]:
@@ -250,9 +254,10 @@ def docket(channel: Channel) -> list[Timelock]:
     else:
         for claim in channel.onchain.claims:
             if claim.resolved_by is None:
-                what = f"{claim.kind.value}: can be in a block"
-                lines.append(Timelock(claim.mature_at, what, claim.amount, claim.htlc))
+                of, amount, kind = claim.htlc, claim.amount, claim.kind
+                what = f"{kind.value}: can be in a block"
+                lines.append(Timelock(claim.mature_at, what, amount, of, kind))
                 if claim.deadline is not None:
-                    late = f"{claim.kind.value}: the peer may take it"
-                    lines.append(Timelock(claim.deadline, late, claim.amount, claim.htlc))
+                    what = f"{kind.value}: the peer may take it"
+                    lines.append(Timelock(claim.deadline, what, amount, of, kind, late=True))
     return sorted(lines, key=lambda line: (line.height, line.what))

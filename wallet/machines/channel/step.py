@@ -128,9 +128,10 @@ def _connected(channel: Channel) -> ChannelStep:
         return reconnect.connected(channel)
     if channel.phase is Phase.FAILED and channel.error is not None:
         # BOLT 2: if a channel is in an error state: SHOULD retransmit the error packet and ignore
-        # any other packets for that channel.  A peer that is told that we fell behind also needs
-        # our channel_reestablish to learn it is the one that must close.
-        hello = reconnect.connected(channel).actions if channel.fell_behind else ()
+        # any other packets for that channel.  Our channel_reestablish goes before it: a peer whose
+        # copy is old would answer the error alone with a commitment that it has revoked, and one
+        # that is told that ours is old learns from it that it must close.
+        hello = reconnect.connected(channel).actions
         return Step(channel, (*hello, Send(error_for(channel.id, channel.error))))
     return Step(channel)
 
@@ -198,6 +199,9 @@ def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
         # BOLT 2: nothing is left here to talk about; the error lets the peer close its side.
         reason = channel.error or "this channel is closed and settled"
         return Step(channel, (Send(error_for(channel.id, reason)),))
+    if channel.phase is Phase.FAILED:
+        # Ours is on its way to the chain.  If it is revoked, no block may have it yet.
+        return Step(channel, () if channel.fell_behind else reconnect.proof_in(channel, message))
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
     return reconnect.receive_reestablish(channel, message)

@@ -19,6 +19,13 @@ being opened or closed, and what lies on chain. JSON has the same figures in mil
 _NORMAL: Final = "CHANNELD_NORMAL"
 _MINED: Final = frozenset({"confirmed", "immature"})
 _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
+_GUARDED: Final = _OPENING | {
+    _NORMAL,
+    "CHANNELD_SHUTTING_DOWN",
+    "CLOSINGD_SIGEXCHANGE",
+    "AWAITING_UNILATERAL",
+}
+"""States in which a close by force may need coins of ours."""
 _BAR: Final = 32
 
 
@@ -27,6 +34,7 @@ def run(desk: Desk) -> int:
     desk.no_words()
     funds, channels = desk.ask("listfunds"), desk.ask("listpeerchannels")
     found = balance(funds["outputs"], channels["channels"], _closes(desk, channels["channels"]))
+    found["reserve_msat"] = _reserve(desk, channels["channels"])
     return desk.show(found, lambda: lines(found))
 
 
@@ -37,6 +45,14 @@ def _closes(desk: Desk, channels: Iterable[Any]) -> Iterable[Any] | None:
     wanted = {"kind": "channel_close", "status": "pending"}
     found = desk.ask_if_known("history", filter=wanted, limit=1_000)
     return None if found is None else found["history"]
+
+
+def _reserve(desk: Desk, channels: Iterable[Mapping[str, Any]]) -> int:
+    """What stays on chain to close channels by force; 0 from a node that does not say."""
+    count = sum(c["state"] in _GUARDED for c in channels)
+    known = desk.ask_if_known("listconfigs", config="min-emergency-msat") if count else None
+    value = ((known or {}).get("configs") or {}).get("min-emergency-msat") or {}
+    return count * int(value.get("value_msat") or 0)
 
 
 def balance(
@@ -110,6 +126,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         ("opening", found["opening_msat"], "ours, until the chain has confirmed it"),
         ("closing", found["closing_msat"], "ours, on its way back to the chain"),
         ("on chain", found["onchain_msat"], ""),
+        ("reserve", found.get("reserve_msat", 0), "of that stays, to close channels by force"),
         ("immature", found["immature_msat"], "mined; a reward rests for 100 blocks"),
         ("unconfirmed", found["unconfirmed_msat"], "on chain, without a block"),
     ]

@@ -23,6 +23,7 @@ FLAGS: Final[Flags] = {
     "--label": True,
     "--idempotency-key": True,
     "--retry-for": True,
+    "--wait": False,
     "--no-wait": False,
     "--feerate": True,
     "--from-file": True,
@@ -40,7 +41,8 @@ AMOUNT is in satoshi; msat, sat and btc may follow; `all` empties the wallet on 
   --label TEXT          remember it under this name
   --idempotency-key K   pay once: a second call with the same key gives the first one's result
   --retry-for SECONDS   how long to look for a way (60)
-  --no-wait             do not wait for the outcome: back, with exit code 4, once it is on its way
+  --wait, --no-wait     wait for the outcome, as is usual; or be back, with exit code 4, once it is
+                        on its way
   --feerate RATE        of a transaction, as 1000perkw
   --from-file PATH      read WHAT from a file
 
@@ -56,6 +58,8 @@ def run(desk: Desk) -> int:
     key = desk.flags.get("--idempotency-key")
     if key is not None and "--label" in desk.flags:
         raise UsageError("the key becomes the label: give --idempotency-key or --label, not both")
+    if {"--wait", "--no-wait"} <= desk.flags.keys():
+        raise UsageError("--wait or --no-wait, not both")
     plan = _plan(desk, target, ceilings)
     if "--dry-run" in desk.flags:
         found = plan.preview()

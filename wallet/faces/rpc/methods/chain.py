@@ -4,6 +4,7 @@ from wallet.base.bitcoin.address import decode_address
 from wallet.base.bitcoin.psbt import final_psbt
 from wallet.base.errors import DecodeError, Refused
 from wallet.base.values.amounts import Satoshi
+from wallet.base.values.ids import Txid
 from wallet.faces.rpc import shapes
 from wallet.faces.rpc.errors import Code
 from wallet.faces.rpc.methods.reading import feerate_of
@@ -12,6 +13,7 @@ from wallet.faces.rpc.notices import tell
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.table import Answer
 from wallet.machines.channel.commitments import our_commitment
+from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.state import Channel, Phase, ScidKind
 from wallet.machines.coins.records import TxRecord
 from wallet.node import errands
@@ -94,13 +96,22 @@ async def listclosedchannels(api: Api, args: Args) -> Answer:
     }
 
 
+def _last_commitment(channel: Channel) -> tuple[Txid, int | None]:
+    """The one that is in a block, else our last; and its fee in millisatoshi, where we know it."""
+    end, tx = channel.onchain, our_commitment(channel, channel.funding).commitment.tx
+    if end is not None and end.kind is not SpendKind.MUTUAL and end.txid != tx.txid:
+        # The peer's, an old one, or ours with HTLCs that are forgotten by now.
+        return end.txid, None
+    paid = sum(output.amount.sat for output in tx.outputs)
+    return tx.txid, (channel.funding.amount.sat - paid) * 1000
+
+
 def _closed(channel: Channel) -> Answer:
     terms, funding = channel.terms, channel.funding
     scid = channel.scid(ScidKind.REAL)
     ended = next((c for c in channel.changes if c.new not in shapes.BEFORE_THE_END), None)
     cause = ended.cause if ended is not None else "unknown"
-    commitment = our_commitment(channel, funding).commitment.tx
-    paid = sum(output.amount.sat for output in commitment.outputs)
+    last, fee = _last_commitment(channel)
     return shapes.without_none(
         {
             "peer_id": terms.peer.hex(),
@@ -123,8 +134,8 @@ def _closed(channel: Channel) -> Answer:
             "final_to_us_msat": funding.to_us.msat,
             "min_to_us_msat": funding.least_to_us.msat,
             "max_to_us_msat": funding.most_to_us.msat,
-            "last_commitment_txid": str(commitment.txid),
-            "last_commitment_fee_msat": (funding.amount.sat - paid) * 1000,
+            "last_commitment_txid": str(last),
+            "last_commitment_fee_msat": fee,
             "close_cause": cause if cause in _CAUSES else "unknown",
         }
     )

@@ -80,4 +80,6 @@ def _timelock(line: Timelock) -> Answer:
     if line.htlc is not None:
         answer["htlc_id"] = line.htlc.id
         answer["direction"] = "out" if line.htlc.offered_by_us else "in"
+    if line.claim is not None:
+        answer |= {"claim": line.claim.value, "late": line.late}
     return answer

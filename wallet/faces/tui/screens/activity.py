@@ -208,7 +208,7 @@ class Activity(Listing):
         if cells < WIDE:
             return self._in_full(chosen, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
-        return beside(self._list(at), self._in_full(chosen, cells - at - 2), at, cells)
+        return beside(self._list(at), self._in_full(chosen, cells - at - 2), at, cells, height)
 
     def _nothing_found(self) -> list[Row]:
         if self._looking:
@@ -229,7 +229,7 @@ class Activity(Listing):
         rows = [
             ends(row("  Found" if self.sought else "  All"), row((place, QUIET)), cells),
             row((f"  When   {right(str(unit), 15)}  {left('What', cells - 51)}Status"
-                 f"{right('fee', 19)}", QUIET)),
+                 f"{right('fee', 18)} ", QUIET)),
         ]  # fmt: skip
         now = self.state.clock()
         for number, item in enumerate(self.pages.slice(self.first, self.room), self.first):

@@ -183,7 +183,7 @@ class Chain(Sections):
             return [*self._summary(cells), *self.listed(cells)]
         at = cells * 64 // 100
         detail = self._detail(chosen, cells - at - 4) if chosen is not None else []
-        return beside([*self._summary(at), *self.listed(at)], detail, at, cells)
+        return beside([*self._summary(at), *self.listed(at)], detail, at, cells, height)
 
     def _summary(self, cells: int) -> list[Row]:
         facts, money = self.state.facts, self.state.money

@@ -1,8 +1,9 @@
 """Channels: whose the money in each is, whether its peer is there, and what it can carry."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from wallet.faces.tui.copying import Thing
+from wallet.faces.tui.deadlines import nearest, returns, waits
 from wallet.faces.tui.facts import ChannelFacts
 from wallet.faces.tui.grammar import words_fit
 from wallet.faces.tui.keys import OWN
@@ -25,11 +26,17 @@ from wallet.faces.tui.pane import WIDE
 from wallet.faces.tui.safe_text import left, middle_cut, right
 from wallet.faces.tui.words import name_of, state
 
+MOST_ENDS: Final = 3
+"""Deadlines of a channel that are listed; the Court view has all that are open."""
+
 
 class Channels(Listing):
     """The third tab."""
 
     HINTS: ClassVar = "enter detail  o open  c close  f fees  / filter  y copy  s send  ? help"
+    WITH_COURT: ClassVar = (
+        "enter detail  o open  c close  f fees  C court  / filter  y copy  ? help"
+    )
     FINDS: ClassVar = "name, id, place or state of a channel  !not"
     BINDINGS: ClassVar = [key.binding for key in OWN["channels"]]
     HEAD: ClassVar = 4
@@ -51,8 +58,10 @@ class Channels(Listing):
 
     def hints(self) -> str:
         if not self.open:
-            return self.FOUND if self.sought else self.HINTS
-        return "esc back  c close together  f fees  X force close  y copy  ? help"
+            usual = self.WITH_COURT if self.state.can("court") else self.HINTS
+            return self.FOUND if self.sought else usual
+        court = "C court  " if self.state.can("court") else ""
+        return f"esc back  c close together  f fees  {court}X force close  y copy  ? help"
 
     async def main_thing(self) -> Thing | None:
         chosen = self._chosen
@@ -92,6 +101,14 @@ class Channels(Listing):
         if (chosen := self._living("fees")) is not None:
             self.app.push_screen(Fees(self.state, chosen))
 
+    def action_court(self) -> None:
+        """Of a channel that ends already, too: then it is what is waited for."""
+        from wallet.faces.tui.sheets.court import Court
+
+        chosen = self._chosen
+        if chosen is not None and self.may("court"):
+            self.app.push_screen(Court(self.state, chosen))
+
     def action_force_close(self) -> None:
         """From what is shown in full only: it should be seen which channel that is."""
         from wallet.faces.tui.sheets.close import ForceClose
@@ -116,7 +133,7 @@ class Channels(Listing):
         if cells < WIDE:
             return self._detail(chosen, cells - 4) if self.open else self._list(cells)
         at = cells * 6 // 10
-        return beside(self._list(at), self._detail(chosen, cells - at - 2), at, cells)
+        return beside(self._list(at), self._detail(chosen, cells - at - 2), at, cells, height)
 
     def _none(self) -> list[Row]:
         if not self.state.told:
@@ -169,13 +186,36 @@ class Channels(Listing):
                 f"   {channel.moving} in flight   {channel.scid}"
             )
         else:
-            second = channel.status
+            second = self._waits(channel) or channel.status
         return [first, row((f"{'':14}{second}", QUIET))]
 
     def _bar(self, channel: ChannelFacts, drawn: int) -> str:
         if not channel.usable:
             return bar(drawn, 0, 0, 0)
         return bar(drawn, channel.still, channel.sent_on + channel.coming, channel.theirs)
+
+    def _waits(self, channel: ChannelFacts) -> str:
+        """Of one on chain: what comes next."""
+        facts = self.state.facts
+        line = nearest(facts.dockets.get(channel.channel_id, ()))
+        return waits(line, facts.node.height, self.state.money, short=True) if line else ""
+
+    def _ends(self, channel: ChannelFacts, cells: int) -> list[str]:
+        """When the payments inside end at the latest, the nearest first."""
+        money, tip = self.state.money, self.state.facts.node.height
+        shown = channel.inside[:MOST_ENDS]
+        found = []
+        for one in shown:
+            amount = f"{money.bare(one.amount)} " if channel.moving > 1 else ""
+            found += folded(f"{amount}{returns(one, tip)}", cells)
+        more = channel.moving - len(shown)
+        return [*found, f"and {more} more"] if more else found
+
+    def _waiting(self, channel: ChannelFacts, cells: int) -> list[str]:
+        """What is waited for on chain, in full."""
+        tip, money = self.state.facts.node.height, self.state.money
+        docket = self.state.facts.dockets.get(channel.channel_id, ())
+        return [t for line in docket[:MOST_ENDS] for t in folded(waits(line, tip, money), cells)]
 
     def _detail(self, channel: ChannelFacts, cells: int) -> list[Row]:
         money = self.state.money
@@ -200,18 +240,21 @@ class Channels(Listing):
             "Can send", f"{money.bare(channel.spendable)}   ({money.bare(channel.reserve)} reserve)"
         )
         add("Can receive", money.bare(channel.receivable))
-        moving = money.bare(channel.sent_on + channel.coming)
-        add("In flight", f"{channel.moving}, {moving}" if channel.moving else "0")
-        add("State", *folded(channel.status, max(10, cells - 15)))
+        moving = money.shown(channel.sent_on + channel.coming)
+        room = max(10, cells - 15)
+        count = f"{channel.moving} payment{'s' if channel.moving != 1 else ''}"
+        inside = f"{count}, {moving}" if channel.moving else "nothing"
+        add("In flight", inside, *self._ends(channel, room))
+        add("State", *folded(channel.status, room))
+        add("Waits", *self._waiting(channel, room))
         add("Your fee", f"{channel.fee_base / 1000:g} sat + {channel.fee_ppm} ppm")
-        add("Kind", "private" if channel.private else "announced: others may route through it")
+        kind = "private" if channel.private else "announced: others may route through it"
+        add("Kind", *folded(kind, room))
         add("Place", channel.scid or "not in a block yet")
         add("Channel id", middle_cut(channel.channel_id, min(64, max(11, cells - 15))))
+        if not self.state.can("court"):
+            add("Court", *folded("this node has none: it cannot tell what the chain rules", room))
         if channel.usable and not channel.connected:
-            rows += [
-                EMPTY,
-                row(
-                    ("  ! The peer is offline. Payments through it wait; nothing to do yet.", WARN)
-                ),
-            ]
+            told = "! The peer is offline. Payments through it wait; nothing to do yet."
+            rows += [EMPTY, *(row((f"  {line}", WARN)) for line in folded(told, cells - 2))]
         return rows

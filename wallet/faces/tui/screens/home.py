@@ -6,6 +6,7 @@ from textual.binding import Binding
 
 from wallet.faces.tui import starting
 from wallet.faces.tui.copying import Thing
+from wallet.faces.tui.deadlines import at_stake, nearest, presses, returns, waits
 from wallet.faces.tui.facts import ChannelFacts, Facts, Item
 from wallet.faces.tui.keys import OWN
 from wallet.faces.tui.paint import (
@@ -57,7 +58,7 @@ class Home(Pane):
             return [EMPTY, *_left(shown, cells - 3, height - 1)]
         at = 68 * cells // 120
         first = [EMPTY, *_left(shown, at - 2, height - 1)]
-        return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells)
+        return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells, height)
 
 
 def _waiting(state: State) -> list[Row]:
@@ -101,6 +102,9 @@ def _left(state: State, cells: int, height: int) -> list[Row]:
     attention = _attention(state)
     if attention:
         rows += [row("  ", (f"Needs attention ({len(attention)})", WARN)), *attention, EMPTY]
+    on_chain = _on_chain(state)
+    if on_chain:
+        rows += [row(f"  On the chain ({len(on_chain)})"), *on_chain, EMPTY]
     rows.append(ends(row("  Recent"), row(("2", KEY), "  all activity"), cells))
     recent = [_recent(item, state, cells) for item in facts.recent[: max(0, height - len(rows))]]
     return rows + (recent or [row("  ", ("No payments yet. r receive, s send", QUIET))])
@@ -141,9 +145,25 @@ def _attention(state: State) -> list[Row]:
             found.append(f"{name} is offline{inside}")
         elif "Frozen" in channel.status or "Failed" in channel.status:
             found.append(f"{name}: {channel.status}")
+        if pressing := presses(channel, facts.node.height, state.money):
+            found.append(f"{name} {pressing}")
     if not facts.channels and facts.on_chain:
         found.append("You have coins but no channel: o opens one")
     return [row("  ", ("! ", WARN), line) for line in found]
+
+
+def _on_chain(state: State) -> list[Row]:
+    """What each channel that ended waits for, the next of it."""
+    found = []
+    for channel in state.facts.channels:
+        docket = state.facts.dockets.get(channel.channel_id, ())
+        line = nearest(docket)
+        if line is not None:
+            words = waits(line, state.facts.node.height, state.money, short=True)
+            count = at_stake(docket)
+            of = f", 1 of {count}" if count > 1 else ""
+            found.append(row(f"  … {name_of(channel.peer_id, state.names)}{of}: {words}"))
+    return found
 
 
 def _recent(item: Item, state: State, cells: int) -> Row:
@@ -159,17 +179,32 @@ def _recent(item: Item, state: State, cells: int) -> Row:
     )
 
 
-def _right(state: State, cells: int) -> list[Row]:
+def _in_flight(state: State) -> list[Row]:
+    """Payments on their way, and when each ends at the latest."""
     facts, money = state.facts, state.money
+    moving = [i for i in facts.recent if i.status == "pending" and i.kind == "payment"]
+    rows = [EMPTY, row(f"In flight ({len(moving)})")]
+    sent = [one for c in facts.channels for one in c.inside if one.outgoing]
+    for item in moving[:3]:
+        parts = [one for one in sent if one.payment_hash == item.payment_hash != ""]
+        last = max(parts, key=lambda one: one.expiry or 0, default=None)
+        words = (
+            returns(last, facts.node.height, short=True)
+            if last
+            else "arrives, or comes back by itself"
+        )
+        rows.append(row(f"  {money.signed(item.amount, '-')} {what(item, state.names)}"))
+        rows.append(row((f"  {words}", QUIET)))
+    return rows
+
+
+def _right(state: State, cells: int) -> list[Row]:
+    facts = state.facts
     rows = [ends(row("Channels"), row(("3", KEY), "  all"), cells)]
     rows += [_channel(channel, state, cells) for channel in facts.channels[:8]] or [
         row(("none yet", QUIET))
     ]
-    moving = [i for i in facts.recent if i.status == "pending" and i.kind == "payment"]
-    rows += [EMPTY, row(f"In flight ({len(moving)})")]
-    for item in moving[:3]:
-        rows.append(row(f"  {money.signed(item.amount, '-')} {what(item, state.names)}"))
-        rows.append(row(("  arrives, or comes back by itself", QUIET)))
+    rows += _in_flight(state)
     online = len({c.peer_id for c in facts.channels if c.connected})
     rows += [
         EMPTY,

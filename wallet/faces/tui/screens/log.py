@@ -276,7 +276,7 @@ class Log(Listing):
         at = self._side or cells
         log = self._log(at)
         if self._side:
-            return beside(log, self._console_rows(), at, cells)
+            return beside(log, self._console_rows(), at, cells, height)
         if not self._consoling:
             return log
         above = height - height // 2

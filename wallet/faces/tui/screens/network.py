@@ -241,7 +241,7 @@ class Network(Sections):
             return [*self._summary(cells), *self.listed(cells)]
         at = cells * 64 // 100
         detail = self._detail(chosen, cells - at - 4, height) if chosen is not None else []
-        return beside([*self._summary(at), *self.listed(at)], detail, at, cells)
+        return beside([*self._summary(at), *self.listed(at)], detail, at, cells, height)
 
     def _summary(self, cells: int) -> list[Row]:
         node = self.state.facts.node

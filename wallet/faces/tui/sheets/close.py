@@ -11,12 +11,12 @@ from wallet.faces.tui.costs import Prices
 from wallet.faces.tui.errands import Words
 from wallet.faces.tui.facts import ChannelFacts, Json
 from wallet.faces.tui.link import Link
-from wallet.faces.tui.paint import BAD, EMPTY, QUIET, STRONG, WARN, Row, row
+from wallet.faces.tui.paint import EMPTY, QUIET, STRONG, WARN, Row, row
 from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.sheets.review import Reviewed, Step, line, lines, warning
 from wallet.faces.tui.sheets.sheet import Field
 from wallet.faces.tui.state import State
-from wallet.faces.tui.words import blocks, name_of
+from wallet.faces.tui.words import blocks, lasts, name_of
 
 FORCE_WORDS: Final = "force close"
 NEVER_FORCED: Final = 0
@@ -251,7 +251,7 @@ class ForceClose(_Closing):
             ]  # fmt: skip
         fees = (of.commitment_fee + costs.ANCHORS_SAT if of.we_opened else 0) + self._prices.sweep
         back = max(0, channel.still - fees * 1000)
-        delay = f"{blocks(of.delay)}, {_span(of.delay)}" if of.delay else "some days"
+        delay = f"{blocks(of.delay)}, {lasts(of.delay)}" if of.delay else "some days"
         found = [
             self._with(),
             line(
@@ -260,10 +260,8 @@ class ForceClose(_Closing):
             line("When", f"after {delay}", "then swept for you"),
         ]
         if channel.moving:
-            found += [
-                *lines("Inside", f"{self._inside()}.", cells),
-                *(row((f"{'':11}{text}", BAD)) for text in _UNSETTLED),
-            ]
+            inside = f"{self._inside()}: settled on chain too, each when its time is up."
+            found += lines("Inside", inside, cells)
         there = "is online now" if channel.connected else "has to be online"
         return [
             *found,
@@ -299,16 +297,3 @@ class ForceClose(_Closing):
             f"your last state of it waits for its block{waits}. The money is swept to your coins"
             " by itself: keep the node running."
         )
-
-
-_UNSETTLED: Final = (
-    "This version does not settle payments in flight on chain",
-    "yet: what is inside may be lost. Wait for them if you can.",
-)
-
-
-def _span(blocks: int) -> str:
-    minutes = blocks * 10
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -230,6 +230,13 @@ class Receive(Sheet):
         rows += [EMPTY] * (len(beside) - len(rows))
         return [(*row_, *(beside[n] if n < len(beside) else ())) for n, row_ in enumerate(rows)]
 
+    def _text(self, cells: int) -> list[Row]:
+        """An address whole, so that it can be compared; an invoice is too long for eyes."""
+        if self._kind is not Kind.ADDRESS:
+            return [row((middle_cut(self._shown, cells), QUIET))]
+        pieces = range(0, len(self._shown), max(cells, 1))
+        return [row((self._shown[at : at + cells], QUIET)) for at in pieces]
+
     def _beside(self, cells: int) -> list[Row]:
         ends_in = self._expires_at - int(self.state.clock().timestamp())
         if self._kind is Kind.ADDRESS:
@@ -245,7 +252,7 @@ class Receive(Sheet):
                 EMPTY,
                 row(("lightning invoice, single use", QUIET)),
             ]
-        told += [row((middle_cut(self._shown, min(cells, 40)), QUIET)), EMPTY]
+        told += [*self._text(min(cells, 40)), EMPTY]
         told += [row(("keep the node running", QUIET)), EMPTY]
         told += [row((key, KEY), f" {words}") for key, words in _KEYS]
         return told + self._trouble(cells)

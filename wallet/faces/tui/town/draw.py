@@ -60,7 +60,7 @@ def room(seen: TownState, state: State, cells: int, height: int) -> list[Row]:
     told = _told(seen, wide, 9)
     blocks = _blocks(seen, state, wide)
     flow = _flow(seen, state, wide, max(6, height - len(told) - len(blocks) - 2))
-    return beside(first, [*flow, EMPTY, *blocks, EMPTY, *told], at, cells)
+    return beside(first, [*flow, EMPTY, *blocks, EMPTY, *told], at, cells, height)
 
 
 def _narrow(seen: TownState, state: State, cells: int, height: int) -> list[Row]:
