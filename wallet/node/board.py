@@ -29,7 +29,7 @@ from wallet.node.work import DropPeer, Notice, SendTo, Work
 from wallet.services.ports import Signer
 
 Listener = Callable[["Board", ChannelId, actions.Action], None]
-CourtWish = actions.Broadcast | actions.FundHtlc | actions.FundCommitment | actions.ForgetBump
+CourtWish = actions.Broadcast | actions.FundHtlc | actions.FundCommitment | actions.ForgetSpends
 CourtDesk = Callable[["Board", ChannelId, CourtWish], None]
 
 
@@ -169,7 +169,7 @@ class Board:
                 actions.Broadcast()
                 | actions.FundHtlc()
                 | actions.FundCommitment()
-                | actions.ForgetBump()
+                | actions.ForgetSpends()
             ):
                 self.court(self, channel_id, wish)
             case actions.Watch(outpoint):

@@ -36,10 +36,12 @@ def see_to(board: Board, channel_id: ChannelId, wish: CourtWish) -> None:
             _fund_htlc(board, channel_id, wish)
         case actions.FundCommitment():
             _fund_commitment(board, channel_id, wish)
-        case actions.ForgetBump(txid):
-            board.memory.wallet = forget(board.memory.wallet, txid)
-            board.work.wallet = True
-            ledger.forgotten(board, txid)
+        case actions.ForgetSpends(commitment):
+            wallet = board.memory.wallet
+            for txid, sent in board.memory.wallet.sent.items():
+                if any(txin.outpoint.txid == commitment for txin in sent.tx.inputs):
+                    wallet = forget(wallet, txid)
+            _become(board, wallet)
 
 
 def _offer(board: Board, channel_id: ChannelId, wish: actions.Broadcast) -> None:
@@ -126,17 +128,21 @@ def _confirmed(board: Board, wallet: Wallet) -> tuple[coins.Coin, ...]:
 def _spend(board: Board, channel_id: ChannelId, wallet: Wallet, bumped: Bumped) -> Txid:
     answers = board.signer.answer(bumped.unsigned.requests())
     tx = bumped.unsigned.finish([Signature(a) for a in answers if isinstance(a, bytes)])
-    before = board.memory.wallet
     ledger.seen(board, tx, (TxKind.CLOSING, channel_id))
     after = spend_coins(wallet, tx)
     if tx.txid not in after.sent:
         raise InvariantBroken(f"the wallet does not take {tx.txid} for its own")
+    _become(board, after)
+    return tx.txid
+
+
+def _become(board: Board, after: Wallet) -> None:
+    before = board.memory.wallet
     board.memory.wallet = after
     board.work.wallet = True
     for txid in before.sent:
         if txid not in after.sent:
             ledger.forgotten(board, txid)
-    return tx.txid
 
 
 def _signed(board: Board, txid: Txid) -> UnsignedTx:

@@ -89,10 +89,10 @@ class FundCommitment:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetBump:
-    """That child spends an output that will never be: the wallet's coins in it are free."""
+class ForgetSpends:
+    """That commitment will never be: coins of the wallet that help to spend from it are free."""
 
-    txid: Txid
+    commitment: Txid
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ Action: TypeAlias = (
     | Broadcast
     | FundHtlc
     | FundCommitment
-    | ForgetBump
+    | ForgetSpends
     | HtlcLapsed
     | LossAccepted
     | HtlcLost

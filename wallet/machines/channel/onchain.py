@@ -32,7 +32,7 @@ from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.identify import identify, rebuilt
 from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.channel.sweeps import is_ours_now, is_worthless, preimage_of, pursue
-from wallet.machines.channel.unilateral import without_bump, without_unsent
+from wallet.machines.channel.unilateral import without_spends, without_unsent
 from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
@@ -59,7 +59,7 @@ def funding_spent(channel: Channel, event: events.FundingSpent, ctx: Context) ->
     """A block holds a transaction that ends the channel: say which, and what of it is ours."""
     kind, number = identify(channel, event.tx)
     kept, actions = without_unsent(channel)
-    freed, forget = without_bump(kept, event.tx.txid)
+    freed, forget = without_spends(kept, event.tx.txid)
     end = OnChain(kind, event.tx.txid, event.height, number, recalled=event.recalled)
     claims = tuple(claims_of(channel, end, event.tx, rebuilt(channel, end)))
     # Nothing spends the funding without our signature.  One that we do not remember giving proves

@@ -15,7 +15,7 @@ from wallet.base.wire.setup import error_for
 from wallet.machines.channel.actions import (
     Action,
     Broadcast,
-    ForgetBump,
+    ForgetSpends,
     FundCommitment,
     HtlcGone,
     PhaseChanged,
@@ -145,11 +145,14 @@ def bump_made(channel: Channel, event: BumpMade) -> ChannelStep:
     return Step(after, broadcast_commitment(after))
 
 
-def without_bump(channel: Channel, confirmed: Txid) -> tuple[Channel, tuple[Action, ...]]:
-    """Once another transaction has ended the channel, the child's coins are free again."""
-    if channel.bump is None:
+def without_spends(channel: Channel, confirmed: Txid) -> tuple[Channel, tuple[Action, ...]]:
+    """Once another transaction has ended the channel, coins that help to spend ours are free.
+
+    Those of its child; and of HTLC transactions, if ours has been in a block that is gone.
+    """
+    if channel.bump is None and channel.phase is not Phase.FAILED:
         return channel, ()
     ours = our_commitment(channel, channel.funding).commitment.tx.txid
     if confirmed == ours:
         return channel, ()
-    return replace(channel, bump=None), (ForgetBump(channel.bump.txid),)
+    return replace(channel, bump=None), (ForgetSpends(ours),)
