@@ -90,6 +90,12 @@ class Watch:
             if not self._may_complain(house, to, ChannelId(data[2:34]), text):
                 raise Violation(f"{house.name} complains to {to.name}: {text}")
 
+    def unsaid(self, house: House, channel_id: ChannelId, number: int) -> None:
+        """A node is back in its past, and nobody has heard its secrets from `number` on."""
+        known = self._secrets.get((house.name, channel_id), {})
+        for secret in list(known)[number:]:
+            del known[secret]
+
     def _may_complain(self, house: House, to: House, channel_id: ChannelId, text: str) -> bool:
         """A close by force is told as an error; of an opening that was cut short one end knows."""
         if channel_id in self.world.forced or self._is_late(house, channel_id, text):
@@ -292,7 +298,7 @@ class Watch:
     def _books(self, house: House) -> None:
         """Wallet and channels against what the node itself says of payments."""
         due = self._due(house)
-        has = self._has(house)
+        has = self.wealth(house)
         allowed = self._fees_agreed(house)
         small = sum(self._let_be(house, channel) for channel in house.memory.channels.values())
         if not due - allowed <= has <= due + small:
@@ -320,7 +326,8 @@ class Watch:
             due += invoice.amount_received.msat
         return due + memory.fees_collected_msat
 
-    def _has(self, house: House) -> int:
+    def wealth(self, house: House) -> int:
+        """Millisatoshi in the wallet, and in channels that no block has ended."""
         memory = house.memory
         total = coins.balance(memory.wallet, memory.height.height).total.sat * 1000
         for channel in memory.channels.values():

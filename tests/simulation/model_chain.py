@@ -285,6 +285,11 @@ class ModelChain:
         for tx in (*back, *waiting):
             self.broadcast(tx)
 
+    def forget(self) -> None:
+        """The miners start anew: their mempool is empty."""
+        self.mempool.clear()
+        self._rivals.clear()
+
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         """The transaction in a block that spends an output."""

@@ -253,6 +253,19 @@ class World:
 
     def begin(self) -> None:
         """Everyone has coins, links and channels."""
+        self.give_coins()
+        for one, other in self._pairs():
+            self.connect(self.add_link(one, other))
+        self.pump()
+        for link in self.links:
+            for _ in range(self.dice.choice((1, 1, 1, 2))):
+                self.open(link)
+                self.pump()
+        self.mine()
+        self.watch.begun()
+
+    def give_coins(self) -> None:
+        """Everyone starts, and gets two coins from outside."""
         outputs = []
         for house in self.houses:
             house.start()
@@ -264,15 +277,6 @@ class World:
                 outputs.append(TxOut(GIVEN, given.script_pubkey))
         self.chain.give(outputs)
         self.pump()
-        for one, other in self._pairs():
-            self.connect(self.add_link(one, other))
-        self.pump()
-        for link in self.links:
-            for _ in range(self.dice.choice((1, 1, 1, 2))):
-                self.open(link)
-                self.pump()
-        self.mine()
-        self.watch.begun()
 
     def _pairs(self) -> list[tuple[House, House]]:
         """A line, sometimes bent to a ring or with one more street."""
