@@ -221,6 +221,25 @@ def test_reorg__the_cheat_itself_undone__what_confirms_instead_counts() -> None:
     assert court.holds(court.party(honest)) - START > 380_000 - 5_000
 
 
+def test_reorg__theirs_in_place_of_ours__coins_that_took_our_htlcs_are_free() -> None:
+    """Her HTLC-success spends an output that will never be: the wallet must not wait for it."""
+    pair = pending()
+    know_preimages(pair)
+    court = Courtroom(pair)
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine(3)
+    ours = pair.alice.state.onchain
+    assert ours is not None and ours.kind is SpendKind.OURS
+    assert any(outpoint.txid == ours.txid for outpoint in court.alice.funded)
+    court.reorg(3)
+    court.silent = {"alice"}
+    court.mine(2)
+    theirs = pair.alice.state.onchain
+    assert theirs is not None and theirs.kind is SpendKind.THEIRS
+    freed = {action.txid for action in pair.alice.acts if isinstance(action, actions.ForgetBump)}
+    assert {claim.sweep.txid for claim in ours.claims if claim.sweep} <= freed
+
+
 # --- fees -----------------------------------------------------------------------------------------
 
 
