@@ -5,11 +5,15 @@ the wallet offers it again with every block, as it does its own transactions.
 Rule 2: the emergency reserve is for this: every confirmed coin may be spent here.
 """
 
+from collections.abc import Callable
+
 from wallet.base.errors import InvariantBroken, Refused
+from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import ChannelId, Signature, Txid
 from wallet.machines.channel import actions, events
 from wallet.machines.coins import wallet as coins
-from wallet.machines.coins.bumping import Bumped, bump_commitment, bump_htlc
+from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc
+from wallet.machines.coins.records import TxKind
 from wallet.machines.coins.selection import CANNOT_AFFORD
 from wallet.machines.coins.spending import forget
 from wallet.machines.coins.spending import spent as spend_coins
@@ -50,42 +54,64 @@ def _offer(board: Board, channel_id: ChannelId, wish: actions.Broadcast) -> None
 def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> None:
     wallet = _without(board.memory.wallet, wish.replaces)
     change = coins.change_script(wallet)
-    try:
-        bumped = bump_htlc(
+    free = _confirmed(board, wallet)
+
+    def bump(feerate: FeeratePerKw) -> Bumped:
+        return bump_htlc(
             wish.htlc,
             wish.their_signature,
             wish.key,
             wish.preimage,
-            _confirmed(board, wallet),
+            free,
             change,
-            wish.feerate,
+            feerate,
             wish.most,
         )
-    except Refused as refused:
-        _cannot_pay(board, channel_id, refused)
+
+    made = _made(board, channel_id, bump, wish)
+    if made is None:
         return
-    txid = _spend(board, wallet, bumped)
+    bumped, feerate = made
+    txid = _spend(board, channel_id, wallet, bumped)
     board.work.act(BroadcastTx(channel_id, wish.kind, _signed(board, txid)))
     height = board.ctx.height.height
-    board.run(channel_id, events.ClaimFunded(wish.outpoint, change, wish.feerate, txid, height))
+    board.run(channel_id, events.ClaimFunded(wish.outpoint, change, feerate, txid, height))
 
 
 def _fund_commitment(board: Board, channel_id: ChannelId, wish: actions.FundCommitment) -> None:
     wallet = _without(board.memory.wallet, wish.replaces)
+    free, change = _confirmed(board, wallet), coins.change_script(wallet)
+
+    def bump(feerate: FeeratePerKw) -> Bumped:
+        return bump_commitment(wish.commitment, wish.key, free, change, feerate, wish.most)
+
+    made = _made(board, channel_id, bump, wish)
+    if made is None:
+        return
+    bumped, feerate = made
+    txid = _spend(board, channel_id, wallet, bumped)
+    board.run(channel_id, events.BumpMade(feerate, txid, board.ctx.height.height))
+
+
+def _made(
+    board: Board,
+    channel_id: ChannelId,
+    bump: Callable[[FeeratePerKw], Bumped],
+    wish: actions.FundHtlc | actions.FundCommitment,
+) -> tuple[Bumped, FeeratePerKw] | None:
+    """What the coins pay for, and at which feerate; None, and said, when it is nothing."""
     try:
-        bumped = bump_commitment(
-            wish.commitment,
-            wish.key,
-            _confirmed(board, wallet),
-            coins.change_script(wallet),
-            wish.feerate,
-            wish.most,
-        )
+        if wish.replaces is not None:
+            return bump(wish.feerate), wish.feerate
+        bumped, feerate = afforded(bump, wish.feerate)
     except Refused as refused:
         _cannot_pay(board, channel_id, refused)
-        return
-    txid = _spend(board, wallet, bumped)
-    board.run(channel_id, events.BumpMade(wish.feerate, txid, board.ctx.height.height))
+        return None
+    if feerate < wish.feerate:
+        board.log.append(
+            f"channel {channel_id.hex()}: the coins pay {feerate} and not {wish.feerate}"
+        )
+    return bumped, feerate
 
 
 def _without(wallet: Wallet, replaced: Txid | None) -> Wallet:
@@ -97,11 +123,11 @@ def _confirmed(board: Board, wallet: Wallet) -> tuple[coins.Coin, ...]:
     return coins.spendable(wallet, board.ctx.height.height, 1)
 
 
-def _spend(board: Board, wallet: Wallet, bumped: Bumped) -> Txid:
+def _spend(board: Board, channel_id: ChannelId, wallet: Wallet, bumped: Bumped) -> Txid:
     answers = board.signer.answer(bumped.unsigned.requests())
     tx = bumped.unsigned.finish([Signature(a) for a in answers if isinstance(a, bytes)])
     before = board.memory.wallet
-    ledger.seen(board, tx)
+    ledger.seen(board, tx, (TxKind.CLOSING, channel_id))
     after = spend_coins(wallet, tx)
     if tx.txid not in after.sent:
         raise InvariantBroken(f"the wallet does not take {tx.txid} for its own")

@@ -14,7 +14,7 @@ from tests.support.coins import SIGNER, coin, script_of, signed
 from tests.support.kernel_engine import ScriptRefused, verify
 from tests.support.policy_engine import verify_policy
 from wallet.base.bitcoin.script import dust_limit
-from wallet.base.bitcoin.sighash import segwit_v0
+from wallet.base.bitcoin.sighash import SigHash, segwit_v0
 from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxOut
 from wallet.base.channel_tx.claims import Anchored
 from wallet.base.channel_tx.commitment import (
@@ -34,7 +34,14 @@ from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, MilliSatoshi, Satoshi, sum_sat
 from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.ids import KeysId, OutPoint, PaymentHash, Preimage, Signature, Txid
-from wallet.machines.coins import Bumped, Coin, bump_commitment, bump_htlc, input_weight
+from wallet.machines.coins import (
+    Bumped,
+    Coin,
+    afforded,
+    bump_commitment,
+    bump_htlc,
+    input_weight,
+)
 from wallet.machines.signing import (
     ChannelKeys,
     DeriveChannel,
@@ -484,6 +491,29 @@ def test_misuse_is_noticed() -> None:
                 FEERATE,
                 PLENTY,
             )
+
+    with pytest.raises(InvariantBroken, match="would not hold"):
+        htlc_bumped(coins, htlc=replace(htlc_of(offered=False), sighash=SigHash.ALL))
+
+
+def test_coins_too_few_for_the_feerate_pay_the_highest_half_that_they_can() -> None:
+    """A claim that waits for a deposit may miss its deadline; a cheap one may still be mined."""
+    rich, poor = FeeratePerKw(64_000), coin(20_000)
+    with pytest.raises(Refused):
+        commitment_bumped([poor], rich)
+    bumped, feerate = afforded(lambda rate: commitment_bumped([poor], rate), rich)
+    halves = {rich.per_kw >> n for n in range(9)}
+    assert feerate.per_kw in halves
+    assert feerate < rich
+    assert bumped.fee == commitment_bumped([poor], feerate).fee
+    with pytest.raises(Refused):
+        commitment_bumped([poor], FeeratePerKw(feerate.per_kw * 2))
+    assert afforded(lambda rate: commitment_bumped([coin(500_000)], rate), rich)[1] == rich
+    with pytest.raises(Refused, match=r"about [\d,]+ sat is needed") as refused:
+        afforded(lambda rate: commitment_bumped([coin(400)], rate), rich)
+    with pytest.raises(Refused) as first:
+        commitment_bumped([coin(400)], rich)
+    assert refused.value.message == first.value.message, "what was asked, not the last try"
 
 
 def test_a_refusal_says_where_the_money_is() -> None:

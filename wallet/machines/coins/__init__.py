@@ -7,7 +7,7 @@ Read first: wallet.py, selection.py.
 
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import Built, build
-from wallet.machines.coins.bumping import Bumped, bump_commitment, bump_htlc
+from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc
 from wallet.machines.coins.selection import (
     EMERGENCY_RESERVE,
     Selection,
@@ -60,6 +60,7 @@ __all__ = [
     "Selection",
     "Sent",
     "Wallet",
+    "afforded",
     "balance",
     "build",
     "bump_commitment",

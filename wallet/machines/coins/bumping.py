@@ -7,16 +7,16 @@ a child that spends our anchor pays for both.
 Rule 1: the fee is never above `most`, what is at risk; what a channel loses to miners is lost too.
 Rule 2: as few coins as will do, and of single ones the smallest: other HTLCs need coins in the
 same block, and an unconfirmed coin brings its own unconfirmed parents along.
-Rule 3: always change, never dust. A caller that is refused for lack of coins may try less.
+Rule 3: always change, never dust. What cannot be paid as asked may be paid in part: `afforded`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
 from wallet.base.bitcoin.script import dust_limit, p2wsh
-from wallet.base.bitcoin.sighash import script_signature, segwit_v0
+from wallet.base.bitcoin.sighash import SigHash, script_signature, segwit_v0
 from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
 from wallet.base.channel_tx.claims import LONGEST_SIGNATURE, Anchored
 from wallet.base.channel_tx.commitment import HtlcTransaction
@@ -103,6 +103,10 @@ def bump_htlc(
     Raises `Refused`: 301 when the coins are too little, -1 when `most` is.
     """
     ensure(htlc.htlc.offered == (preimage is None), "HTLC-success, and only it, has a preimage")
+    ensure(
+        htlc.sighash == SigHash.SINGLE_ANYONECANPAY,
+        "the peer's signature would not hold for a transaction with coins in it",
+    )
     kind = "HTLC-timeout" if htlc.htlc.offered else "HTLC-success"
     amount = htlc.htlc.amount.floor_to_sat()
     theirs = script_signature(their_signature, htlc.sighash)
@@ -159,6 +163,25 @@ def bump_commitment(
         parent_fee=commitment.fee,
     )
     return _paid(poor, coins, change_script, feerate, most)
+
+
+def afforded(
+    bump: Callable[[FeeratePerKw], Bumped], feerate: FeeratePerKw
+) -> tuple[Bumped, FeeratePerKw]:
+    """What `bump` makes at the highest of `feerate`, half of it, a quarter… that the coins pay.
+
+    For a first version only: one that is too cheap may still confirm before its deadline, while a
+    replacement that pays less is not one.  Raises what `bump` says of `feerate` when none will do.
+    """
+    asked: Refused | None = None
+    while True:
+        try:
+            return bump(feerate), feerate
+        except Refused as refused:
+            asked = asked or refused
+            if refused.code != CANNOT_AFFORD or feerate <= FEERATE_FLOOR:
+                raise asked from None
+        feerate = max(FEERATE_FLOOR, FeeratePerKw(feerate.per_kw // 2))
 
 
 def _paid(
