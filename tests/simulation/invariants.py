@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Link, World
 
 ERROR, WARNING, REVOKE_AND_ACK = 17, 1, 133
-ANCHORS_SAT = 660
+ANCHOR_SAT = 330
 _OVERDUE = re.compile(r"which expired at block (\d+)|it expires at block (\d+)")
 DUST_SAT = 546
 DEAREST = FeeratePerKw(5_000)
@@ -74,8 +74,9 @@ class Watch:
         self._ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
         """The HTLCs with which a channel went on chain: a node forgets them in the end."""
         self._paid: set[tuple[str, PaymentHash]] = set()
-        self._offers: dict[tuple[str, OutPoint], Transaction] = {}
-        """What each gave to the chain last for an output of a channel's end."""
+        self._offers: dict[tuple[str, OutPoint, int], Transaction] = {}
+        """What each gave to the chain last for an output of a channel's end, which is at that
+        height: if that goes to another block, its claims begin anew."""
         self.sent_by: dict[Txid, str] = {}
         """Who first gave a transaction to the chain."""
 
@@ -145,11 +146,13 @@ class Watch:
     def _not_lowered(self, house: House, tx: Transaction) -> None:
         """What takes the place of a claim in the mempool pays more than that."""
         first = tx.inputs[0].outpoint
-        if not self._is_of_an_end(house, first):
+        ends = (channel.onchain for channel in house.memory.channels.values())
+        height = next((e.height for e in ends if e is not None and e.txid == first.txid), None)
+        if height is None:
             return
         waiting = self.world.chain.mempool
-        before = self._offers.get((house.name, first))
-        self._offers[house.name, first] = tx
+        before = self._offers.get((house.name, first, height))
+        self._offers[house.name, first, height] = tx
         if before is None or before.txid == tx.txid or before.txid not in waiting:
             return
         self.world.met["replacement"] += 1
@@ -158,10 +161,6 @@ class Watch:
             raise Violation(
                 f"{house.name} lowers a fee from {waiting[before.txid].fee} to {fee} sat"
             )
-
-    def _is_of_an_end(self, house: House, outpoint: OutPoint) -> bool:
-        ends = (channel.onchain for channel in house.memory.channels.values())
-        return any(end is not None and end.txid == outpoint.txid for end in ends)
 
     def held_by(self, depth: int) -> set[str]:
         """What the last blocks hold of channels: funding, close, claim."""
@@ -358,8 +357,12 @@ class Watch:
         has = self._has(house)
         allowed = self._fees_agreed(house)
         small = sum(self._let_be(house, channel) for channel in house.memory.channels.values())
-        # What a cheat loses is its victims'.
-        most = due + small if self.world.crook is None else has
+        # The opener paid for both anchors; who spends its own has one more.  What a cheat loses is
+        # its victims'.
+        anchors = sum(
+            ANCHOR_SAT * 1000 for channel in house.memory.channels.values() if channel.bump
+        )
+        most = due + small + anchors if self.world.crook is None else has
         if not due - allowed <= has <= most:
             raise Violation(
                 f"{house.name} has {has:,} msat; its books say {due:,}, of which {allowed:,}"
@@ -438,7 +441,7 @@ class Watch:
                 if claim.resolved_at is None and self._is_small(claim.amount.to_msat()):
                     allowed += claim.amount.sat * 1000
             if channel.terms.we_opened:
-                allowed += (chain.fees[end.txid] + ANCHORS_SAT) * 1000
+                allowed += (chain.fees[end.txid] + 2 * ANCHOR_SAT) * 1000
         return allowed
 
     def _let_be(self, house: House, channel: Channel) -> int:
