@@ -56,9 +56,7 @@ class SimKernel(Kernel):
             house.acts_left -= 1
         super()._act(ready)
 
-    async def _start_over(
-        self, batch: Sequence[NodeEvent], callers: Callers, reason: str
-    ) -> None:
+    async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
         if reason != "the disk is full":
             raise Violation(f"{self._house.name}: a batch failed: {reason}")
         await super()._start_over(batch, callers, reason)
@@ -107,7 +105,8 @@ class House:
             differing = [
                 field.name
                 for field in fields(channel)
-                if _unordered(getattr(channel, field.name)) != _unordered(getattr(known, field.name))
+                if _unordered(getattr(channel, field.name))
+                != _unordered(getattr(known, field.name))
             ]
             if differing:
                 raise Violation(f"{self.name}: the disk tells another story of {differing}")
@@ -136,7 +135,9 @@ class House:
     @property
     def has_work(self) -> bool:
         """Whether something waits in the inbox."""
-        return self.kernel is not None and bool(self.kernel.inbox._urgent or self.kernel.inbox._peers)
+        return self.kernel is not None and bool(
+            self.kernel.inbox._urgent or self.kernel.inbox._peers
+        )
 
     def turn(self) -> bool:
         """One batch; False when the power went."""
@@ -222,4 +223,8 @@ class House:
 
 def _unordered(value: object) -> object:
     """Names of a channel have no order on disk."""
-    return frozenset(value) if isinstance(value, tuple) and value and isinstance(value[0], Scid) else value
+    return (
+        frozenset(value)
+        if isinstance(value, tuple) and value and isinstance(value[0], Scid)
+        else value
+    )

@@ -2,7 +2,7 @@
 
 Always: no batch fails, no channel is frozen or failed without a reason of the story, nobody warns
 an honest peer, nobody broadcasts what it has revoked, a forwarder never answers or offers too
-early, "paid" means paid.  After peace: nothing is under way, both ends of a channel agree, and every
+early, "paid" means paid.  After peace: nothing is under way, both ends of a channel agree, and each
 node has exactly what its own books say; once the channels are closed, that but for the fees.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Link, World
 
 ERROR, WARNING, REVOKE_AND_ACK = 17, 1, 133
-ANCHORS_SAT = 660
+ANCHOR_SAT = 330
 _OVERDUE = re.compile(r"which expired at block (\d+)|it expires at block (\d+)")
 DUST_SAT = 546
 DEAREST = FeeratePerKw(5_000)
@@ -74,8 +74,16 @@ class Watch:
         self._ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
         """The HTLCs with which a channel went on chain: a node forgets them in the end."""
         self._paid: set[tuple[str, PaymentHash]] = set()
+        self._offers: dict[tuple[str, OutPoint, int], Transaction] = {}
+        """What each gave to the chain last for an output of a channel's end, which is at that
+        height: if that goes to another block, its claims begin anew."""
         self.sent_by: dict[Txid, str] = {}
         """Who first gave a transaction to the chain."""
+
+    @property
+    def honest(self) -> list[House]:
+        """Those of whom everything is asked."""
+        return [house for house in self.world.houses if house is not self.world.crook]
 
     # --- always -----------------------------------------------------------------------------------
 
@@ -98,6 +106,8 @@ class Watch:
 
     def _may_complain(self, house: House, to: House, channel_id: ChannelId, text: str) -> bool:
         """A close by force is told as an error; of an opening that was cut short one end knows."""
+        if self.world.crook in (house, to):
+            return True
         if channel_id in self.world.forced or self._is_late(house, channel_id, text):
             return True
         return not all(h.is_up and channel_id in h.memory.channels for h in (house, to))
@@ -115,13 +125,14 @@ class Watch:
 
     def hung_up(self, house: House, link: "Link", reason: str) -> None:
         """A node closes a link."""
-        if "internal error" not in reason:
+        if "internal error" not in reason and self.world.crook not in link.ends:
             raise Violation(f"{house.name} hangs up on {link.beyond(house).name}: {reason}")
 
     def offered(self, house: House, tx: Transaction) -> None:
         """A transaction is about to be given to the chain."""
-        if not house.is_up:
+        if not house.is_up or house is self.world.crook:
             return
+        self._not_lowered(house, tx)
         outpoint = tx.inputs[0].outpoint
         for channel in house.memory.channels.values():
             if channel.funding.outpoint == outpoint:
@@ -135,12 +146,53 @@ class Watch:
         revealed = self._secrets.get((house.name, channel.id), {})
         if number is not None and number < len(revealed):
             raise Violation(
-                f"{house.name} broadcasts its commitment {number}, and has revoked"
-                f" {len(revealed)}"
+                f"{house.name} broadcasts its commitment {number}, and has revoked {len(revealed)}"
             )
+
+    def _not_lowered(self, house: House, tx: Transaction) -> None:
+        """What takes the place of a claim in the mempool pays more than that."""
+        first = tx.inputs[0].outpoint
+        ends = (channel.onchain for channel in house.memory.channels.values())
+        height = next((e.height for e in ends if e is not None and e.txid == first.txid), None)
+        if height is None:
+            return
+        waiting = self.world.chain.mempool
+        before = self._offers.get((house.name, first, height))
+        self._offers[house.name, first, height] = tx
+        if before is None or before.txid == tx.txid or before.txid not in waiting:
+            return
+        self.world.met["replacement"] += 1
+        fee = self.world.chain.fee_of(tx)
+        if fee is not None and fee <= waiting[before.txid].fee:
+            raise Violation(
+                f"{house.name} lowers a fee from {waiting[before.txid].fee} to {fee} sat"
+            )
+
+    def held_by(self, depth: int) -> set[str]:
+        """What the last blocks hold of channels: funding, close, claim."""
+        chain = self.world.chain
+        fundings = {c.funding.outpoint for _, c in self.world.channels()}
+        opened = {outpoint.txid for outpoint in fundings}
+        found: set[str] = set()
+        for block in chain.blocks[-depth:]:
+            for tx in block.event.transactions:
+                spent = {txin.outpoint for txin in tx.inputs}
+                if tx.txid in opened:
+                    found.add("a funding")
+                if spent & fundings:
+                    found.add("a close")
+                elif any(self._ends_at(outpoint.txid, fundings) for outpoint in spent):
+                    found.add("a claim")
+        return found
+
+    def _ends_at(self, txid: Txid, fundings: set[OutPoint]) -> bool:
+        tx = self.world.chain.seen.get(txid)
+        return tx is not None and any(txin.outpoint in fundings for txin in tx.inputs)
 
     def broadcast(self, house: House, tx: Transaction, result: BroadcastResult) -> None:
         """What the chain made of it."""
+        if house is self.world.crook:
+            return
         if result.kind is BroadcastKind.ACCEPTED:
             self.sent_by.setdefault(tx.txid, house.name)
         elif result.kind is BroadcastKind.REJECTED and (
@@ -150,6 +202,8 @@ class Watch:
 
     def look(self, house: House) -> None:
         """A node after a batch."""
+        if house is self.world.crook:
+            return
         memory = house.memory
         for channel_id, reason in memory.frozen.items():
             raise Violation(f"{house.name} froze {channel_id.hex()[:8]}: {reason}")
@@ -176,6 +230,8 @@ class Watch:
 
     def _may_fail(self, house: House, channel: Channel) -> bool:
         world = self.world
+        if self._is_with_crook(house, channel):
+            return True
         if channel.id in world.forced or self._is_late(house, channel.id, channel.error or ""):
             return True
         if channel.error is None and channel.changes[-1].cause == "onchain":
@@ -190,6 +246,10 @@ class Watch:
         assert link is not None
         peer = link.beyond(house)
         return peer.is_up and channel.id not in peer.memory.channels
+
+    def _is_with_crook(self, house: House, channel: Channel) -> bool:
+        crook = self.world.crook
+        return crook is not None and (house is crook or channel.terms.peer == crook.id)
 
     def _look_at_forwards(self, house: House) -> None:
         channels = house.memory.channels
@@ -244,7 +304,7 @@ class Watch:
 
     def settled(self) -> None:
         """Nothing is under way, both ends agree, everyone has what the books say."""
-        for house in self.world.houses:
+        for house in self.honest:
             for channel in house.memory.channels.values():
                 self._look_settled(house, channel)
             for payment in house.memory.payments.values():
@@ -266,7 +326,7 @@ class Watch:
         link = self.world.link_of(house, channel.terms.peer)
         assert link is not None
         theirs = link.beyond(house).memory.channels.get(channel.id)
-        if theirs is None:
+        if theirs is None or self._is_with_crook(house, channel):
             return
         if channel.phase in LIVING and theirs.phase in LIVING:
             ours = (channel.funding.to_us, channel.feerate, channel.our_number)
@@ -282,10 +342,12 @@ class Watch:
                 if payment.status is not PaymentStatus.COMPLETE:
                     continue
                 paid.add(payment.payment_hash)
+                if self.world.crook in (house, houses[payment.destination]):
+                    continue
                 invoice = houses[payment.destination].memory.invoices.get(payment.payment_hash)
                 if invoice is None or invoice.status is not InvoiceStatus.PAID:
                     raise Violation(f"{house.name} has a proof of what was never received")
-        for house in self.world.houses:
+        for house in self.honest if self.world.crook is None else ():
             for invoice in house.memory.invoices.values():
                 if invoice.status is not InvoiceStatus.PAID or invoice.payment_hash in paid:
                     continue
@@ -301,7 +363,13 @@ class Watch:
         has = self.wealth(house)
         allowed = self._fees_agreed(house)
         small = sum(self._let_be(house, channel) for channel in house.memory.channels.values())
-        if not due - allowed <= has <= due + small:
+        # The opener paid for both anchors; who spends its own has one more.  What a cheat loses is
+        # its victims'.
+        anchors = sum(
+            ANCHOR_SAT * 1000 for channel in house.memory.channels.values() if channel.bump
+        )
+        most = due + small + anchors if self.world.crook is None else has
+        if not due - allowed <= has <= most:
             raise Violation(
                 f"{house.name} has {has:,} msat; its books say {due:,}, of which {allowed:,}"
                 " may have gone into fees"
@@ -354,7 +422,7 @@ class Watch:
             not house.memory.forwards
             and all(p.status is not PaymentStatus.PENDING for p in house.memory.payments.values())
             and all(self.is_fought_out(house, c) for c in house.memory.channels.values())
-            for house in self.world.houses
+            for house in self.honest
         )
 
     def _spend_of(self, channel: Channel) -> Transaction | None:
@@ -380,7 +448,7 @@ class Watch:
                 if claim.resolved_at is None and self._is_small(claim.amount.to_msat()):
                     allowed += claim.amount.sat * 1000
             if channel.terms.we_opened:
-                allowed += (chain.fees[end.txid] + ANCHORS_SAT) * 1000
+                allowed += (chain.fees[end.txid] + 2 * ANCHOR_SAT) * 1000
         return allowed
 
     def _let_be(self, house: House, channel: Channel) -> int:
@@ -394,8 +462,22 @@ class Watch:
 
     def ended(self) -> None:
         """All channels are closed, and the money is in the wallets."""
-        for house in self.world.houses:
+        for house in self.honest:
+            self._count(house)
             for channel in house.memory.channels.values():
                 if self._spend_of(channel) is None and channel.funding.confirmed is not None:
                     raise Violation(f"{house.name}: a channel did not close ({channel.phase})")
             self._books(house)
+
+    def _count(self, house: House) -> None:
+        """How channels ended, and what was taken of them."""
+        met = self.world.met
+        for channel in house.memory.channels.values():
+            end = channel.onchain
+            if end is None or end.kind is None:
+                continue
+            met[f"end: {end.kind.value}"] += 1
+            for claim in end.claims:
+                took = self.world.chain.spender(claim.outpoint)
+                if took is not None and self.sent_by.get(took.txid) == house.name:
+                    met[f"{end.kind.value}: {claim.kind.value}"] += 1

@@ -127,9 +127,7 @@ class ModelChain:
             return refusal.result
         return BroadcastResult(BroadcastKind.ACCEPTED)
 
-    def broadcast_package(
-        self, transactions: Sequence[Transaction]
-    ) -> tuple[BroadcastResult, ...]:
+    def broadcast_package(self, transactions: Sequence[Transaction]) -> tuple[BroadcastResult, ...]:
         """Offer parents and the child that pays for them: the floor counts for all together."""
         before = (self.mempool.copy(), self._rivals.copy())
         results = [self._offer(tx, 0) for tx in transactions]
@@ -167,14 +165,22 @@ class ModelChain:
         for txin in tx.inputs:
             self._rivals[txin.outpoint] = tx.txid
 
+    def fee_of(self, tx: Transaction) -> int | None:
+        """Satoshi; None while an input of it is not there."""
+        try:
+            coins = self._inputs_of(tx)
+        except Refusal:
+            return None
+        return sum(c.output.amount.sat for c in coins) - sum(o.amount.sat for o in tx.outputs)
+
     def _inputs_of(self, tx: Transaction) -> list[Coin]:
         found = []
         for txin in tx.inputs:
             coin = self.coins.get(txin.outpoint)
             parent = self.mempool.get(txin.outpoint.txid)
             if coin is None and parent is not None:
-                if txin.outpoint.index < len(parent.tx.outputs):
-                    coin = Coin(parent.tx.outputs[txin.outpoint.index], self.height + 1)
+                made = parent.tx.outputs[txin.outpoint.index :][:1]
+                coin = Coin(made[0], self.height + 1) if made else None
             if coin is None:
                 raise Refusal(BroadcastKind.MISSING_INPUTS, "bad-txns-inputs-missingorspent")
             found.append(coin)
@@ -183,10 +189,10 @@ class ModelChain:
     def _check_final(self, tx: Transaction, prevouts: Sequence[Coin]) -> None:
         """For the next block (BIP 65, BIP 68)."""
         following = self.height + 1
-        if any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
-            # A commitment's locktime holds its obscured number: seconds, and long ago.
-            if tx.locktime < _LOCKTIME_SECONDS and tx.locktime >= following:
-                raise Refusal(BroadcastKind.REJECTED, "non-final")
+        # A commitment's locktime holds its obscured number: seconds, and long ago.
+        waits = following <= tx.locktime < _LOCKTIME_SECONDS
+        if waits and any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
+            raise Refusal(BroadcastKind.REJECTED, "non-final")
         for txin, coin in zip(tx.inputs, prevouts, strict=True):
             lock = txin.sequence
             if tx.version < 2 or lock & (_LOCK_DISABLED | _LOCK_SECONDS):
@@ -256,9 +262,7 @@ class ModelChain:
             if tx.txid in self.mempool:
                 self._remove(tx.txid)
         self._add_coins(coinbase, height)
-        event = BlockConnected(
-            BlockHeight(height), block_hash, self.tip, (coinbase, *transactions)
-        )
+        event = BlockConnected(BlockHeight(height), block_hash, self.tip, (coinbase, *transactions))
         self.blocks.append(Block(event, spent))
 
     def _add_coins(self, tx: Transaction, height: int) -> None:
@@ -289,7 +293,6 @@ class ModelChain:
         """The miners start anew: their mempool is empty."""
         self.mempool.clear()
         self._rivals.clear()
-
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         """The transaction in a block that spends an output."""

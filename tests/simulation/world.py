@@ -5,21 +5,21 @@ Rule 2: after every batch of a node the invariants are looked at; a broken one r
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tests.simulation import invariants
 from tests.simulation.house import House, Violation
 from tests.simulation.model_chain import ModelChain
 from wallet.base.bitcoin.transaction import Transaction, TxOut
-from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.features import OUR_INIT
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash
+from wallet.base.values.ids import ChannelId, NodeId
 from wallet.base.wire.message import LAYOUTS
 from wallet.machines.chain_events import BroadcastResult
-from wallet.machines.channel.state import LIVING, Channel, Phase
+from wallet.machines.channel.state import Channel, Phase
 from wallet.node.answers import NewAddressGiven
 from wallet.node.events import (
     CloseChannel,
@@ -35,6 +35,8 @@ from wallet.node.events import (
 GIVEN = Satoshi(3_000_000)
 """Each of the two coins that a node begins with."""
 NAMES = ("ann", "bob", "cat", "dan", "eve")
+CROOKED = 4
+"""One seed in so many has a node that cheats."""
 _START = 1_800_000_000
 _MOST_ROUNDS = 400
 _MOST_BLOCKS = 250
@@ -88,6 +90,12 @@ class World:
         self.forced: set[ChannelId] = set()
         """Channels that the story closed by force."""
         self.watch = invariants.Watch(self)
+        self.met: Counter[str] = Counter()
+        """How often what has happened."""
+        self.crook = self.dice.choice(self.houses) if seed % CROOKED == 1 else None
+        self.copies: list[bytes] = []
+        """Of the crook's disk."""
+        self.went_back = False
         self.events = 0
         self.labels = 0
         self._say = say
@@ -173,7 +181,7 @@ class World:
 
     def deliver(self, link: Link, sender: House, count: int) -> str:
         """Some messages arrive; their names."""
-        names = [name_of(data) for data, _ in zip(link.wire[sender.name], range(count))]
+        names = [name_of(data) for data in islice(link.wire[sender.name], count)]
         self._arrive(link, sender, len(names))
         return " ".join(names)
 
@@ -280,7 +288,7 @@ class World:
 
     def _pairs(self) -> list[tuple[House, House]]:
         """A line, sometimes bent to a ring or with one more street."""
-        pairs = list(zip(self.houses, self.houses[1:]))
+        pairs = list(zip(self.houses, self.houses[1:], strict=False))
         if len(self.houses) > 2 and self.dice.random() < 0.5:
             pairs.append((self.houses[0], self.houses[self.dice.randrange(2, len(self.houses))]))
         return [pair if self.dice.random() < 0.5 else pair[::-1] for pair in pairs]
@@ -290,14 +298,16 @@ class World:
         opener = self.dice.choice(link.ends)
         peer = link.beyond(opener).id
         amount = Satoshi(self.dice.choice((100_000, 400_000, 1_000_000)))
-        push = MilliSatoshi(amount.sat * self.dice.choice((0, 100, 400)) + self.dice.randrange(1000))
+        push = MilliSatoshi(
+            amount.sat * self.dice.choice((0, 100, 400)) + self.dice.randrange(1000)
+        )
         announce = self.dice.random() < 0.3
         opener.ask(lambda t: OpenChannelTo(t, peer, amount, push, None, announce))
         return opener
 
     def run(self, steps: int) -> None:
         """The whole story; raises `Violation`."""
-        from tests.simulation.happenings import Deck
+        from tests.simulation.deck import Deck
 
         self.begin()
         deck = Deck(self)
