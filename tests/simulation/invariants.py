@@ -447,7 +447,11 @@ class Watch:
             for claim in channel.onchain.claims if channel.onchain else ():
                 if claim.resolved_at is None and self._is_small(claim.amount.to_msat()):
                     allowed += claim.amount.sat * 1000
-            if channel.terms.we_opened:
+            offered = channel.simple_close.highest_fee
+            if offered is not None:
+                # Of two closing transactions a block has one: its closer pays.
+                allowed += min(chain.fees[end.txid], offered.sat) * 1000
+            elif channel.terms.we_opened:
                 allowed += (chain.fees[end.txid] + 2 * ANCHOR_SAT) * 1000
         return allowed
 
