@@ -12,7 +12,7 @@ from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import ChannelId, Signature, Txid
 from wallet.machines.channel import actions, events
 from wallet.machines.coins import wallet as coins
-from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc
+from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc, outbids
 from wallet.machines.coins.records import TxKind
 from wallet.machines.coins.selection import CANNOT_AFFORD
 from wallet.machines.coins.spending import forget
@@ -72,7 +72,9 @@ def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> N
     if made is None:
         return
     bumped, feerate = made
-    txid = _spend(board, channel_id, wallet, bumped)
+    txid = _spend(board, channel_id, wallet, bumped, wish.replaces)
+    if txid is None:
+        return
     board.work.act(BroadcastTx(channel_id, wish.kind, _signed(board, txid)))
     height = board.ctx.height.height
     board.run(channel_id, events.ClaimFunded(wish.outpoint, change, feerate, txid, height))
@@ -89,7 +91,9 @@ def _fund_commitment(board: Board, channel_id: ChannelId, wish: actions.FundComm
     if made is None:
         return
     bumped, feerate = made
-    txid = _spend(board, channel_id, wallet, bumped)
+    txid = _spend(board, channel_id, wallet, bumped, wish.replaces)
+    if txid is None:
+        return
     board.run(channel_id, events.BumpMade(feerate, txid, board.ctx.height.height))
 
 
@@ -123,10 +127,16 @@ def _confirmed(board: Board, wallet: Wallet) -> tuple[coins.Coin, ...]:
     return coins.spendable(wallet, board.ctx.height.height, 1)
 
 
-def _spend(board: Board, channel_id: ChannelId, wallet: Wallet, bumped: Bumped) -> Txid:
+def _spend(
+    board: Board, channel_id: ChannelId, wallet: Wallet, bumped: Bumped, replaced: Txid | None
+) -> Txid | None:
+    """Sign it and keep it; None when no mempool would take it for what it is to replace."""
     answers = board.signer.answer(bumped.unsigned.requests())
     tx = bumped.unsigned.finish([Signature(a) for a in answers if isinstance(a, bytes)])
     before = board.memory.wallet
+    old = before.sent.get(replaced) if replaced is not None else None
+    if old is not None and not outbids(tx, old.tx, before.coins):
+        return None
     ledger.seen(board, tx, (TxKind.CLOSING, channel_id))
     after = spend_coins(wallet, tx)
     if tx.txid not in after.sent:

@@ -7,7 +7,7 @@ Read first: wallet.py, selection.py.
 
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import Built, build
-from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc
+from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc, outbids
 from wallet.machines.coins.selection import (
     EMERGENCY_RESERVE,
     Selection,
@@ -73,6 +73,7 @@ __all__ = [
     "input_weight",
     "known_coins",
     "new_address",
+    "outbids",
     "release",
     "reserve",
     "reserve_for",

@@ -10,7 +10,7 @@ same block, and an unconfirmed coin brings its own unconfirmed parents along.
 Rule 3: always change, never dust. What cannot be paid as asked may be paid in part: `afforded`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
@@ -182,6 +182,20 @@ def afforded(
             if refused.code != CANNOT_AFFORD or feerate <= FEERATE_FLOOR:
                 raise asked from None
         feerate = max(FEERATE_FLOOR, FeeratePerKw(feerate.per_kw // 2))
+
+
+def outbids(tx: Transaction, before: Transaction, coins: Mapping[OutPoint, Coin]) -> bool:
+    """Whether a mempool takes `tx` in place of `before`, which spends the same output first.
+
+    BIP 125 rule 4: it pays its own relay on top.  A fee that `most` has cut to what the one before
+    it pays already is none.  `coins` are the wallet's, spent ones included.
+    """
+
+    def cost(one: Transaction) -> int:
+        ours = sum(coins[i.outpoint].amount.sat for i in one.inputs if i.outpoint in coins)
+        return ours - sum(output.amount.sat for output in one.outputs)
+
+    return cost(tx) >= cost(before) + FEERATE_FLOOR.fee_ceil(tx.weight).sat
 
 
 def _paid(
