@@ -61,7 +61,8 @@ class Party:
     script: bytes
     pubkey: Point
     key: WalletKey
-    coins: dict[OutPoint, Coin] = field(default_factory=dict)
+    unspent: dict[OutPoint, tuple[TxOut, int]]
+    """Of the chain: what pays to `script` is a coin."""
     funded: dict[OutPoint, Transaction] = field(default_factory=dict)
     """By the output of the channel that each takes or spends."""
     heard: int = 0
@@ -74,7 +75,11 @@ class Party:
             if tx.txid != action.replaces
             for txin in tx.inputs
         }
-        free = [coin for outpoint, coin in self.coins.items() if outpoint not in locked]
+        free = [
+            Coin(outpoint, output.amount, self.script, self.key, self.pubkey, height)
+            for outpoint, (output, height) in self.unspent.items()
+            if output.script_pubkey == self.script and outpoint not in locked
+        ]
         height = self.side.height
         try:
             if isinstance(action, actions.FundHtlc):
@@ -87,6 +92,7 @@ class Party:
                     self.script,
                     action.feerate,
                     action.most,
+                    pieces=self.pieces(len(free)),
                 )
             else:
                 bumped = bump_commitment(
@@ -100,6 +106,12 @@ class Party:
             made = events.ClaimFunded(action.outpoint, self.script, action.feerate, tx.txid, height)
             return [made]
         return [events.BumpMade(action.feerate, tx.txid, height)]
+
+    def pieces(self, free: int) -> int:
+        """As the court's desk asks for them."""
+        end = self.side.state.onchain
+        waiting = [c for c in end.claims if c.kind.is_funded and c.sweep is None] if end else []
+        return 8 if len(waiting) > free else 1
 
     def offers(self) -> list[Transaction]:
         """What it would like to see in the next block."""
@@ -121,13 +133,10 @@ class Courtroom:
 
     def __init__(self, pair: Pair, coins: int = 6) -> None:
         self.pair = pair
+        self.unspent: dict[OutPoint, tuple[TxOut, int]] = {}
         self.parties = [self._party(side, coins) for side in (pair.alice, pair.bob)]
         self.alice, self.bob = self.parties
         self.height = pair.alice.height
-        self.unspent: dict[OutPoint, tuple[TxOut, int]] = {}
-        for party in self.parties:
-            for outpoint, coin in party.coins.items():
-                self.unspent[outpoint] = (coin.output, 1)
         funding = pair.alice.state.funding
         script = funding_output(funding.our_pubkey, funding.their_pubkey)
         self.unspent[funding.outpoint] = (TxOut(funding.amount, script), self.height)
@@ -145,10 +154,10 @@ class Courtroom:
         (pubkey,) = side.signer.answer([DerivePubkey(key)])
         assert isinstance(pubkey, bytes)
         script = p2wpkh(pubkey)
-        party = Party(side, script, Point(pubkey), key)
+        party = Party(side, script, Point(pubkey), key, self.unspent)
         for number in range(count):
             outpoint = OutPoint(Txid(sha256(f"{side.name} {number}".encode())), 0)
-            party.coins[outpoint] = Coin(outpoint, COIN, script, key, party.pubkey, 1)
+            self.unspent[outpoint] = (TxOut(COIN, script), 1)
         side.fund = party.fund
         side.store = lambda channel: from_json(Channel, to_json(channel))
         return party

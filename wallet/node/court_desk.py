@@ -11,6 +11,7 @@ from wallet.base.errors import InvariantBroken, Refused
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import ChannelId, Signature, Txid
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.sweeps import is_ours_now
 from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc, outbids
 from wallet.machines.coins.records import TxKind
@@ -23,6 +24,8 @@ from wallet.node import ledger
 from wallet.node.board import Board, CourtWish
 from wallet.node.work import BroadcastTx, Notice
 
+MOST_PIECES = 8
+"""Of change, for HTLCs that wait for coins: each generation of coins is so many times the last."""
 BUMP = "anchor"
 """The kind of a broadcast that pays for a commitment."""
 
@@ -55,6 +58,7 @@ def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> N
     wallet = _without(board.memory.wallet, wish.replaces)
     change = coins.change_script(wallet)
     free = _confirmed(board, wallet)
+    pieces = _pieces(board, channel_id, len(free))
 
     def bump(feerate: FeeratePerKw) -> Bumped:
         return bump_htlc(
@@ -66,6 +70,7 @@ def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> N
             change,
             feerate,
             wish.most,
+            pieces=pieces,
         )
 
     made = _made(board, channel_id, bump, wish)
@@ -78,6 +83,17 @@ def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> N
     board.work.act(BroadcastTx(channel_id, wish.kind, _signed(board, txid)))
     height = board.ctx.height.height
     board.run(channel_id, events.ClaimFunded(wish.outpoint, change, feerate, txid, height))
+
+
+def _pieces(board: Board, channel_id: ChannelId, coins_left: int) -> int:
+    """In how many pieces change should come: a block holds one HTLC transaction for each coin."""
+    channel = board.memory.channels[channel_id]
+    claims = channel.onchain.claims if channel.onchain is not None else ()
+    waiting = sum(
+        claim.kind.is_funded and claim.sweep is None and is_ours_now(channel, claim, board.ctx)
+        for claim in claims
+    )
+    return min(waiting, MOST_PIECES) if waiting > coins_left else 1
 
 
 def _fund_commitment(board: Board, channel_id: ChannelId, wish: actions.FundCommitment) -> None:

@@ -1,5 +1,6 @@
 """What a thief would try on chain: many small HTLCs, fee spikes, the last block, a changed mind."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +17,9 @@ from tests.machines.channel.test_court import (
     sat,
 )
 from tests.support.courtroom import Courtroom
-from tests.support.pair import offer, preimage_of, ready_pair
+from tests.support.pair import offer, policy, preimage_of, ready_pair
 from wallet.base.channel_tx.commitment import Commitment, build_commitment
-from wallet.base.values.amounts import FeeratePerKw
+from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.machines.channel import actions, commitments, events
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.ending import ClaimKind
@@ -158,3 +159,18 @@ def test_fees__an_estimate_that_is_far_too_low_loses_no_htlc() -> None:
     court.mine_to(EXPIRY + FAIL_BACK_BY)
     ours = [c for c in pair.alice.state.onchain.claims if c.kind is ClaimKind.EXPIRED]  # type: ignore[union-attr]
     assert [c.resolved_at is not None for c in ours] == [True, True]
+
+
+def test_one_coin_pays_for_many_claims_before_they_expire() -> None:
+    """Alice sits on the fulfils of 40 HTLCs; each claim of Bob's wants a coin of its own."""
+    slow = replace(policy(), to_self_delay=144)
+    pair = ready_pair(alices=slow, amount=Satoshi(15_000_000))
+    for number in range(40):
+        pair.alice.step(offer(number, sat(100_000), EXPIRY))
+    pair.settle()
+    pair.bob.step(*(events.FulfillHtlc(number, preimage_of(number)) for number in range(40)))
+    pair.bob.sent.clear()
+    court = Courtroom(pair, coins=1)
+    court.mine_to(EXPIRY + 3)
+    assert len(paid(pair.alice)) == 40
+    assert not [a for a in pair.bob.acts if isinstance(a, actions.HtlcLost)]

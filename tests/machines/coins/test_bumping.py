@@ -523,3 +523,28 @@ def test_a_refusal_says_where_the_money_is() -> None:
     assert "60,000 sat wait in output" in refused.value.message
     with pytest.raises(Refused, match="stays in its funding output"):
         commitment_bumped([])
+
+
+@pytest.mark.parametrize("per_kw", [253, 5_000])
+def test_change_in_pieces__each_pays_for_another_such_transaction(per_kw: int) -> None:
+    """So that the next block may hold as many HTLC transactions; the feerate stays as it was."""
+    funds = [coin(25_000, 84)]
+    plain, split = (
+        bump_htlc(
+            htlc_of(True),
+            by(HtlcKey(THEIRS, POINT), htlc_of(True).digest),
+            OUR_HTLC_KEY,
+            None,
+            funds,
+            CHANGE,
+            FeeratePerKw(per_kw),
+            PLENTY,
+            pieces=pieces,
+        )
+        for pieces in (1, 8)
+    )
+    signed_tx = judged(split, funds)
+    parts = [output.amount for output in signed_tx.outputs[1:]]
+    assert len(parts) == (8 if per_kw == 253 else 1)
+    assert min(parts) >= Satoshi(4 * plain.fee.sat) or len(parts) == 1
+    assert split.fee >= FeeratePerKw(per_kw).fee(longest(split))

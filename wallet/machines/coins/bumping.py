@@ -17,7 +17,7 @@ from typing import Final
 
 from wallet.base.bitcoin.script import dust_limit, p2wsh
 from wallet.base.bitcoin.sighash import SigHash, script_signature, segwit_v0
-from wallet.base.bitcoin.transaction import SEQUENCE_RBF, Transaction, TxIn, TxOut
+from wallet.base.bitcoin.transaction import SEQUENCE_RBF, WITNESS_SCALE, Transaction, TxIn, TxOut
 from wallet.base.channel_tx.claims import LONGEST_SIGNATURE, Anchored
 from wallet.base.channel_tx.commitment import HtlcTransaction
 from wallet.base.channel_tx.scripts import anchor_script
@@ -41,6 +41,9 @@ _VERSION: Final = 2
 _MAX_WEIGHT: Final = 40_000
 """Core takes one child of up to 10,000 vbytes beyond its limits, however many the peer has hung on
 its own anchor (the CPFP carve-out). It also keeps the count of inputs in one byte."""
+
+_PIECE_FEES: Final = 4
+"""What a piece of change is worth at least, in fees of the transaction that makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class _Poor:
         return fee >= least and fee.sat * self.parent_weight >= self.parent_fee.sat * weight
 
 
-def bump_htlc(
+def bump_htlc(  # noqa: PLR0913 - what the peer signed, what we add, and how much of it
     htlc: HtlcTransaction,
     their_signature: Signature,
     key: HtlcKey,
@@ -95,11 +98,14 @@ def bump_htlc(
     change_script: bytes,
     feerate: FeeratePerKw,
     most: Satoshi,
+    *,
+    pieces: int = 1,
 ) -> Bumped:
     """BOLT 3 HTLC-success (with `preimage`) or HTLC-timeout of our commitment, paying `feerate`.
 
-    Less where `most` allows no more.  Only for a format whose countersigner signs
-    SINGLE|ANYONECANPAY.  Our own signature covers everything (BOLT 5: or anyone could add to it).
+    Less where `most` allows no more.  The change comes in up to so many `pieces`: other HTLCs may
+    wait for a coin each.  Only for a format whose countersigner signs SINGLE|ANYONECANPAY.  Our own
+    signature covers everything (BOLT 5: or anyone could add to it).
     Raises `Refused`: 301 when the coins are too little, -1 when `most` is.
     """
     ensure(htlc.htlc.offered == (preimage is None), "HTLC-success, and only it, has a preimage")
@@ -120,7 +126,7 @@ def bump_htlc(
         at_risk=f"{amount} wait in output {htlc.output_index} of our commitment "
         f"{htlc.tx.inputs[0].outpoint.txid}, where the peer may take them in the end",
     )
-    return _paid(poor, coins, change_script, feerate, most)
+    return _paid(poor, coins, change_script, feerate, most, pieces)
 
 
 def bump_commitment(
@@ -204,6 +210,7 @@ def _paid(
     change_script: bytes,
     feerate: FeeratePerKw,
     most: Satoshi,
+    pieces: int = 1,
 ) -> Bumped:
     feerate = max(feerate, FEERATE_FLOOR)
     bare = poor.weight(change_script)
@@ -213,9 +220,39 @@ def _paid(
         fee = min(poor.fee(feerate, weight), most)
         change = fixed + sum_sat([coin.amount for coin in chosen]) - fee
         if change >= dust_limit(change_script) and poor.serves(fee, weight):
-            unsigned = _unsigned(poor, chosen, TxOut(change, change_script))
-            return Bumped(unsigned, fee, tuple(coin.outpoint for coin in chosen))
+            more = _pieces(change, change_script, fee, feerate, most, pieces)
+            kept = change + fee - more.fee
+            parts = [Satoshi(kept.sat // more.count)] * (more.count - 1)
+            amounts = (*parts, kept - sum_sat(parts))
+            unsigned = _unsigned(poor, chosen, [TxOut(part, change_script) for part in amounts])
+            return Bumped(unsigned, more.fee, tuple(coin.outpoint for coin in chosen))
     raise _refusal(poor, coins, bare, dust_limit(change_script) - fixed, feerate, most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """In how many outputs the change comes, and the whole fee then."""
+
+    count: int
+    fee: Satoshi
+
+
+def _pieces(
+    change: Satoshi,
+    script: bytes,
+    fee: Satoshi,
+    feerate: FeeratePerKw,
+    most: Satoshi,
+    wanted: int,
+) -> _Pieces:
+    """As many as are wanted, if each pays for a transaction such as this and its replacements."""
+    weight = len(TxOut(ZERO_SAT, script).encode()) * WITNESS_SCALE
+    for count in range(wanted, 1, -1):
+        whole = fee + feerate.fee_ceil(weight * (count - 1))
+        left = change.sat + fee.sat - whole.sat
+        if whole <= most and left >= count * _PIECE_FEES * fee.sat:
+            return _Pieces(count, whole)
+    return _Pieces(1, fee)
 
 
 def _within(poor: _Poor, bare: int, feerate: FeeratePerKw, most: Satoshi) -> FeeratePerKw:
@@ -249,10 +286,10 @@ def _inputs_weight(coins: Sequence[Coin]) -> int:
     return sum(input_weight(coin.key.purpose) for coin in coins)
 
 
-def _unsigned(poor: _Poor, coins: Sequence[Coin], change: TxOut) -> UnsignedTx:
+def _unsigned(poor: _Poor, coins: Sequence[Coin], change: Sequence[TxOut]) -> UnsignedTx:
     """Input 0 and its output stay where the peer signed them; coins and change follow."""
     added = tuple(TxIn(coin.outpoint, sequence=SEQUENCE_RBF) for coin in coins)
-    tx = replace(poor.tx, inputs=(*poor.tx.inputs, *added), outputs=(*poor.tx.outputs, change))
+    tx = replace(poor.tx, inputs=(*poor.tx.inputs, *added), outputs=(*poor.tx.outputs, *change))
     # Taproot signs every spent output, the commitment's too.
     prevouts = [TxOut(poor.amount, p2wsh(poor.script)), *(coin.output for coin in coins)]
     digest = segwit_v0(tx, 0, poor.script, poor.amount)
