@@ -18,7 +18,7 @@ from wallet.base.channel_tx.commitment import commitment_number_of
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import ChannelId, OutPoint, PaymentHash, Txid
-from wallet.machines.chain_events import BroadcastKind, BroadcastResult
+from wallet.machines.chain_events import BlockRef, BroadcastKind, BroadcastResult
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.deadlines import CLAIM_BLOCKS, forecast
 from wallet.machines.channel.ending import SpendKind
@@ -74,9 +74,9 @@ class Watch:
         self._ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
         """The HTLCs with which a channel went on chain: a node forgets them in the end."""
         self._paid: set[tuple[str, PaymentHash]] = set()
-        self._offers: dict[tuple[str, OutPoint, int], Transaction] = {}
-        """What each gave to the chain last for an output of a channel's end, which is at that
-        height: if that goes to another block, its claims begin anew."""
+        self._offers: dict[tuple[str, OutPoint, BlockRef], Transaction] = {}
+        """What each gave to the chain last for an output of a channel's end, which is in that
+        block: if that goes to another one, its claims begin anew."""
         self.sent_by: dict[Txid, str] = {}
         """Who first gave a transaction to the chain."""
 
@@ -154,11 +154,12 @@ class Watch:
         first = tx.inputs[0].outpoint
         ends = (channel.onchain for channel in house.memory.channels.values())
         height = next((e.height for e in ends if e is not None and e.txid == first.txid), None)
-        if height is None:
+        block = next((b for b in house.memory.blocks if b.height.height == height), None)
+        if block is None:
             return
         waiting = self.world.chain.mempool
-        before = self._offers.get((house.name, first, height))
-        self._offers[house.name, first, height] = tx
+        before = self._offers.get((house.name, first, block))
+        self._offers[house.name, first, block] = tx
         if before is None or before.txid == tx.txid or before.txid not in waiting:
             return
         self.world.met["replacement"] += 1
