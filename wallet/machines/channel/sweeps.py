@@ -120,10 +120,17 @@ def is_worthless(
 
     A fee spike passes: what would be worth taking at the floor has `PATIENCE`.
     """
-    if claim.sweep is not None:
-        return False
     patient = ctx.height.height - claim.mature_at < PATIENCE
     feerate = min(FEERATE_FLOOR, ctx.feerate) if patient else ctx.feerate
+    return is_small(channel, end, claim, built, feerate)
+
+
+def is_small(
+    channel: Channel, end: OnChain, claim: Claim, built: Built | None, feerate: FeeratePerKw
+) -> bool:
+    """Whether nothing takes the output, because at `feerate` that costs more than it holds."""
+    if claim.sweep is not None:
+        return False
     if claim.kind.is_funded:
         return feerate.fee(funded_weight(channel, claim)) >= claim.amount
     script = channel.terms.close_to
