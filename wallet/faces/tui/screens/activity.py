@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, Final
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
@@ -85,7 +86,8 @@ class Activity(Listing):
 
     def _look(self, *, anew: bool = True) -> None:
         self._looking, self._renewed = True, self.state.facts.recent
-        looking = self._fill(self.pages, anew=anew)
+        # Not begun before its time comes: one that is quickly replaced never runs.
+        looking = partial(self._fill, self.pages, anew=anew)
         self.run_worker(looking, exclusive=True, exit_on_error=False)
 
     async def _fill(self, pages: HistoryPages, *, anew: bool) -> None:
