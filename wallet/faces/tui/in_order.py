@@ -19,7 +19,7 @@ Ended = TypeVar("Ended")
 Typed = events.Key | events.Paste | events.MouseEvent
 
 _PATIENCE_SECONDS: Final = 2.0
-"""A part of the app that is busy for so long gets what is typed in its queue, still in order."""
+"""What is typed after a key that takes longer goes to what is in front now, still in order."""
 _ROUNDS: Final = 2
 """A key climbs from the field to the app; what its handlers posted on the way climbs after it."""
 
@@ -60,10 +60,14 @@ class InOrder(App[Ended]):
 
     async def _settled(self, target: DOMNode) -> None:
         """What was handed to `target` has taken effect, and a new screen has its focus."""
-        await _passed(self)
         climbed = target.ancestors_with_self
-        for pump in (*climbed * _ROUNDS, self.screen, self):
-            await _passed(pump)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                for pump in (self, *climbed * _ROUNDS):
+                    await _passed(pump)
+                # Only now it is known which screen is in front.
+                for pump in (self.screen, self):
+                    await _passed(pump)
 
 
 def _is_text(event: Typed, target: DOMNode) -> bool:
@@ -77,6 +81,4 @@ async def _passed(pump: MessagePump) -> None:
     """All that was in this queue by now has been handled."""
     passed = asyncio.Event()
     if pump.call_later(passed.set):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await passed.wait()
+        await passed.wait()
