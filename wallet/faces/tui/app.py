@@ -19,23 +19,18 @@ from wallet.faces.tui import facts
 from wallet.faces.tui.copying import Copying, Thing
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.journal import URGENT, entry, urgent
-from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
+from wallet.faces.tui.keys import EVERYWHERE, TABS
 from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
-from wallet.faces.tui.pane import Absent, Pane
+from wallet.faces.tui.palette import commands
+from wallet.faces.tui.pane import Pane
+from wallet.faces.tui.panes import pane_of
 from wallet.faces.tui.safe_text import middle_cut, safe
-from wallet.faces.tui.screens.activity import Activity
-from wallet.faces.tui.screens.chain import Chain
-from wallet.faces.tui.screens.channels import Channels
-from wallet.faces.tui.screens.home import Home
-from wallet.faces.tui.screens.log import Log
-from wallet.faces.tui.screens.network import Network
 from wallet.faces.tui.small import WHOLE, Small
 from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
-from wallet.faces.tui.town.control import Control
 from wallet.faces.tui.town.moves import Playback
 from wallet.faces.tui.town.watch import TownState, TownWatcher
 from wallet.faces.tui.watch import BASE, NODE, UiPump, Watcher, learn_names, load
@@ -53,21 +48,6 @@ REST: Final = 4
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
 _OLD: Final = "! The node has not answered for a while: these figures are old"
-
-_ABSENT: Final = {
-    "swaps": ("This node makes no swaps between coins and channels.",),
-    "demo": ("A network on this machine to play with: leyden demo",),
-}
-
-
-_PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
-    "home": Home,
-    "activity": Activity,
-    "channels": Channels,
-    "network": Network,
-    "chain": Chain,
-    "log": Log,
-}
 
 
 def _now() -> datetime:
@@ -130,16 +110,10 @@ class Leyden(Copying):
         yield TabRow()
         with ContentSwitcher(initial=TABS[0].id):
             for tab in TABS:
-                yield self._pane(tab.id)
+                yield pane_of(tab.id, self.state, self.town, self.payer)
         yield Small(self.state)
         yield NoticeRow(self.state)
         yield HintRow()
-
-    def _pane(self, tab: str) -> Pane:
-        if tab == "demo" and self.town is not None:
-            return Control(self.state, tab, self.town, self.payer)
-        made = _PANES.get(tab)
-        return made(self.state, tab) if made else Absent(self.state, tab, _ABSENT[tab])
 
     def on_mount(self) -> None:
         for theme in THEMES:
@@ -154,33 +128,8 @@ class Leyden(Copying):
         return dict(DEFAULTS)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every key's action and every tab. No screenshot of a wallet."""
-        for tab in TABS:
-            yield SystemCommand(f"Go to {tab.title}", f"tab {tab.number}", self._go(tab.id))
-        for key in EVERYWHERE:
-            if key.id != "command_palette":
-                name = key.words.capitalize()
-                yield SystemCommand(name, f"key {key.shown}", self._run(key.id))
-        for tab in TABS:
-            for key in OWN.get(tab.id, ()):
-                name = key.words.capitalize()
-                yield SystemCommand(name, f"{tab.title}, key {key.shown}", self._do(tab.id, key.id))
-        yield SystemCommand("Theme", "choose colours, dark or light", self.action_change_theme)
-
-    def _go(self, tab: str) -> Callable[[], None]:
-        return lambda: self.action_tab(tab)
-
-    def _do(self, tab: str, action: str) -> Callable[[], object]:
-        """An action of a screen's own: the screen first, so that its outcome is seen."""
-
-        def act() -> None:
-            self.action_tab(tab)
-            self.call_later(self.pane.run_action, action)
-
-        return act
-
-    def _run(self, action: str) -> Callable[[], object]:
-        return lambda: self.call_later(self.run_action, action)
+        """The palette's. No screenshot of a wallet."""
+        return commands(self)
 
     @property
     def pane(self) -> Pane:
