@@ -90,7 +90,7 @@ class Hand:
 def look_around(hand: Hand) -> None:
     """Every tab, its lists to the end, and what stands in one line in full."""
     hand.press("2", "[2 Activity]")
-    hand.press("\x1b[6~\x1b[6~", "of 3")
+    hand.press("\x1b[6~\x1b[6~", "of 4")
     hand.press("\r", "esc back")
     hand.bare()
     hand.leave("esc back")

@@ -53,7 +53,7 @@ def touches_coins(item: Item) -> bool:
 class Chain(Sections):
     """The fifth tab."""
 
-    WANTS: ClassVar = frozenset({"moves", "fees", "settings"})
+    WANTS: ClassVar = frozenset({"moves", "closes", "fees", "settings"})
     HINTS: ClassVar = "a address  w withdraw  enter detail  tab next list  / filter  y copy  ? help"
     BINDINGS: ClassVar = [key.binding for key in OWN["chain"]]
     FINDS: ClassVar = "address, txid or words  !not"
@@ -188,14 +188,15 @@ class Chain(Sections):
     def _summary(self, cells: int) -> list[Row]:
         facts, money = self.state.facts, self.state.money
         coming = f"   +{money.bare(facts.unconfirmed)} unconfirmed" if facts.unconfirmed else ""
-        living = any(c.living for c in facts.channels)
-        kept = f"{money.shown(facts.settings.emergency)} stay here while channels are open"
+        count = facts.guarded
+        why = f"to close {count} channel{'s' if count > 1 else ''} by force"
+        kept = f"{money.shown(facts.kept())} stay here, {why}"
         return [
             ends(
                 row(("  On-chain  ", QUIET), (money.shown(facts.on_chain), STRONG),
                     (coming, QUIET)),
                 row((f"block {facts.node.height:,} ", QUIET)), cells),
-            row(("  Reserve   ", QUIET), kept if living else "none: no channel is open"),
+            row(("  Reserve   ", QUIET), kept if count else "none: no channel is open"),
             row(("  Fees      ", QUIET), self._fees()),
             EMPTY,
         ]  # fmt: skip
@@ -246,7 +247,7 @@ class Chain(Sections):
         return _Line(f"{left(name, 16)}{address}{amount}", self._depth(coin.height), use(coin))
 
     def _close(self, channel: ChannelFacts, room: int) -> "_Line":
-        amount = right(self.state.money.bare(channel.ours), 16)
+        amount = right(self.state.money.bare(self.state.facts.to_come(channel)), 16)
         name = left(name_of(channel.peer_id, self.state.names), 16)
         return _Line(f"{name}{left(channel.status, room - 32)}{amount}", "", ("… closing", WARN))
 
@@ -301,7 +302,8 @@ class Chain(Sections):
         money = self.state.money
         rows = InFull(cells)
         rows.title(name_of(channel.peer_id, self.state.names), ("… closing", WARN))
-        rows.add("Yours", money.shown(channel.ours))
+        rows.add("To come", money.shown(self.state.facts.to_come(channel)))
+        rows.add("Yours", f"{money.bare(channel.ours)} when it ended")
         rows.add("State", *folded(channel.status, rows.room))
         rows.add("Capacity", money.shown(channel.capacity))
         rows.add("Place", channel.scid)
