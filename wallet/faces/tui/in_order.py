@@ -36,8 +36,8 @@ class InOrder(App[Ended]):
 
     async def on_event(self, event: events.Event) -> None:
         """For Textual: what comes from the terminal waits for its turn."""
-        typed = isinstance(event, Typed) and not isinstance(event, events.MouseMove)
-        if typed and not event.is_forwarded:
+        moves_only = isinstance(event, events.MouseMove)
+        if isinstance(event, Typed) and not moves_only and not event.is_forwarded:
             self._typed.put_nowait(event)
         else:
             await super().on_event(event)
