@@ -32,15 +32,13 @@ from wallet.faces.tui.sections import Sections
 from wallet.faces.tui.starting import first_coins
 from wallet.faces.tui.state import State
 from wallet.faces.tui.watch import ON_CHAIN
-from wallet.faces.tui.words import moment, name_of, status, what, when
+from wallet.faces.tui.words import moment, name_of, sign, status, what, when
 
 COINS: Final = "Coins"
 CLOSING: Final = "Closing"
 TRANSACTIONS: Final = "Transactions"
 Chosen: TypeAlias = Coin | ChannelFacts | Item | None
 
-_SIGNS: Final = {"deposit": "+", "withdrawal": "-", "channel_open": "-", "channel_close": "+"}
-"""Whether coins came or went: a channel is paid for with coins, and pays them back."""
 _AT_THE_END: Final = 2 + 8 + 2 + 13
 """Cells of the mark, and of the two columns at the right that all sections have."""
 
@@ -248,12 +246,12 @@ class Chain(Sections):
 
     def _close(self, channel: ChannelFacts, room: int) -> "_Line":
         amount = right(self.state.money.bare(self.state.facts.to_come(channel)), 16)
-        name = left(name_of(channel.peer_id, self.state.names), 16)
+        name = left(name_of(channel.peer_id, self.state.names), 15) + " "
         return _Line(f"{name}{left(channel.status, room - 32)}{amount}", "", ("… closing", WARN))
 
     def _transaction(self, item: Item, room: int) -> "_Line":
         money = self.state.money
-        amount = money.signed(item.amount, _SIGNS.get(item.kind, "")) if item.amount else ""
+        amount = money.signed(item.amount, sign(item)) if item.amount else ""
         fee = money.bare(item.fee, up=True) if item.fee else ""
         at = when(item.at, self.state.clock()) if item.at else middle_cut(item.txid, 8)
         says = what(item, self.state.names)
@@ -315,7 +313,7 @@ class Chain(Sections):
         money = self.state.money
         word, style = status(item)
         rows = InFull(cells)
-        amount = money.signed(item.amount, _SIGNS.get(item.kind, ""))
+        amount = money.signed(item.amount, sign(item))
         rows.title(f"{amount} {money.unit}" if item.amount else "Transaction", (word, style))
         rows.add("What", *folded(what(item, self.state.names), rows.room))
         if item.fee is not None:

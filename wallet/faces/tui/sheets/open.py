@@ -24,7 +24,7 @@ from wallet.faces.tui.sheets.review import Reviewed, Step, cost, line, lines, wa
 from wallet.faces.tui.sheets.sheet import Field
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import read_sat
-from wallet.faces.tui.words import blocks, name_of
+from wallet.faces.tui.words import blocks, brief, name_of
 
 PEER: Final = re.compile(r"(0[23][0-9a-f]{64})(?:@([!-~]{1,120}))?", re.ASCII)
 """A node's id, and where it is if that was said."""
@@ -275,7 +275,7 @@ class Open(Reviewed):
     # --- doing it -------------------------------------------------------------------------------
 
     def words(self) -> Words:
-        name = name_of(self.plan.peer_id, self.state.names)
+        name = brief(self.plan.peer_id, self.state.names)
         amount = self.sat(self.plan.sat)
         return Words(
             doing=f"Opening a channel of {amount} with {name}",
