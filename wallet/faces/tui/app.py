@@ -83,14 +83,16 @@ class Leyden(Copying):
         monotonic: Callable[[], float] = time.monotonic,
         town: Path | None = None,
         rising: Rising | None = None,
+        start: Callable[[], Rising] | None = None,
         mining: str = "",
     ) -> None:
         """`town`: the socket of the town that the core lives in; `rising`: what starts the core.
 
-        `mining`: the command that mines for this wallet, if there is one.
+        `start`: starts it when it has gone, if that is for us to do; `mining`: the command that
+        mines for this wallet, if there is one.
         """
         super().__init__()
-        self.state = State(clock, rising=rising, mining=safe(mining))
+        self.state = State(clock, rising=rising, start=start, mining=safe(mining))
         self._town_path = town
         self.town = TownState(Playback(monotonic())) if town is not None else None
         self.payer = Payer(monotonic, self._payment_changed)
@@ -216,13 +218,16 @@ class Leyden(Copying):
             # No event tells that it is over.
             self.pump.stale.add(NODE)
 
-    async def _watch(self) -> None:
-        """From when there is a core to ask."""
+    async def _until_up(self) -> None:
+        """Until there is a core to ask: ours, or one that somebody else has started meanwhile."""
         while (rising := self.state.rising) is not None:
-            if rising.up:
+            if rising.up or self.state.link is not None:
                 self.state.rising = None
             else:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _watch(self) -> None:
+        await self._until_up()
         if self._town_path is not None and self.town is not None:
             watcher = TownWatcher(self._town_path, self.town, self._tell_story)
             self.run_worker(watcher.run(), exit_on_error=False)
@@ -340,6 +345,14 @@ class Leyden(Copying):
         else:
             self.state.say("The wallet is open", QUIET)
 
+    def action_start_node(self) -> None:
+        state = self.state
+        if state.link is not None:
+            state.say("The node is there", QUIET)
+        elif state.start is not None and (state.rising is None or state.rising.fault):
+            state.rising = state.start()
+            self.run_worker(self._until_up(), exit_on_error=False)
+
     def _offer_unlock(self) -> None:
         """Once by itself; `U` does it again."""
         locked = self.state.facts.node.locked
@@ -359,7 +372,12 @@ class Leyden(Copying):
 
 
 def run(
-    path: Path, *, town: Path | None = None, rising: Rising | None = None, mining: str = ""
+    path: Path,
+    *,
+    town: Path | None = None,
+    rising: Rising | None = None,
+    start: Callable[[], Rising] | None = None,
+    mining: str = "",
 ) -> int:
     """Open the app on the core at `path`; the exit code when it is closed.
 
@@ -367,6 +385,6 @@ def run(
     """
     # What is imported by now stays: to look through it all for garbage takes 20 ms of a key's time.
     gc.freeze()
-    app = Leyden(path, town=town, rising=rising, mining=mining)
+    app = Leyden(path, town=town, rising=rising, start=start, mining=mining)
     asyncio.run(until_closed(app))
     return app.return_code or 0

@@ -144,13 +144,24 @@ def _marked(mark: Span, sentences: list[str], cells: int) -> list[Row]:
     return [
         row("  ", "  " if number else mark, line)
         for said in sentences
-        for number, line in enumerate(folded(said, cells - 4, 2))
+        for number, line in enumerate(folded(said, cells - 4))
+    ]
+
+
+def _gone(state: State) -> list[str]:
+    """Of a core that was there: what is known of it, where the money is, what to do."""
+    if not state.trouble:
+        return []
+    way = "R starts it here" if state.start else "Start it where it ran, or with leyden daemon"
+    return [
+        f"The node has gone: {state.trouble}. What is shown is what it said last.",
+        f"Your money is where it was. What is under way waits, but not beyond its deadline. {way}.",
     ]
 
 
 def _attention(state: State) -> list[str]:
     facts = state.facts
-    found = []
+    found = _gone(state)
     for channel in facts.channels:
         name = brief(channel.peer_id, state.names)
         if channel.usable and not channel.connected:
