@@ -129,7 +129,7 @@ async def test_chain__many_transactions_come_by_pages(core: FakeCore) -> None:
         await pilot.press("G")
         await pilot.pause()
         shown = grid(pilot)
-        assert "> Wed 18             +499" in shown
+        assert "> Wed 18           +499" in shown
         assert "Transactions 500" in shown, "the head of the section stays in sight"
         assert "Coins" not in shown
         await pilot.press("tab")

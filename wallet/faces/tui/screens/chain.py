@@ -214,7 +214,7 @@ class Chain(Sections):
         count = dict(self.sections())[name]
         if name == TRANSACTIONS:
             count_shown = f"{count:,}" if self.pages.complete else f"{count:,}+"
-            columns = right(unit, 5) + left("  What", room - 31) + right("fee", 8)
+            columns = right(unit, 3) + left("  What", room - 29) + right("fee", 8)
         else:
             count_shown, columns = f"{count:,}", right(unit, room - 18)
         depth = right("" if name == CLOSING else "conf", 8)
@@ -255,7 +255,7 @@ class Chain(Sections):
         fee = money.bare(item.fee, up=True) if item.fee else ""
         at = when(item.at, self.state.clock()) if item.at else middle_cut(item.txid, 8)
         says = what(item, self.state.names)
-        text = f"{left(at, 8)}{right(amount, 15)}  {left(says, room - 34)} {right(fee, 8)}"
+        text = f"{left(at, 8)}{right(amount, 13)}  {left(says, room - 32)} {right(fee, 8)}"
         return _Line(text, self._depth(item.blockheight), status(item))
 
     def _depth(self, height: int | None) -> str:
