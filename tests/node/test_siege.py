@@ -22,4 +22,5 @@ def test_books_are_right_after_kills(tmp_path: Path, record_property: Any, seed:
     record_property("siege", f"siege, seed {seed}: {figures}")
     assert figures.kills >= KILLS
     assert figures.complete > KILLS
+    assert figures.by_force > 0
     assert figures.transactions > figures.opened + figures.by_force + figures.mutual

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ NORMAL = "CHANNELD_NORMAL"
 OPENING = {"CHANNELD_AWAITING_LOCKIN", NORMAL}
 BLOCKS_TO_PEACE = 250
 """The last HTLC has expired by then, and its end is deep."""
+
+
+class Fate(Enum):
+    """What befalls a channel in a round."""
+
+    NOTHING = "nothing"
+    MUTUAL = "one end asks for a close"
+    BY_FORCE = "one end closes by force, and the other is there"
+    GIVEN_UP = "one end closes by force when the other has died, with whatever is in flight"
 
 
 class Caller:
@@ -97,6 +107,7 @@ class Siege:
         self.streets = (("ann", "bob"), ("bob", "cat"))
         self._callers: dict[str, list[Caller]] = {name: [] for name in NAMES}
         self._labels = 0
+        self._deck: list[Fate] = []
         self._begun = 0
         """The height from which on nobody is given anything."""
 
@@ -173,9 +184,10 @@ class Siege:
 
     def _round(self) -> None:
         """Load, something that befalls a channel, a death in the midst of it, and a new start."""
+        fate = self._fate()
         victims = self.chance.sample(NAMES, 1 if self.chance.random() < 0.85 else 2)
         load = self._load()
-        self._befall(self.chance.random())
+        self._befall(fate)
         self._pay_until(load, self.chance.random() * 0.7)
         if self.chance.random() < 0.25:
             # The blow falls while everyone reads a block.
@@ -183,10 +195,9 @@ class Siege:
             self._pay_until(load, self.chance.random() * 0.03)
         for victim in victims:
             self._kill(victim)
-        neighbour = self.chance.choice(self._neighbours(victims[0]))
-        if self.chance.random() < 0.3 and neighbour not in victims:
-            # A peer gives it up while it is away, with whatever is in flight.
-            self._close(neighbour, victims[0], force=True)
+        if fate is Fate.GIVEN_UP:
+            one, other = self._survivor_and_victim(victims)
+            self._close(one, other, force=True)
         self._pay_until(load, self.chance.random() * 0.1)
         self.mine(self.chance.choice((1, 1, 2)))
         for victim in victims:
@@ -224,14 +235,19 @@ class Siege:
                     self._callers[payer][-1].ask("pay", bolt11=invoice)
             time.sleep(min(0.03, left))
 
-    def _befall(self, lot: float) -> None:
-        """A channel is closed or opened while payments run."""
+    def _fate(self) -> "Fate":
+        """Of one round; each comes once before any comes again."""
+        if not self._deck:
+            self._deck = [*Fate]
+            self.chance.shuffle(self._deck)
+        return self._deck.pop()
+
+    def _befall(self, fate: "Fate") -> None:
+        """A channel is closed, and others opened, while payments run."""
         street = self.chance.choice(self.streets)
         one, other = street if self.chance.random() < 0.5 else street[::-1]
-        if lot < 0.12:
-            self._close(one, other, force=True)
-        elif lot < 0.2:
-            self._close(one, other, force=False)
+        if fate in (Fate.BY_FORCE, Fate.MUTUAL):
+            self._close(one, other, force=fate is Fate.BY_FORCE)
         for a, b in self.streets:
             here, there = (a, b) if self.chance.random() < 0.5 else (b, a)
             if sum(c["state"] in OPENING for c in self._between(here, there)) < CHANNELS_A_STREET:
@@ -253,8 +269,10 @@ class Siege:
             caller = self._callers[one][-1]
             caller.ask("close", id=channel_id, unilateraltimeout=1 if force else 0)
 
-    def _neighbours(self, name: str) -> list[str]:
-        return [b if a == name else a for a, b in self.streets if name in (a, b)]
+    def _survivor_and_victim(self, victims: list[str]) -> tuple[str, str]:
+        """The two ends of a street of which one has died."""
+        pairs = [pair for a, b in self.streets for pair in ((a, b), (b, a))]
+        return self.chance.choice([(a, b) for a, b in pairs if a not in victims and b in victims])
 
     def _kill(self, name: str) -> None:
         self.nodes[name].kill()
@@ -290,13 +308,32 @@ class Siege:
         """No more faults; blocks until nothing is under way, then the books."""
         for _ in range(BLOCKS_TO_PEACE):
             self.wait_live()
+            self._wait_still()
             if self._in_the_way() is None:
                 break
-            self.mine()
+            # Where only time helps, more of it; nobody minds to be two blocks late.
+            self.mine(1 if self.chain.call("getrawmempool") else 3)
         else:
             raise AssertionError(f"no peace: {self._in_the_way()}")
         self._assert_receipts()
         self._assert_money()
+
+    def _wait_still(self) -> None:
+        """Blocks must not come quicker than payments move: expiries would come near."""
+        seen = None
+        while (now := self._flying()) and now != seen:
+            seen = now
+            time.sleep(0.1)
+
+    def _flying(self) -> list[tuple[str, int, str, str]]:
+        """HTLCs of channels that both ends can use, as each end has them."""
+        return [
+            (name, htlc["id"], htlc["direction"], htlc["state"])
+            for name in NAMES
+            for channel in self.channels(name)
+            for htlc in channel["htlcs"]
+            if channel["state"] == NORMAL
+        ]
 
     def _in_the_way(self) -> str | None:
         """What is not over yet."""
