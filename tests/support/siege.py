@@ -37,8 +37,8 @@ INVOICES_A_ROUND = 20
 CHANNELS_A_STREET = 2
 NORMAL = "CHANNELD_NORMAL"
 OPENING = {"CHANNELD_AWAITING_LOCKIN", NORMAL}
-BLOCKS_TO_PEACE = 250
-"""The last HTLC has expired by then, and its end is deep."""
+BLOCKS_TO_PEACE = 400
+"""The last HTLC has expired by then, and what it left is forgotten."""
 
 
 class Fate(Enum):
@@ -311,8 +311,8 @@ class Siege:
             self._wait_still()
             if self._in_the_way() is None:
                 break
-            # Where only time helps, more of it; nobody minds to be two blocks late.
-            self.mine(1 if self.chain.call("getrawmempool") else 3)
+            # Where only time helps, more of it: no deadline is as near as that.
+            self.mine(1 if self.chain.call("getrawmempool") else 5)
         else:
             raise AssertionError(f"no peace: {self._in_the_way()}")
         self._assert_receipts()
