@@ -19,9 +19,10 @@ ANCHOR_SAT = 330
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """`paid`: satoshi by name. How many channels the chain has ended, and how."""
+    """`paid`: satoshi by name. How many channels the chain has seen open and end."""
 
     paid: Counter[str]
+    opened: int
     by_force: int
     mutual: int
     transactions: int
@@ -41,7 +42,7 @@ def bill(
     made: dict[OutPoint, int] = {}
     anchors: set[OutPoint] = set()
     paid: Counter[str] = Counter()
-    by_force = mutual = count = 0
+    opened = by_force = mutual = count = 0
     for height, block in _blocks(call):
         for position, tx in enumerate(block.transactions):
             made.update((tx.outpoint(i), out.amount.sat) for i, out in enumerate(tx.outputs))
@@ -49,6 +50,7 @@ def bill(
                 continue
             count += 1
             fee = sum(made[i.outpoint] for i in tx.inputs)
+            opened += sum(tx.outpoint(i) in openers for i in range(len(tx.outputs)))
             fee -= sum(out.amount.sat for out in tx.outputs)
             ended = [openers[i.outpoint] for i in tx.inputs if i.outpoint in openers]
             if ended:
@@ -63,7 +65,7 @@ def bill(
             assert len(owners) == 1, f"{tx.txid} is paid for by {owners}"
             found = sum(i.outpoint in anchors for i in tx.inputs)
             paid[owners[0]] += fee - found * ANCHOR_SAT
-    return Bill(paid, by_force, mutual, count)
+    return Bill(paid, opened, by_force, mutual, count)
 
 
 def _anchors(tx: Transaction) -> set[OutPoint]:

@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -22,10 +23,9 @@ from typing import Any
 
 from tests.interop.ldk.daemon import Daemon, wait_for
 from tests.support import faucet
-from tests.support.chain_bill import bill, funding_of
 from tests.support.chain_server import ChainServer
 from tests.support.daemons import Pipe, call_many
-from wallet.faces.demo.money import Books, check_money
+from tests.support.town_books import TownBooks
 from wallet.faces.rpc.client import RpcError
 
 NAMES = ("ann", "bob", "cat")
@@ -115,9 +115,9 @@ class Siege:
 
     def build(self) -> None:
         """Coins, links, and a channel from each side of each street."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_begin, self.nodes.values()))
         for node in self.nodes.values():
-            node.create()
-            node.start()
             self.chain.call("generatetoaddress", 1, node.call("newaddr")["bech32"])
         self.mine(100)
         self._begun = int(self.chain.call("getblockcount"))
@@ -315,8 +315,7 @@ class Siege:
             self.mine(1 if self.chain.call("getrawmempool") else 5)
         else:
             raise AssertionError(f"no peace: {self._in_the_way()}")
-        self._assert_receipts()
-        self._assert_money()
+        self._judge()
 
     def _wait_still(self) -> None:
         """Blocks must not come quicker than payments move: expiries would come near."""
@@ -349,6 +348,16 @@ class Siege:
                 return f"{name}: {len(held)} forwards are under way"
         return None
 
+    def _judge(self) -> None:
+        """The books; raises `AssertionError`."""
+        books = TownBooks(self.chain, self.nodes, self._begun)
+        receipts, costs = books.receipts(), books.costs()
+        figures = self.figures
+        figures.complete, figures.failed = receipts.complete, receipts.failed
+        figures.forwarded = receipts.forwarded
+        figures.opened, figures.transactions = costs.opened, costs.transactions
+        figures.by_force, figures.mutual = costs.by_force, costs.mutual
+
     def _close_all(self) -> None:
         """In the end every satoshi comes home."""
         for name in NAMES:
@@ -356,94 +365,11 @@ class Siege:
                 if channel["opener"] == "local" and channel["state"] == NORMAL:
                     self.nodes[name].call("close", id=channel["channel_id"], timeout=30)
         for _ in range(BLOCKS_TO_PEACE):
-            self.mine()
+            self.mine(1 if self.chain.call("getrawmempool") else 10)
             if not any(self.channels(name) for name in NAMES):
                 break
         assert not any(self.channels(name) for name in NAMES), self._sight()
-        self._assert_money()
-
-    # --- the books --------------------------------------------------------------------------------
-
-    def _assert_receipts(self) -> None:
-        """What a payer calls complete its payee has received, once; and conversely."""
-        complete: dict[str, tuple[str, int]] = {}
-        paid: dict[str, tuple[str, int]] = {}
-        sent = received = fees = 0
-        for name, node in self.nodes.items():
-            for pay in node.call("listpays")["pays"]:
-                assert pay["status"] in ("complete", "failed"), pay
-                self.figures.failed += pay["status"] == "failed"
-                if pay["status"] == "complete":
-                    payment_hash = pay["payment_hash"]
-                    assert payment_hash not in complete, f"{name} paid {payment_hash} twice"
-                    complete[payment_hash] = (pay["preimage"], pay["amount_msat"])
-                    sent += pay["amount_sent_msat"]
-            for invoice in node.call("listinvoices")["invoices"]:
-                if invoice["status"] == "paid":
-                    proof = (invoice["payment_preimage"], invoice["amount_received_msat"])
-                    paid[invoice["payment_hash"]] = proof
-                    received += invoice["amount_received_msat"]
-            fees += node.call("getinfo")["fees_collected_msat"]
-            settled = node.call("listforwards", status="settled")["forwards"]
-            self.figures.forwarded += len(settled)
-            assert (
-                sum(f["fee_msat"] for f in settled) == node.call("getinfo")["fees_collected_msat"]
-            )
-        assert complete == paid
-        assert sent - received == fees, "what was paid on the way is what forwarders earned"
-        self.figures.complete = len(complete)
-
-    def _assert_money(self) -> None:
-        """Every coin of the chain has one owner; everyone has what their own books say, exactly."""
-        shown = {name: self._books(name) for name in NAMES}
-        found = check_money(
-            self.chain.call("listutxos"), faucet.SCRIPT.hex(), shown.values(), self._parents
-        )
-        assert found.ok, found
-        openers = {
-            funding_of(channel): name
-            for name, book in shown.items()
-            for channel in (*book.channels, *book.closed)
-            if channel["opener"] == "local"
-        }
-        known = {
-            name: {t["hash"] for t in node.call("listtransactions")["transactions"]}
-            for name, node in self.nodes.items()
-        }
-        costs = bill(self.chain.call, self._begun, openers, known)
-        self.figures.opened = len(openers)
-        self.figures.by_force, self.figures.mutual = costs.by_force, costs.mutual
-        self.figures.transactions = costs.transactions
-        wealth = {name: self._wealth_msat(name, shown[name]) for name in NAMES}
-        due = {name: self._due_msat(name) - costs.paid[name] * 1000 for name in NAMES}
-        assert wealth == due, {name: wealth[name] - due[name] for name in NAMES}
-
-    def _books(self, name: str) -> Books:
-        node = self.nodes[name]
-        return Books(
-            name,
-            node.call("listfunds")["outputs"],
-            self.channels(name),
-            node.call("commitments")["commitments"],
-            node.call("listclosedchannels")["closedchannels"],
-        )
-
-    def _parents(self, txid: str) -> list[str]:
-        return [str(i["txid"]) for i in self.chain.call("getrawtransaction", txid, 1)["vin"]]
-
-    def _wealth_msat(self, name: str, book: Books) -> int:
-        """Coins, and the node's part of open channels."""
-        coins = sum(int(output["amount_msat"]) for output in book.outputs)
-        return coins + sum(int(c["to_us_msat"]) for c in book.channels if c["state"] == NORMAL)
-
-    def _due_msat(self, name: str) -> int:
-        """What was given to a node, and what it received, paid and earned."""
-        node = self.nodes[name]
-        pays = node.call("listpays", status="complete")["pays"]
-        invoices = node.call("listinvoices")["invoices"]
-        due = GIVEN_MSAT - sum(int(pay["amount_sent_msat"]) for pay in pays)
-        due += sum(int(i["amount_received_msat"]) for i in invoices if i["status"] == "paid")
-        return due + int(node.call("getinfo")["fees_collected_msat"])
+        self._judge()
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -462,8 +388,9 @@ class Siege:
         self.chain.stop()
 
 
-GIVEN_MSAT = 5_000_000_000_000
-"""A block's subsidy."""
+def _begin(node: Daemon) -> None:
+    node.create()
+    node.start()
 
 
 @contextmanager
