@@ -340,7 +340,7 @@ class Siege:
             return f"{len(waiting)} transactions are in no block"
         for name in NAMES:
             for channel in self.channels(name):
-                if channel["state"] != NORMAL or channel["htlcs"]:
+                if (channel["state"] != NORMAL or channel["htlcs"]) and not never_was(channel):
                     return f"{name}: {channel['channel_id']} is {channel['status']}"
             if pending := self.nodes[name].call("listpays", status="pending")["pays"]:
                 return f"{name}: {len(pending)} payments are under way"
@@ -365,9 +365,11 @@ class Siege:
                 if channel["opener"] == "local" and channel["state"] == NORMAL:
                     self.nodes[name].call("close", id=channel["channel_id"], timeout=30)
         for _ in range(BLOCKS_TO_PEACE):
-            self.mine(1 if self.chain.call("getrawmempool") else 10)
-            if not any(self.channels(name) for name in NAMES):
+            left = [channel for name in NAMES for channel in self.channels(name)]
+            if not left:
                 break
+            patience = 100 if all(map(never_was, left)) else 10
+            self.mine(1 if self.chain.call("getrawmempool") else patience)
         assert not any(self.channels(name) for name in NAMES), self._sight()
         self._judge()
 
@@ -386,6 +388,15 @@ class Siege:
             self._hang_up(name)
             node.stop()
         self.chain.stop()
+
+
+def never_was(channel: dict[str, Any]) -> bool:
+    """Whether its opener died before it knew of it: no money can be in it.
+
+    BOLT 2: the other side waits for 2,016 blocks, for the opener might have lost its memory later.
+    """
+    failed = channel["state"] == "AWAITING_UNILATERAL"
+    return failed and channel["opener"] == "remote" and "short_channel_id" not in channel
 
 
 def _begin(node: Daemon) -> None:
