@@ -274,6 +274,32 @@ def test_fees__never_lower_never_above_the_value_and_an_end() -> None:
         assert all(step >= 253 for step in steps), "a replacement that no mempool takes"
 
 
+@pytest.mark.parametrize("cheat", ["alice", "bob"])
+def test_fees__blocks_that_come_all_at_once_raise_a_fee_once(cheat: str) -> None:
+    """A reorganisation, or a core that was away: each block that is passed by was no chance."""
+    court, _, honest = cheated(cheat)
+    court.refuses = lambda _: True
+    court.mine()
+
+    def feerates() -> dict[OutPoint, int]:
+        end = honest.state.onchain
+        assert end is not None
+        return {c.outpoint: c.sweep.feerate.per_kw for c in end.claims if c.sweep is not None}
+
+    before = feerates()
+    broadcasts = len(honest.broadcasts)
+    script = court.party(honest).script
+    for _ in range(30):
+        honest.height += 1
+        honest.step(events.NewTip(script, latest=False))
+    assert feerates() == before
+    assert len(honest.broadcasts) == broadcasts
+    honest.height += 1
+    honest.step(events.NewTip(script))
+    assert all(feerates()[o] <= rate * 5 // 4 + 253 for o, rate in before.items())
+    assert any(feerates()[o] > rate for o, rate in before.items())
+
+
 # --- deadlines ------------------------------------------------------------------------------------
 
 

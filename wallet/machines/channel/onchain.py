@@ -190,7 +190,7 @@ def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     actions: list[Action] = []
     for claim in end.claims:
         taken, wishes = claim, list[Action]()
-        if is_ours_now(channel, claim, ctx):
+        if event.latest and is_ours_now(channel, claim, ctx):
             taken, wishes = pursue(channel, end, claim, built, event.sweep_to, ctx)
         claims.append(taken)
         actions += wishes
