@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.machines.channel.test_court import (
+from tests.support.court_stories import (
     DELAY,
     EXPIRY,
     finish,

@@ -212,9 +212,11 @@ def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     end = channel.onchain
     if channel.phase is not Phase.SPENT or end is None:
         return Step(channel)
-    claims, wishes = _take(channel, end, event.sweep_to, ctx)
-    actions = list(wishes)
-    end = replace(end, claims=claims)
+    actions: list[Action] = []
+    if event.latest:
+        claims, wishes = _take(channel, end, event.sweep_to, ctx)
+        actions += wishes
+        end = replace(end, claims=claims)
     lapsed = [h for h in channel.htlcs.values() if _has_lapsed(end, h, ctx)]
     let_be = _let_be(channel, end, ctx)
     gone = [*lapsed, *let_be]
