@@ -90,6 +90,24 @@ def test_second_one__attaches_and_leaves_the_node(tmp_path: Path) -> None:
         assert first.ended() == 0
 
 
+def test_second_one__goes_on_with_a_node_of_its_own_when_the_first_ends(tmp_path: Path) -> None:
+    home = _wallet(tmp_path / "w", start='chain = "built-in"\n')
+    with Terminal(["--dir", str(home)]) as first:
+        first.until("Can send now")
+        with Terminal(["--dir", str(home)]) as second:
+            second.until("Can send now")
+            first.type("q")
+            assert first.ended() == 0
+            second.until("The node has gone")
+            second.until("R starts it here")
+            second.type("R")
+            second.until_true(lambda shown: "has gone" not in shown and "Can send" in shown)
+            assert call(home / "regtest" / "lightning-rpc", "getinfo")["network"] == "regtest"
+            second.type("q")
+            assert second.ended() == 0
+    assert holders(home) == []
+
+
 def test_locked_network__is_refused(tmp_path: Path) -> None:
     with Terminal(["--dir", str(tmp_path), "--network", "signet"]) as terminal:
         assert terminal.ended() == 1

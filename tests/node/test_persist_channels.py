@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.support.archive import Archive
 from tests.support.channel_kernel import PREIMAGES
 from tests.support.pair import Pair, Side, offer, open_pair
 from wallet.base.bitcoin.chains import REGTEST
@@ -15,15 +16,12 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.channel import ChannelReady
-from wallet.machines.channel import actions, events
+from wallet.machines.channel import events
 from wallet.machines.channel.htlc_stages import Stage
 from wallet.machines.channel.state import Channel, ScidKind
-from wallet.machines.coins.wallet import Wallet
 from wallet.node import persist
 from wallet.node.build import make_board
 from wallet.node.config import Config
-from wallet.node.memory import Memory, genesis_ref
-from wallet.node.work import Work
 from wallet.services.store.memory import MemoryStore
 
 T = TypeVar("T")
@@ -39,31 +37,18 @@ def now(work: Coroutine[object, object, T]) -> T:
     raise AssertionError("it waits")
 
 
-class Keeper:
+class Keeper(Archive):
     """Stores one side's channel as the kernel does, and reads it back at every step."""
 
     def __init__(self, side: Side) -> None:
-        self.side = side
+        super().__init__(side)
         self.store = MemoryStore()
         now(self.store.open())
-        self.memory = Memory(wallet=Wallet(), tip=genesis_ref(REGTEST.chain_hash))
+        now(self.store.commit(*self.batches))
         self.steps = 0
-        self.keep(side.state)
-        side.store = self.keep
 
     def keep(self, channel: Channel) -> Channel:
-        before = persist.Before(self.memory)
-        self.memory.channels[channel.id] = channel
-        work = Work()
-        work.touched.add(channel.id)
-        for wish in self.side.wishes:
-            if isinstance(wish, actions.HtlcGone):
-                work.gone.append((channel.id, wish.htlc))
-            elif isinstance(wish, actions.TheirCommitmentSigned):
-                work.their_commitments.append((channel.id, wish))
-        rows = persist.writes(self.memory, before, work)
-        now(self.store.commit(rows))
-        self.memory.channels[channel.id] = channel
+        now(self.store.commit(self.rows(channel, self.side.wishes)))
         (loaded,) = now(persist.load_channels(self.store))
         assert same(loaded) == same(persist.durable(channel))
         self.steps += 1

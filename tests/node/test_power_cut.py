@@ -6,21 +6,20 @@ what had left by then must follow from what a core finds when it opens that copy
 """
 
 import asyncio
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.cores import Cores, channel_of, two_cores, until
+from tests.support.ear import Ear
 from tests.support.power_cut import cut, truncations, wal_of
 from wallet.base.bitcoin.chains import REGTEST
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.crypto.hashes import sha256
 from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
-from wallet.base.values.ids import NodeId, PaymentHash
+from wallet.base.values.ids import PaymentHash
 from wallet.base.wire.channel import (
     ClosingComplete,
     ClosingSig,
@@ -33,7 +32,7 @@ from wallet.base.wire.channel import (
     UpdateFee,
     UpdateFulfillHtlc,
 )
-from wallet.base.wire.message import Message, decode
+from wallet.base.wire.message import Message
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
@@ -46,56 +45,6 @@ from wallet.node.events import FeerateChanged
 from wallet.node.memory import Memory
 from wallet.services.store.sqlite import SqliteStore
 from wallet.services.vault.signer import LocalSigner
-
-
-@dataclass
-class Said:
-    """What a core let out of the house, and how long its log was then."""
-
-    synced: int
-    word: Message | Transaction
-
-
-@dataclass
-class Ear:
-    """Listens at one core's door."""
-
-    api: Api
-    said: list[Said] = field(default_factory=list)
-
-    @property
-    def database(self) -> Path:
-        """Of the core."""
-        return self.api.place.database
-
-    def listen(self, patch: pytest.MonkeyPatch) -> None:
-        """From now on."""
-        core = self.api.core
-        send, broadcast = core.transport.send, core.chain.broadcast
-        broadcast_package = core.chain.broadcast_package
-
-        def heard_send(node_id: NodeId, data: bytes) -> bool:
-            message = decode(data)
-            assert isinstance(message, Message)
-            self._note(message)
-            return send(node_id, data)
-
-        async def heard_broadcast(tx: Transaction) -> object:
-            self._note(tx)
-            return await broadcast(tx)
-
-        async def heard_package(transactions: Sequence[Transaction]) -> object:
-            for tx in transactions:
-                self._note(tx)
-            return await broadcast_package(transactions)
-
-        patch.setattr(core.transport, "send", heard_send)
-        patch.setattr(core.chain, "broadcast", heard_broadcast)
-        patch.setattr(core.chain, "broadcast_package", heard_package)
-
-    def _note(self, word: Message | Transaction) -> None:
-        # The kernel acts before its next commit begins, so the file's length is what was synced.
-        self.said.append(Said(wal_of(self.database).stat().st_size, word))
 
 
 async def test_the_writer_of_a_running_core_syncs_every_commit(tmp_path: Path) -> None:
@@ -116,14 +65,7 @@ async def test_nothing_that_was_sent_is_missing_after_a_power_cut(
             ear.listen(monkeypatch)
         await a_life(cores)
         signers = [ear.api.core.signer for ear in ears]
-        # Closing a database empties its log: the copies are made while both are open.
-        kept = []
-        for ear in ears:
-            there = tmp_path / f"kept {ear.api.config.alias}"
-            there.mkdir()
-            for file in (ear.database, wal_of(ear.database)):
-                shutil.copy(file, there)
-            kept.append(there / ear.database.name)
+        kept = [ear.keep(tmp_path) for ear in ears]
     lengths = 0
     for ear, database, start, signer in zip(ears, kept, starts, signers, strict=True):
         for length in truncations(wal_of(database), start):

@@ -206,6 +206,8 @@ async def test_follow__resumes_where_the_caller_stopped() -> None:
     async with following(chain, line, recent):
         await line.until_tip(10)
     assert line.story == "+8 +9 +10"
+    latest = [event.latest for event in line.events if isinstance(event, BlockConnected)]
+    assert latest == [False, False, True], "what is passed by is told from what has just come"
 
 
 async def test_follow__catches_up_in_batches() -> None:

@@ -49,11 +49,7 @@ class SimKernel(Kernel):
         self._house.answers[ticket] = value
 
     def _act(self, ready: Any) -> None:
-        house = self._house
-        if house.acts_left is not None:
-            if house.acts_left == 0:
-                raise PowerCut
-            house.acts_left -= 1
+        self._house.about_to_act()
         super()._act(ready)
 
     async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
@@ -120,6 +116,13 @@ class House:
         self.acts_left = None
         self.disk.relieve()
         self.answers.clear()
+
+    def about_to_act(self) -> None:
+        """Before each action. Raises `PowerCut` when its time has come."""
+        if self.acts_left is not None:
+            if self.acts_left == 0:
+                raise PowerCut
+            self.acts_left -= 1
 
     @property
     def memory(self) -> Memory:

@@ -1,6 +1,7 @@
 """Daemons in a line, a channel between each and the next, on an embedded chain."""
 
 import json
+import select
 import socket
 import sqlite3
 from collections import Counter
@@ -48,6 +49,11 @@ class Pipe:
                 answer = json.loads(line)
                 found[answer["id"]] = answer
         return found
+
+    def drain(self) -> None:
+        """Throw away the answers that have come. Raises `OSError`; `answers` is of no use then."""
+        while select.select([self._socket], [], [], 0)[0] and self._socket.recv(1 << 16):
+            pass
 
     def close(self) -> None:
         """Hang up."""

@@ -40,7 +40,7 @@ from wallet.node.events import (
     PeerUp,
 )
 from wallet.node.kernel import Kernel
-from wallet.services.ports import Peer
+from wallet.services.ports import ChainSource, Peer
 from wallet.services.store.memory import MemoryStore
 from wallet.services.store.tables import Row, Table, Value, Write
 from wallet.services.vault.signer import LocalSigner
@@ -205,7 +205,13 @@ class Chain:
 class House:
     """One kernel and its ports."""
 
-    def __init__(self, name: str, journal: list[Entry], mempool: list[Transaction]) -> None:
+    def __init__(
+        self,
+        name: str,
+        journal: list[Entry],
+        mempool: list[Transaction],
+        chain: ChainSource | None = None,
+    ) -> None:
         self.name = name
         self._journal = journal
         self.features = OUR_INIT
@@ -219,7 +225,7 @@ class House:
             make_board(config, self.signer),
             self.store,
             self.transport,
-            Chain(self, mempool),
+            chain or Chain(self, mempool),
             Clock(self),
             SeededEntropy(name.encode(), REGTEST.chain_hash),
         )
@@ -282,11 +288,14 @@ class World:
     bob: House = field(init=False)
 
     def __post_init__(self) -> None:
-        self.alice = House("alice", self.journal, self.mempool)
-        self.bob = House("bob", self.journal, self.mempool)
-        more = [House(name, self.journal, self.mempool) for name in self.others]
+        self.alice, self.bob = self.house("alice"), self.house("bob")
+        more = [self.house(name) for name in self.others]
         self.houses = [self.alice, self.bob, *more]
         self._loops: list[asyncio.Task[None]] = []
+
+    def house(self, name: str) -> House:
+        """One more that stands on this chain."""
+        return House(name, self.journal, self.mempool)
 
     async def __aenter__(self) -> Self:
         for house in self.houses:

@@ -52,6 +52,7 @@ PUSH = MilliSatoshi(400_000_000)
 AMOUNT = MilliSatoshi(10_000_000)
 LEGACY = Features(OUR_INIT.bits - {Feature.OPTION_SIMPLE_CLOSE + 1})
 """Peers that close by `closing_signed`."""
+COIN = OutPoint(Txid(sha256(b"coin")), 0)
 
 
 def context(height: int = START_HEIGHT, seed: int = 0) -> Context:
@@ -238,11 +239,13 @@ def open_pair(
     bobs: opening_rules.Policy | None = None,
     *,
     features: Features = OUR_INIT,
+    coin: OutPoint = COIN,
     **wish: Any,
 ) -> Pair:
     """Walk the open up to `funding_signed`; nothing is mined yet.
 
-    `wish` changes the `OpenRequest`; `features` are what each has heard of the other.
+    `wish` changes the `OpenRequest`; `features` are what each has heard of the other; `coin` is
+    what the funding transaction spends.
     """
     alice, bob = make_side("alice"), make_side("bob")
     alices, bobs = alices or policy(), bobs or policy()
@@ -275,8 +278,7 @@ def open_pair(
     answer = _take(bob)
     assert isinstance(answer, AcceptChannel)
     waiting = opening.receive_accept(started.state, answer)
-    coin = TxIn(OutPoint(Txid(sha256(b"coin")), 0))
-    tx = Transaction(2, (coin,), (TxOut(request.amount, waiting.output_script),))
+    tx = Transaction(2, (TxIn(coin),), (TxOut(request.amount, waiting.output_script),))
     created = opening.fund(waiting, UnsignedTx(tx, ()), 0, ShortChannelId(1, 2, 3), context())
     alice.perform(created.actions)
     message = _take(alice)
@@ -302,7 +304,7 @@ def ready_pair(
     features: Features = OUR_INIT,
     **wish: Any,
 ) -> Pair:
-    """Both may send: by default Alice has 600,000 sat and Bob 400,000."""
+    """Both may send: by default Alice has 600,000 sat and Bob 400,000. `wish`: see `open_pair`."""
     pair = open_pair(push, alices, bobs, features=features, **wish)
     pair.mine(START_HEIGHT + 1)
     pair.settle()

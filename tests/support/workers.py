@@ -17,7 +17,8 @@ CROWDED = (
     "tests/interop/",
     "tests/faces/test_demo",
     "tests/node/test_sigkill.py",
-    "tests/node/test_power_cut.py",
+    "tests/node/test_siege.py",
+    "tests/node/test_power_cut",
     "tests/node/test_onchain.py",
     "tests/node/test_hostile_",
 )

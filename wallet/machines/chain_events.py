@@ -28,12 +28,16 @@ class BlockRef:
 
 @dataclass(frozen=True, slots=True)
 class BlockConnected:
-    """The best chain has grown by this block. `prev` is the tip it was built on."""
+    """The best chain has grown by this block. `prev` is the tip it was built on.
+
+    `latest` is False when the backend is known to have a later one: we are catching up.
+    """
 
     height: BlockHeight
     hash: BlockHash
     prev: BlockHash
     transactions: tuple[Transaction, ...]
+    latest: bool = True
 
     @property
     def ref(self) -> BlockRef:

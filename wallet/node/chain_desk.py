@@ -54,7 +54,7 @@ def block_connected(board: Board, event: BlockConnected) -> None:
             if watcher is not None:
                 _spent(board, watcher, spent.outpoint, tx, height)
     gossip_desk.block_connected(board, event)
-    _new_tip(board)
+    _new_tip(board, latest=event.latest)
     board.work.act(Notice("block_added", str(height)))
 
 
@@ -92,7 +92,8 @@ def block_disconnected(board: Board, event: BlockDisconnected) -> None:
     for channel in list(memory.channels.values()):
         _take_back(board, channel, height)
     gossip_desk.block_disconnected(board, event)
-    _new_tip(board)
+    # Others come in its place.
+    _new_tip(board, latest=False)
 
 
 def _take_back(board: Board, channel: Channel, height: int) -> None:
@@ -109,12 +110,12 @@ def _take_back(board: Board, channel: Channel, height: int) -> None:
         board.tell(channel.id, events.FundingUnconfirmed())
 
 
-def _new_tip(board: Board) -> None:
+def _new_tip(board: Board, *, latest: bool) -> None:
     ctx = board.ctx
     board.ctx = type(ctx)(board.memory.height, ctx.feerate, ctx.now, ctx.entropy)
     for channel in list(board.memory.channels.values()):
         if channel.phase is not Phase.CLOSED:
-            board.tell(channel.id, events.NewTip(channel.terms.close_to))
+            board.tell(channel.id, events.NewTip(channel.terms.close_to, latest))
 
 
 def feerate_changed(board: Board, event: FeerateChanged) -> None:

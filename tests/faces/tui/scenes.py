@@ -111,6 +111,18 @@ HISTORY: Final = [
     paid("18 08:00", 5_000, "podcast", fee_msat=1_000),
     received("17 20:00", 120_000, "from carol"),
     {
+        "kind": "channel_close",
+        "at": at("17 09:00"),
+        "amount_msat": 1_200_000_000,
+        "waiting_msat": 1_200_000_000,
+        "direction": "self",
+        "status": "pending",
+        "channel_id": CHANNEL_IDS["erin"],
+        "peer_id": NODES["erin"],
+        "txid": "c105" * 16,
+        "blockheight": 1_204,
+    },
+    {
         "kind": "channel_open",
         "at": at("08 10:00"),
         "amount_msat": 1_000_000_000,

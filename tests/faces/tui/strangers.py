@@ -19,7 +19,9 @@ from tests.faces.tui.scenes import NODES
 STEERS: Final = frozenset(
     {"state", "status", "kind", "direction", "opener", "channel_id", "peer_id", "nodeid", "type"}
 )
-CALLS: Final = ("fundchannel", "close", "withdraw", "setchannel", "connect", "pay", "unlock")
+CALLS: Final = (
+    "fundchannel", "close", "withdraw", "setchannel", "connect", "disconnect", "pay", "unlock",
+)  # fmt: skip
 """What a sheet asks for. Each is refused first, and done when it is asked again."""
 
 
@@ -91,7 +93,9 @@ class Strangers:
             "history": lambda _params: history,
             "feerates": {**scenes.FEERATES, "warning_missing_feerates": self.text()},
             "listpeers": lambda _params: {"peers": self._peers()},
-            "listnodes": lambda params: {"nodes": [{"nodeid": params["id"], "alias": self.text()}]},
+            "listnodes": lambda params: {
+                "nodes": [{"nodeid": params.get("id", NODES["bob"]), "alias": self.text()}]
+            },
             "decode": lambda _params: self._decoded(),
             "listpays": {"pays": []},
             "invoice": lambda _params: self.poisoned({"bolt11": "", "warning_capacity": ""}),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.faces.tui.corpus import INJECTIONS
-from tests.faces.tui.fake_core import FakeCore
+from tests.faces.tui.fake_core import FakeCore, Reply
 from tests.faces.tui.scenes import (
     HISTORY,
     NODES,
@@ -54,12 +54,31 @@ async def test_chain__asks_for_its_own_facts_only_while_it_is_in_front(core: Fak
         assert len(core.asked("feerates")) == asked
 
 
+async def test_closing__what_is_a_coin_already_is_not_counted_twice(core: FakeCore) -> None:
+    def closes(waiting: int) -> Reply:
+        return past([i | {"waiting_msat": waiting} if "waiting_msat" in i else i for i in HISTORY])
+
+    core.replies["history"] = closes(598_216_000)
+    async with opened(core, SIZES["120x40"]) as pilot:
+        await pilot.press("5", "tab")
+        await until(pilot, lambda: "598,216          … closing" in grid(pilot), "what waits")
+        assert "To come   598,216 sat" in grid(pilot)
+        core.replies["history"] = closes(0)
+        await core.tell("block_added", height=1_205)
+        await until(pilot, lambda: "  0          … closing" in grid(pilot), "that all is a coin")
+
+
 async def test_chain__the_reserve_is_the_nodes_own(core: FakeCore) -> None:
     configs: dict[str, Any] = {"min-emergency-msat": {"value_msat": 7_000_000}}
     core.replies["listconfigs"] = {"configs": configs}
     async with opened(core) as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: "7,000 sat stay here while" in grid(pilot), "the figure")
+        await until(pilot, lambda: "21,000 sat stay here" in grid(pilot), "the figure")
+        assert "to close 3 channels by force" in grid(pilot)
+        forced = channel("bob", 5, 10, state="AWAITING_UNILATERAL")
+        core.replies["listpeerchannels"] = {"channels": [forced]}
+        await core.tell("channel_state_changed", channel_id="00")
+        await until(pilot, lambda: "7,000 sat stay here, to close 1 " in grid(pilot), "of one")
         core.replies["listpeerchannels"] = {"channels": []}
         await core.tell("channel_state_changed", channel_id="00")
         await until(pilot, lambda: "none: no channel is open" in grid(pilot), "no reserve")
@@ -110,7 +129,7 @@ async def test_chain__many_transactions_come_by_pages(core: FakeCore) -> None:
         await pilot.press("G")
         await pilot.pause()
         shown = grid(pilot)
-        assert "> Wed 18             +499" in shown
+        assert "> Wed 18           +499" in shown
         assert "Transactions 500" in shown, "the head of the section stays in sight"
         assert "Coins" not in shown
         await pilot.press("tab")

@@ -221,7 +221,7 @@ async def test_home__a_deadline_that_is_near_needs_attention(
 async def test_home__a_channel_that_is_settled_leaves(core: FakeCore) -> None:
     async with opened(core, SIZES["120x40"]) as pilot:
         await until_shown(pilot, "… erin: your 1,200,000 sat are locked for 144 more blocks")
-        assert "returns by block 1,344 if not settled (~23 h)" in grid(pilot)
+        assert "returns by block 1,344 if unpaid (~23 h)" in grid(pilot)
         channels: Any = core.replies["listpeerchannels"]
         core.replies["listpeerchannels"] = {"channels": channels["channels"][:3]}
         await core.tell("channel_state_changed", channel_id=ERIN)

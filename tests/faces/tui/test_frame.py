@@ -243,6 +243,37 @@ async def test_starting__steps_then_home(core: FakeCore) -> None:
         await check(pilot, "home")
 
 
+async def test_gone__it_can_be_started_from_here(core: FakeCore) -> None:
+    steps: list[Steps] = []
+
+    def start() -> Steps:
+        steps.append(Steps())
+        return steps[-1]
+
+    app = Leyden(core.path, lambda: NOW, lambda: 0.0, start=start)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state.told)
+        await pilot.press("R")
+        await until(pilot, lambda: "The node is there" in grid(pilot), "the answer")
+        assert steps == []
+        await core.close()
+        await until(pilot, lambda: "it was; R starts it here" in grid(pilot), "the offer")
+        assert "Your money is where it was. What is under way waits" in grid(pilot)
+        assert "724,567 sat" in grid(pilot)
+        await pilot.press("R", "R")
+        await until(pilot, lambda: "✓ a chain of our own" in grid(pilot), "the steps")
+        assert len(steps) == 1
+        steps[0].fault = "the directory is in use"
+        await until(pilot, lambda: "It did not start" in grid(pilot), "the reason")
+        await pilot.press("R")
+        await until(pilot, lambda: "did not start" not in grid(pilot), "the second try")
+        # Somebody else is quicker.
+        await core.start()
+        await until(pilot, lambda: "Recent" in grid(pilot), "Home")
+        assert app.state.rising is None
+        assert len(steps) == 2
+
+
 async def test_starting__what_went_wrong_is_told_harmlessly(core: FakeCore) -> None:
     steps = Steps()
     steps.fault = "the chain did not start: \x1b[2Jno room on the disk"

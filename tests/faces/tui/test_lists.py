@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from tests.faces.tui.corpus import INJECTIONS
 from tests.faces.tui.fake_core import FakeCore
 from tests.faces.tui.payment_scene import sent_back, tries
 from tests.faces.tui.scenes import (
     HISTORY,
+    PUBLIC_NODES,
     SIZES,
     assert_harmless,
     channel,
@@ -116,3 +119,27 @@ async def test_activity__how_a_payment_went_is_asked_when_it_is_opened(core: Fak
         await until(pilot, lambda: "How it went" in grid(pilot), "the parts")
         assert_harmless(grid(pilot))
         assert len(core.asked("waitsendpay")) == 1
+
+
+@pytest.mark.parametrize("size", ["80x24", "120x40"])
+async def test_long_name__gives_way_to_what_is_said_of_the_node(core: FakeCore, size: str) -> None:
+    named = [n | {"alias": "a name as long as one can be, 32"} for n in PUBLIC_NODES]
+    core.replies["listnodes"] = lambda params: {
+        "nodes": [n for n in named if params.get("id") in (None, n["nodeid"])]
+    }
+    channels: Any = core.replies["listpeerchannels"]
+    channels["channels"][1]["htlcs"][0]["expiry"] = 1_210
+    async with opened(core, SIZES[size]) as pilot:
+        told = " ".join(word for line in grid(pilot).splitlines() for word in line[:70].split())
+        for words in (
+            "a name as long as o… is offline; 1 payment(s) inside wait",
+            "a name as long as o… has 6 blocks left to settle 250,000 sat;",
+            "a name as long as o…: your 1,200,000 sat are locked for 144 more",
+        ):
+            assert words in told
+        await pilot.press("3", "G", "enter")
+        await until(pilot, lambda: "0211dee…1e141aa   … closing" in grid(pilot), "how it stands")
+        await pilot.press("escape", "5", "tab")
+        await until(pilot, lambda: "a name as long… Settling" in grid(pilot), "its row")
+        await pilot.press("enter")
+        await until(pilot, lambda: "   … closing" in grid(pilot).split("To come")[0], "the title")

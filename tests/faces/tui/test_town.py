@@ -11,6 +11,7 @@ from tests.faces.tui.fake_core import FakeCore, Refusal
 from tests.faces.tui.scenes import SIZES, assert_harmless, grid, until
 from tests.faces.tui.town_scene import ALIASES, PAYMENT, Once, channel, in_town, move, node
 from wallet.faces.tui.town import facts
+from wallet.faces.tui.town.map import town_map
 from wallet.faces.tui.town.moves import MOST_LAG_SECONDS, TRAVEL_SECONDS, Playback
 
 MOVES = facts.moves({"flow": PAYMENT})
@@ -85,6 +86,27 @@ async def test_keys__each_asks_the_town_for_one_thing(core: FakeCore, tmp_path: 
                 await pilot.pause()
             await until(pilot, lambda words=words: words in grid(pilot), words)
             assert [p for m, p in town.calls if m == method] == [params]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        ("CHANNELD_NORMAL", "also  alice 65 % carol"),
+        ("CHANNELD_SHUTTING_DOWN", "also  alice not in use carol"),
+        ("AWAITING_UNILATERAL", "also  alice not in use carol"),
+        ("ONCHAIN", ""),
+        ("CLOSED", ""),
+    ],
+)
+def test_map__a_channel_is_on_it_until_a_block_has_ended_it(state: str, shown: str) -> None:
+    told = facts.town(
+        {
+            "nodes": {key: node(key) for key in ALIASES},
+            "channels": [channel("you", "carol", 65, state=state)],
+        }
+    )
+    drawn = ["".join(text for text, _ in spans).strip() for spans in town_map(told, (), 60)]
+    assert drawn[8:] == [shown] * bool(shown)
 
 
 @pytest.mark.parametrize(

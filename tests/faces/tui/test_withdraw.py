@@ -65,8 +65,8 @@ async def test_everything__its_amount_is_typed(core: FakeCore) -> None:
         await pilot.press("tab", "a", "enter")
         await armed(pilot)
         await check(pilot, "withdraw-all")
-        await pilot.press("w", *"2474069", "w")
-        await until_shown(pilot, "Type 2,474,070 first")
+        await pilot.press("w", *"2424069", "w")
+        await until_shown(pilot, "Type 2,424,070 first")
         assert acted(core) == []
         await pilot.press("backspace", "backspace", *"70", "w")
         await until_shown(pilot, "✓ Sent")

@@ -62,6 +62,11 @@ class Daemon:
 
     def start(self) -> None:
         """Start, wait for the line that says it serves, and keep the port across restarts."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start, and do not wait."""
         listen = ("--listen", f"127.0.0.1:{self.port}")
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
@@ -71,6 +76,10 @@ class Daemon:
                 stderr=log,
                 text=True,
             )
+
+    def wait_ready(self) -> None:
+        """After `launch`: until it serves."""
+        assert self._process is not None
         assert self._process.stdout is not None
         first = self._process.stdout.readline()
         assert first, f"the daemon did not start:\n{self.log_tail()}"

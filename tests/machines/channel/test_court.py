@@ -5,86 +5,35 @@ Alice has opened with 1,000,000 sat and given Bob 400,000.  Four HTLCs are pendi
 80,000 that she cannot; and one of 300 sat each way, which no commitment shows.
 """
 
-import itertools
 from dataclasses import replace
 
 import pytest
 
+from tests.support.court_stories import (
+    DELAY,
+    EXPIRY,
+    START,
+    cheated,
+    finish,
+    know_preimages,
+    lapsed,
+    paid,
+    pending,
+    phase,
+    reckon,
+    sat,
+)
 from tests.support.courtroom import Courtroom
-from tests.support.pair import Pair, Side, offer, preimage_of, ready_pair
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
-from wallet.base.values.ids import OutPoint
+from tests.support.pair import Side, offer, preimage_of, ready_pair
+from wallet.base.values.amounts import FeeratePerKw
 from wallet.machines.channel import actions, events
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.deadlines import CLAIM_BLOCKS
-from wallet.machines.channel.ending import ClaimKind, SpendKind
+from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.htlc import Fulfilled, HtlcKey
 from wallet.machines.channel.onchain import FORGET_DEPTH, RESOLVED_DEPTH
 from wallet.machines.channel.state import Phase
-
-EXPIRY = 200
-DELAY = 6
-START = 6 * 100_000
-"""Satoshi of coins that each wallet begins with."""
-
-
-def sat(amount: int) -> MilliSatoshi:
-    return MilliSatoshi(amount * 1000)
-
-
-def pending() -> Pair:
-    """HTLCs as above, all irrevocable; two are claimable, by preimages that are not said yet."""
-    pair = ready_pair()
-    pair.alice.step(
-        offer(1, sat(50_000), EXPIRY), offer(2, sat(60_000), EXPIRY), offer(5, sat(300), EXPIRY)
-    )
-    pair.settle()
-    pair.bob.step(
-        offer(3, sat(70_000), EXPIRY), offer(4, sat(80_000), EXPIRY), offer(6, sat(300), EXPIRY)
-    )
-    pair.settle()
-    return pair
-
-
-def know_preimages(pair: Pair) -> None:
-    """Both learn theirs, too late to say it to the other."""
-    pair.cut()
-    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
-    pair.alice.step(events.FulfillHtlc(0, preimage_of(3)))
-
-
-def phase(side: Side) -> Phase:
-    """How far the channel has come."""
-    return side.state.phase
-
-
-def lapsed(side: Side) -> set[int]:
-    """Ids of its HTLCs that may fail upstream."""
-    return {a.htlc.key.id for a in side.acts if isinstance(a, actions.HtlcLapsed)}
-
-
-def paid(side: Side) -> set[int]:
-    """Ids of its HTLCs whose preimage it has learnt."""
-    return {a.htlc.key.id for a in side.acts if isinstance(a, actions.HtlcFulfilled)}
-
-
-def finish(court: Courtroom) -> None:
-    """Until both have forgotten the channel."""
-    court.mine_to(EXPIRY + DELAY + 4)
-    court.mine(FORGET_DEPTH)
-    for party in court.parties:
-        assert party.side.state.phase is Phase.CLOSED
-        assert not party.side.state.htlcs
-
-
-def reckon(court: Courtroom, alice: int, bob: int) -> None:
-    """Each has what it should, less fees that the chain has seen; nothing is left lying about."""
-    got = {p.side.name: court.holds(p) - START for p in court.parties}
-    anchors = sum(o.amount.sat for o, h in court.unspent.values() if o.amount.sat == 330 and h > 1)
-    assert got["alice"] + got["bob"] + court.fees() + anchors == 1_000_000
-    assert alice - 8_000 < got["alice"] <= alice
-    assert bob - 8_000 < got["bob"] <= bob
 
 
 @pytest.mark.parametrize("closer", ["alice", "bob"])
@@ -109,29 +58,6 @@ def test_close_by_force__each_htlc_goes_to_whom_it_belongs(closer: str) -> None:
 
 
 # --- cheats ---------------------------------------------------------------------------------------
-
-
-def cheated(cheat: str) -> tuple[Courtroom, Side, Side]:
-    """The HTLCs are long settled when one side broadcasts the commitment that held them."""
-    pair = pending()
-    side, honest = (pair.alice, pair.bob) if cheat == "alice" else (pair.bob, pair.alice)
-    old = side.state
-    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)), events.FailHtlc(1, b"no"))
-    pair.alice.step(events.FulfillHtlc(0, preimage_of(3)), events.FailHtlc(1, b"no"))
-    pair.settle()
-    pair.alice.step(offer(7, sat(1_000), EXPIRY))
-    pair.settle()
-    court = Courtroom(pair)
-    pair.cut()
-    side.judging = False
-    court.swap_for(side, old)
-    # The cheat has come to know both preimages, of course.
-    side.step(events.FulfillHtlc(0, preimage_of(3 if cheat == "alice" else 1)))
-    side.step(events.CloseUnilaterally("I was richer then"))
-    court.mine()
-    assert honest.state.onchain is not None
-    assert honest.state.onchain.kind is SpendKind.REVOKED
-    return court, side, honest
 
 
 def won(court: Courtroom, honest: Side) -> None:
@@ -240,59 +166,6 @@ def test_reorg__theirs_in_place_of_ours__coins_that_took_our_htlcs_are_free() ->
     assert {claim.sweep.txid for claim in ours.claims if claim.sweep} <= freed
 
 
-# --- fees -----------------------------------------------------------------------------------------
-
-
-def dear(court: Courtroom, per_kw: int) -> None:
-    """The market asks more, and miners take nothing that pays less than half of it."""
-    for party in court.parties:
-        party.side.feerate = FeeratePerKw(per_kw)
-    court.least = per_kw / 2 / 1000
-
-
-def test_fees__an_unbumped_commitment_stays_out_a_bumped_one_confirms_in_time() -> None:
-    pair = pending()
-    know_preimages(pair)
-    poor = Courtroom(pair, coins=0)
-    dear(poor, 8_000)
-    pair.alice.step(events.CloseUnilaterally("test"))
-    poor.mine(20)
-    assert phase(pair.alice) is Phase.FAILED, "nobody can pay, so nothing gets in"
-    pair = pending()
-    know_preimages(pair)
-    court = Courtroom(pair)
-    dear(court, 8_000)
-    pair.alice.step(events.CloseUnilaterally("test"))
-    court.mine_to(EXPIRY)
-    assert pair.alice.state.onchain is not None
-    assert pair.alice.state.onchain.height < EXPIRY
-    finish(court)
-
-
-def test_fees__never_lower_never_above_the_value_and_an_end() -> None:
-    """Nothing gets mined for 300 blocks: the fee climbs to its ceiling and stays there."""
-    pair = pending()
-    know_preimages(pair)
-    court = Courtroom(pair)
-    pair.alice.step(events.CloseUnilaterally("test"))
-    court.mine(2)
-    court.refuses = lambda _: True
-    feerates: dict[OutPoint, list[int]] = {}
-    for _ in range(300):
-        court.mine()
-        for claim in pair.bob.state.onchain.claims:  # type: ignore[union-attr]
-            if claim.sweep is not None and claim.resolved_by is None:
-                feerates.setdefault(claim.outpoint, []).append(claim.sweep.feerate.per_kw)
-    assert feerates
-    for outpoint, rates in feerates.items():
-        assert rates == sorted(rates), "a fee was lowered"
-        assert rates[-1] == rates[-20], "a fee that never stops to rise"
-        (claim,) = [c for c in pair.bob.state.onchain.claims if c.outpoint == outpoint]  # type: ignore[union-attr]
-        assert rates[-1] * 480 // 1000 < claim.amount.sat
-        steps = [b - a for a, b in itertools.pairwise(rates) if b != a]
-        assert all(step >= 253 for step in steps), "a replacement that no mempool takes"
-
-
 # --- deadlines ------------------------------------------------------------------------------------
 
 
@@ -353,63 +226,7 @@ def test_deadline__an_htlc_that_is_not_worth_it_closes_nothing_and_is_told() -> 
     assert told.cost.sat > 2_000
 
 
-# --- traps ----------------------------------------------------------------------------------------
-
-
-def test_trap_1__two_htlcs_with_the_same_hash_and_amount_are_not_confused() -> None:
-    """LDK #4854: the one that expires first times out, the other one is paid for."""
-    pair = ready_pair()
-    pair.alice.step(offer(1, sat(50_000), EXPIRY), offer(1, sat(50_000), EXPIRY + 30))
-    pair.settle()
-    pair.cut()
-    court = Courtroom(pair)
-    pair.alice.step(events.CloseUnilaterally("test"))
-    court.mine_to(EXPIRY + 2)
-    # Alice has taken back the first; only now does Bob learn the preimage.
-    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)), events.FulfillHtlc(1, preimage_of(1)))
-    court.mine(2)
-    assert paid(pair.alice) == {1}
-    court.mine(RESOLVED_DEPTH)
-    assert lapsed(pair.alice) == {0}
-    court.mine_to(EXPIRY + 40)
-    finish(court)
-    reckon(court, 550_000, 450_000)
-
-
-def test_trap_14__a_foreign_transaction_is_not_taken_for_our_own() -> None:
-    """LND #10869: Bob's claim by preimage spends the output of Alice's HTLC-timeout."""
-    pair = pending()
-    know_preimages(pair)
-    court = Courtroom(pair)
-    court.silent = {"bob"}
-    pair.alice.step(events.CloseUnilaterally("test"))
-    court.mine_to(EXPIRY)
-    court.silent = {"alice"}
-    court.mine(2)
-    claims = [c for c in pair.alice.state.onchain.claims if c.htlc == HtlcKey(True, 0)]  # type: ignore[union-attr]
-    assert [c.kind for c in claims] == [ClaimKind.HTLC_TIMEOUT], "no delayed output of ours"
-    assert paid(pair.alice) == {0}
-    court.silent = set()
-    finish(court)
-
-
-def test_trap_22__no_preimage_is_shown_that_the_wallet_has_not_decided_to_show() -> None:
-    """Electrum #10442: an HTLC that is not answered with its preimage is left alone on chain."""
-    pair = pending()
-    court = Courtroom(pair)
-    pair.bob.step(events.CloseUnilaterally("test"))
-    court.mine_to(EXPIRY + 20)
-    shown = [
-        item
-        for block in court.blocks
-        for tx in block.transactions
-        for txin in tx.inputs
-        for item in txin.witness
-        if len(item) == 32
-    ]
-    assert shown == []
-    finish(court)
-    reckon(court, 600_000, 400_000)
+# --- what the chain decides -----------------------------------------------------------------------
 
 
 def test_a_claim_that_comes_too_late_is_told() -> None:
@@ -425,6 +242,22 @@ def test_a_claim_that_comes_too_late_is_told() -> None:
     assert lost.htlc.key == HtlcKey(False, 0)
     court.silent = set()
     finish(court)
+
+
+def test_an_htlc_is_taken_back_though_the_peer_has_said_its_preimage() -> None:
+    """Bob says it and does not claim it; or a reorganisation undoes his claim until it expires."""
+    pair = pending()
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    assert pair.deliver(pair.bob)
+    assert paid(pair.alice) == {0}
+    court = Courtroom(pair)
+    court.silent = {"bob"}
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine_to(EXPIRY + 2)
+    assert 0 not in lapsed(pair.alice)
+    court.silent = set()
+    finish(court)
+    reckon(court, 600_000, 400_000)
 
 
 def test_a_preimage_counts_though_the_peer_had_failed_the_htlc() -> None:

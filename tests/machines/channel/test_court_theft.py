@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.machines.channel.test_court import (
+from tests.support.court_stories import (
     DELAY,
     EXPIRY,
     finish,
@@ -130,6 +130,21 @@ def test_a_small_htlc_is_claimed_at_the_floor_and_not_only_as_it_runs_out() -> N
     court.mine(3)
     assert paid(pair.alice) == {0}
     finish(court)
+
+
+def test_an_output_that_is_worth_no_transaction_keeps_nobody_upstream_waiting() -> None:
+    """Its HTLC is given back before the one that came in expires, and the risk is told."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(400), EXPIRY), offer(2, sat(90_000), EXPIRY))
+    pair.settle()
+    court = Courtroom(pair)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    court.mine_to(EXPIRY + FAIL_BACK_BY - 1)
+    assert lapsed(pair.alice) == {1}, "the large one was taken back"
+    court.mine(2)
+    assert lapsed(pair.alice) == {0, 1}
+    told = [a.htlc.amount for a in pair.alice.acts if isinstance(a, actions.LossAccepted)]
+    assert told == [sat(400)]
 
 
 def test_reorg__coins_that_paid_for_a_commitment_that_may_never_come_back_are_free() -> None:

@@ -1,7 +1,7 @@
 """What the court says of a channel that lives, and whether it would really rule so."""
 
-from tests.machines.channel.test_court import EXPIRY, cheated, know_preimages, pending, sat
 from tests.support import kernel_engine
+from tests.support.court_stories import EXPIRY, cheated, know_preimages, pending, sat
 from tests.support.courtroom import Courtroom, split_of
 from tests.support.pair import LEGACY, Side, offer, preimage_of, ready_pair
 from wallet.machines.channel import events

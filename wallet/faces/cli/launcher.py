@@ -10,8 +10,8 @@ import os
 import shlex
 import termios
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -39,13 +39,17 @@ _WRONG_PASSWORD: Final = -32002
 _ANY_PORT: Final = "127.0.0.1:0"
 
 
-def attach(rpc_file: Path) -> int:
-    """The app on a core that somebody else runs; the exit code."""
+def attach(rpc_file: Path, start: "Callable[[], Rise] | None" = None) -> int:
+    """The app on a core that somebody else runs; the exit code.
+
+    `start`: starts it when whoever ran it has ended it, if that is for us to do.
+    """
     from wallet.faces.tui.app import run as open_app
 
     return open_app(
         rpc_file,
         town=town_of(rpc_file),
+        start=start,
         mining=mining_on(rpc_file) if built_in(rpc_file.parent) else "",
     )
 
@@ -70,9 +74,11 @@ def town_of(rpc_file: Path) -> Path | None:
 
 def launch(options: Options) -> int:
     """Whatever leads to the app; the exit code when it is closed."""
-    if "rpc_file" in options.values or _is_served(options.rpc_file):
+    if "rpc_file" in options.values:
         return attach(options.rpc_file)
     try:
+        if _is_served(options.rpc_file):
+            return _attach_to_own(options.directory, options.network)
         require_unlocked(chain_by_name(options.network))
         return _start_own(options.directory, options.network)
     except WalletError as fault:
@@ -88,6 +94,25 @@ def _is_served(rpc_file: Path) -> bool:
     except (RpcError, ConnectionLost):
         pass
     return True
+
+
+def _attach_to_own(root: Path, network: str) -> int:
+    """On the node of the data directory: it may end with whoever started it, and then is ours."""
+    from wallet.faces.cli import start_file
+    from wallet.faces.cli.rising import Rise
+
+    rpc_file = root / network / SOCKET_NAME
+    start = start_file.read(root / network)
+    if start is None:
+        return attach(rpc_file)
+    with ExitStack() as ours:
+
+        def begin() -> Rise:
+            rise = Rise(ours.enter_context(OwnNode(root, network, start)).steps)
+            rise.begin()
+            return rise
+
+        return attach(rpc_file, begin)
 
 
 def _start_own(root: Path, network: str) -> int:

@@ -19,23 +19,18 @@ from wallet.faces.tui import facts
 from wallet.faces.tui.copying import Copying, Thing
 from wallet.faces.tui.frame import HintRow, NoticeRow, TabRow, TitleRow
 from wallet.faces.tui.journal import URGENT, entry, urgent
-from wallet.faces.tui.keys import EVERYWHERE, OWN, TABS
+from wallet.faces.tui.keys import EVERYWHERE, TABS
 from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.outgoing import Outcome, Outgoing, Payer
 from wallet.faces.tui.paint import BAD, GOOD, QUIET, WARN
-from wallet.faces.tui.pane import Absent, Pane
+from wallet.faces.tui.palette import commands
+from wallet.faces.tui.pane import Pane
+from wallet.faces.tui.panes import pane_of
 from wallet.faces.tui.safe_text import middle_cut, safe
-from wallet.faces.tui.screens.activity import Activity
-from wallet.faces.tui.screens.chain import Chain
-from wallet.faces.tui.screens.channels import Channels
-from wallet.faces.tui.screens.home import Home
-from wallet.faces.tui.screens.log import Log
-from wallet.faces.tui.screens.network import Network
 from wallet.faces.tui.small import WHOLE, Small
 from wallet.faces.tui.starting import Rising
 from wallet.faces.tui.state import State
 from wallet.faces.tui.themes import DARK, DEFAULTS, THEMES
-from wallet.faces.tui.town.control import Control
 from wallet.faces.tui.town.moves import Playback
 from wallet.faces.tui.town.watch import TownState, TownWatcher
 from wallet.faces.tui.watch import BASE, NODE, UiPump, Watcher, learn_names, load
@@ -53,21 +48,6 @@ REST: Final = 4
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
 _OLD: Final = "! The node has not answered for a while: these figures are old"
-
-_ABSENT: Final = {
-    "swaps": ("This node makes no swaps between coins and channels.",),
-    "demo": ("A network on this machine to play with: leyden demo",),
-}
-
-
-_PANES: Final[dict[str, Callable[[State, str], Pane]]] = {
-    "home": Home,
-    "activity": Activity,
-    "channels": Channels,
-    "network": Network,
-    "chain": Chain,
-    "log": Log,
-}
 
 
 def _now() -> datetime:
@@ -103,14 +83,16 @@ class Leyden(Copying):
         monotonic: Callable[[], float] = time.monotonic,
         town: Path | None = None,
         rising: Rising | None = None,
+        start: Callable[[], Rising] | None = None,
         mining: str = "",
     ) -> None:
         """`town`: the socket of the town that the core lives in; `rising`: what starts the core.
 
-        `mining`: the command that mines for this wallet, if there is one.
+        `start`: starts it when it has gone, if that is for us to do; `mining`: the command that
+        mines for this wallet, if there is one.
         """
         super().__init__()
-        self.state = State(clock, rising=rising, mining=safe(mining))
+        self.state = State(clock, rising=rising, start=start, mining=safe(mining))
         self._town_path = town
         self.town = TownState(Playback(monotonic())) if town is not None else None
         self.payer = Payer(monotonic, self._payment_changed)
@@ -130,16 +112,10 @@ class Leyden(Copying):
         yield TabRow()
         with ContentSwitcher(initial=TABS[0].id):
             for tab in TABS:
-                yield self._pane(tab.id)
+                yield pane_of(tab.id, self.state, self.town, self.payer)
         yield Small(self.state)
         yield NoticeRow(self.state)
         yield HintRow()
-
-    def _pane(self, tab: str) -> Pane:
-        if tab == "demo" and self.town is not None:
-            return Control(self.state, tab, self.town, self.payer)
-        made = _PANES.get(tab)
-        return made(self.state, tab) if made else Absent(self.state, tab, _ABSENT[tab])
 
     def on_mount(self) -> None:
         for theme in THEMES:
@@ -154,33 +130,8 @@ class Leyden(Copying):
         return dict(DEFAULTS)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every key's action and every tab. No screenshot of a wallet."""
-        for tab in TABS:
-            yield SystemCommand(f"Go to {tab.title}", f"tab {tab.number}", self._go(tab.id))
-        for key in EVERYWHERE:
-            if key.id != "command_palette":
-                name = key.words.capitalize()
-                yield SystemCommand(name, f"key {key.shown}", self._run(key.id))
-        for tab in TABS:
-            for key in OWN.get(tab.id, ()):
-                name = key.words.capitalize()
-                yield SystemCommand(name, f"{tab.title}, key {key.shown}", self._do(tab.id, key.id))
-        yield SystemCommand("Theme", "choose colours, dark or light", self.action_change_theme)
-
-    def _go(self, tab: str) -> Callable[[], None]:
-        return lambda: self.action_tab(tab)
-
-    def _do(self, tab: str, action: str) -> Callable[[], object]:
-        """An action of a screen's own: the screen first, so that its outcome is seen."""
-
-        def act() -> None:
-            self.action_tab(tab)
-            self.call_later(self.pane.run_action, action)
-
-        return act
-
-    def _run(self, action: str) -> Callable[[], object]:
-        return lambda: self.call_later(self.run_action, action)
+        """The palette's. No screenshot of a wallet."""
+        return commands(self)
 
     @property
     def pane(self) -> Pane:
@@ -267,13 +218,16 @@ class Leyden(Copying):
             # No event tells that it is over.
             self.pump.stale.add(NODE)
 
-    async def _watch(self) -> None:
-        """From when there is a core to ask."""
+    async def _until_up(self) -> None:
+        """Until there is a core to ask: ours, or one that somebody else has started meanwhile."""
         while (rising := self.state.rising) is not None:
-            if rising.up:
+            if rising.up or self.state.link is not None:
                 self.state.rising = None
             else:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _watch(self) -> None:
+        await self._until_up()
         if self._town_path is not None and self.town is not None:
             watcher = TownWatcher(self._town_path, self.town, self._tell_story)
             self.run_worker(watcher.run(), exit_on_error=False)
@@ -391,6 +345,14 @@ class Leyden(Copying):
         else:
             self.state.say("The wallet is open", QUIET)
 
+    def action_start_node(self) -> None:
+        state = self.state
+        if state.link is not None:
+            state.say("The node is there", QUIET)
+        elif state.start is not None and (state.rising is None or state.rising.fault):
+            state.rising = state.start()
+            self.run_worker(self._until_up(), exit_on_error=False)
+
     def _offer_unlock(self) -> None:
         """Once by itself; `U` does it again."""
         locked = self.state.facts.node.locked
@@ -410,7 +372,12 @@ class Leyden(Copying):
 
 
 def run(
-    path: Path, *, town: Path | None = None, rising: Rising | None = None, mining: str = ""
+    path: Path,
+    *,
+    town: Path | None = None,
+    rising: Rising | None = None,
+    start: Callable[[], Rising] | None = None,
+    mining: str = "",
 ) -> int:
     """Open the app on the core at `path`; the exit code when it is closed.
 
@@ -418,6 +385,6 @@ def run(
     """
     # What is imported by now stays: to look through it all for garbage takes 20 ms of a key's time.
     gc.freeze()
-    app = Leyden(path, town=town, rising=rising, mining=mining)
+    app = Leyden(path, town=town, rising=rising, start=start, mining=mining)
     asyncio.run(until_closed(app))
     return app.return_code or 0

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from textual.app import App, SuspendNotSupported
+from textual.app import SuspendNotSupported
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
+from wallet.faces.tui.in_order import InOrder
 from wallet.faces.tui.paint import GOOD, QUIET, WARN
 from wallet.faces.tui.safe_text import safe
 
@@ -73,7 +74,7 @@ async def handed(words: tuple[str, ...], text: str) -> bool:
     return await process.wait() == 0
 
 
-class Copying(App[None]):
+class Copying(InOrder[None]):
     """An app whose screen in front has a main thing: `y` copies it, `T` shows it bare."""
 
     async def main_thing(self) -> Thing | None:

@@ -13,7 +13,7 @@ from wallet.faces.rpc.client import RpcError
 from wallet.faces.tui.link import Link
 
 EMERGENCY_SAT: Final = 25_000
-"""What stays on chain while a channel lives (Core Lightning's `min-emergency-msat`)."""
+"""What stays on chain for each channel that may be closed by force (`min-emergency-msat`)."""
 LEAST_RESERVE_SAT: Final = 1_000
 """Of a channel; usually it is one part in a hundred (BOLT 2)."""
 

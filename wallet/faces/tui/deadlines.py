@@ -78,8 +78,8 @@ def returns(one: Inside, tip: int, *, short: bool = False) -> str:
     count = left(one.expiry, tip)
     whose = "returns" if one.outgoing else "returns to them"
     if count:
-        time = f" (~{lasts(count)})" if short else f": {about(count)}"
-        return f"{whose} by block {one.expiry:,} if not settled{time}"
+        by = f"{whose} by block {one.expiry:,} if"
+        return f"{by} unpaid (~{lasts(count)})" if short else f"{by} not settled: {about(count)}"
     if one.outgoing:
         return f"its time ended at block {one.expiry:,}: it is taken back on chain"
     return f"its time ended at block {one.expiry:,}: the peer may take it back"

@@ -22,6 +22,7 @@ _OPENING: Final = frozenset({"OPENINGD", "CHANNELD_AWAITING_LOCKIN"})
 _ENDED: Final = frozenset({"CLOSED"})
 _ON_CHAIN: Final = frozenset({"FUNDING_SPEND_SEEN", "ONCHAIN"})
 _LIVING: Final = _OPENING | {NORMAL, "CHANNELD_SHUTTING_DOWN", "CLOSINGD_SIGEXCHANGE"}
+_GUARDED: Final = _LIVING | {"AWAITING_UNILATERAL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,13 @@ class ChannelFacts:
 
     @property
     def living(self) -> bool:
-        """No transaction ends it yet, so coins are kept for closing it by force."""
+        """No transaction ends it yet."""
         return self.state in _LIVING
+
+    @property
+    def guarded(self) -> bool:
+        """A close by force may need coins of ours, so some are kept for it."""
+        return self.state in _GUARDED
 
     @property
     def on_chain(self) -> bool:
@@ -149,6 +155,8 @@ class Facts:
     fees: Fees | None = None
     peers: tuple[Peer, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    waiting: Mapping[str, int] | None = None
+    """What of each channel that ended is no coin of ours yet, by channel id, if the core tells."""
     dockets: Mapping[str, tuple[Timelock, ...]] = field(default_factory=dict)
     """What is waited for in each channel that is on chain, by channel id."""
 
@@ -171,6 +179,19 @@ class Facts:
     def reserve(self) -> int:
         """What is ours but has to stay in channels that are in use."""
         return sum(min(c.reserve, c.ours) for c in self.channels if c.usable)
+
+    @property
+    def guarded(self) -> int:
+        """How many channels coins are kept for."""
+        return sum(c.guarded for c in self.channels)
+
+    def kept(self, more: int = 0) -> int:
+        """What has to stay on chain for closing by force, with so many channels more."""
+        return (self.guarded + more) * self.settings.emergency
+
+    def to_come(self, channel: ChannelFacts) -> int:
+        """What a channel that ended still brings; all that is ours if the core does not tell."""
+        return channel.ours if self.waiting is None else self.waiting.get(channel.channel_id, 0)
 
 
 def node(answer: Json) -> Node:

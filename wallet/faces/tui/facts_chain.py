@@ -43,7 +43,7 @@ class Settings:
     """How the core was started, as far as screens need it."""
 
     emergency: int = EMERGENCY_SAT * 1000
-    """Millisatoshi that stay on chain while a channel lives."""
+    """Millisatoshi that stay on chain for each channel that may be closed by force."""
     log_file: str = ""
 
 
@@ -68,6 +68,12 @@ def _coin(one: Mapping[str, Any]) -> Coin:
 def fees(answer: Mapping[str, Any]) -> Fees:
     """`feerates` in the style `perkw`."""
     return Fees(prices(answer).speeds, safe(answer.get("warning_missing_feerates"), 200))
+
+
+def waiting(answer: Mapping[str, Any]) -> dict[str, int]:
+    """`history` of pending closes: what of each channel is no coin of ours yet, by channel id."""
+    closes = items(answer, "history")
+    return {safe(one.get("channel_id"), 64): number(one.get("waiting_msat")) for one in closes}
 
 
 def settings(answer: Mapping[str, Any]) -> Settings:

@@ -1,7 +1,7 @@
 """One thing in full: what it is, then names at the left and what they say at the right."""
 
 from wallet.faces.tui.paint import EMPTY, PLAIN, QUIET, STRONG, Row, Span, folded, row
-from wallet.faces.tui.safe_text import left
+from wallet.faces.tui.safe_text import cut, left, width
 
 
 class InFull:
@@ -12,8 +12,9 @@ class InFull:
         self.room = max(10, cells - 12)
 
     def title(self, text: str, word: Span) -> None:
-        """What it is, and how it stands."""
-        self.made += [EMPTY, row("  ", (text, STRONG), "   ", word), EMPTY]
+        """What it is, and how it stands: the first gives way."""
+        shown = cut(text, self.room + 7 - width(word[0]))
+        self.made += [EMPTY, row("  ", (shown, STRONG), "   ", word), EMPTY]
 
     def add(self, name: str, *lines: str) -> None:
         """Nothing at all when there are no lines."""

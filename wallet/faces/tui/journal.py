@@ -13,7 +13,7 @@ from typing import Any, Final
 from wallet.faces.tui.answers import number
 from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.units import Money
-from wallet.faces.tui.words import name_of
+from wallet.faces.tui.words import brief, name_of
 
 KEPT: Final = 2_000
 _MOST_FIELDS: Final = 40
@@ -222,7 +222,7 @@ def _needs_coins(one: Entry, _: Money, names: Names) -> str:
 
 def urgent(one: Entry, money: Money, names: Names) -> str:
     """A topic of `URGENT` on one line: what is wrong, and where to look."""
-    peer = middle_cut(name_of(one.text("peer_id"), names), 20)
+    peer = brief(one.text("peer_id"), names)
     if one.topic == "htlc_lost":
         return f"✗ {_amount(one, money)} from {peer} is lost: 8 Log says why"
     if one.topic == "htlc_at_risk":

@@ -40,6 +40,7 @@ EVERYWHERE: Final = (
     Key("copy", "y", "y", "copy the main thing"),
     Key("plain", "T", "T", "show it as plain text"),
     Key("unlock", "U", "U", "unlock", ("unlock",)),
+    Key("start_node", "R", "R", "start the node again"),
     Key("command_palette", "colon,ctrl+p", ":", "palette"),
     Key("help", "question_mark", "?", "help"),
     Key("quit_app", "q", "q", "quit"),

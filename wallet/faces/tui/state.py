@@ -27,6 +27,8 @@ class State:
     link: Link | None = None
     rising: Rising | None = None
     """What is being started, as long as there is no core to ask."""
+    start: Callable[[], Rising] | None = None
+    """Starts the core when it has gone; None where that is not ours to do."""
     mining: str = ""
     """The command that mines for this wallet; empty where its chain is not ours to mine."""
     told: bool = False
@@ -66,12 +68,17 @@ class State:
         self.notice = (sentence, style)
 
     @property
+    def _gone(self) -> str:
+        way = "R starts it here" if self.start else "1 Home says what to do"
+        return f"The node has gone. Your money is where it was; {way}"
+
+    @property
     def notice_row(self) -> Span:
         """Trouble first, then what was said last."""
         if self.rising is not None:
             return ("! It did not start", BAD) if self.rising.fault else ("… starting", QUIET)
         if self.trouble:
-            return f"! {self.trouble}", WARN
+            return f"! {self._gone if self.told else self.trouble}", WARN
         if self.facts.node.locked:
             return "! Locked: the node does nothing until it is opened. U unlocks it", WARN
         if self.facts.node.warning:

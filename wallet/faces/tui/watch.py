@@ -52,6 +52,9 @@ def _moves(known: Facts, answer: Any) -> Facts:
 
 ON_CHAIN: Final = {"kind": ["deposit", "withdrawal", "channel_open", "channel_close"]}
 """The filter of `history` for what transactions do."""
+CLOSES: Final = {"kind": "channel_close", "status": "pending"}
+"""The filter of `history` for what is on its way back from channels."""
+_MOST_CLOSES: Final = 1_000
 NODE: Final = "node"
 PARTS: Final = {
     NODE: Part("getinfo", lambda known, answer: replace(known, node=facts.node(answer))),
@@ -69,6 +72,11 @@ PARTS: Final = {
             "listtransactions",
             lambda known, answer: replace(known, moves=facts.transactions(answer)),
         ),
+    ),
+    "closes": Part(
+        "history",
+        lambda known, answer: replace(known, waiting=facts_chain.waiting(answer)),
+        {"limit": _MOST_CLOSES, "filter": CLOSES},
     ),
     "fees": Part(
         "feerates",

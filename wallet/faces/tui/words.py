@@ -10,10 +10,13 @@ from typing import Final
 
 from wallet.faces.tui.facts import ChannelFacts, Item
 from wallet.faces.tui.paint import BAD, GOOD, PLAIN, QUIET, WARN, Span
-from wallet.faces.tui.safe_text import middle_cut
+from wallet.faces.tui.safe_text import cut, middle_cut
 
-SIGNS: Final = {"in": "+", "out": "-"}
-"""Of amounts, by direction; what only changes its place has none."""
+_SIGNS: Final = {"in": "+", "out": "-"}
+"""Of amounts, by direction."""
+_OF_COINS: Final = {"channel_open": "-", "channel_close": "+"}
+"""By kind, of what goes between our coins and our channels: whether coins came or went."""
+_BRIEF: Final = 20
 
 _STATUS: Final[dict[tuple[str, str], Span]] = {
     ("payment", "complete"): ("✓ paid", GOOD),
@@ -47,6 +50,18 @@ def status(item: Item) -> Span:
 def name_of(node_id: str, names: Mapping[str, str]) -> str:
     """A node by the name it gave itself, or by the two ends of its id."""
     return names.get(node_id) or middle_cut(node_id, 11)
+
+
+def brief(node_id: str, names: Mapping[str, str]) -> str:
+    """As `name_of`, for sentences: a long name gives way to what is said of the node."""
+    return cut(name_of(node_id, names), _BRIEF)
+
+
+def sign(item: Item) -> str:
+    """Of a line's amount; a channel that a peer paid for has none."""
+    if item.opener == "remote":
+        return ""
+    return _SIGNS.get(item.direction) or _OF_COINS.get(item.kind, "")
 
 
 def what(item: Item, names: Mapping[str, str]) -> str:

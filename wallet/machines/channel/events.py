@@ -191,9 +191,14 @@ class BumpMade:
 
 @dataclass(frozen=True, slots=True)
 class NewTip:
-    """The best chain has another tip (`Context.height`). `sweep_to` is a wallet script."""
+    """The best chain has another tip (`Context.height`). `sweep_to` is a wallet script.
+
+    `latest`: no later block is known.  One that is passed by, in a reorganisation or after an
+    absence, has given nothing of ours a chance: no fee is raised for it.
+    """
 
     sweep_to: bytes
+    latest: bool = True
 
 
 Event: TypeAlias = (

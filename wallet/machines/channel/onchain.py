@@ -22,16 +22,18 @@ from wallet.machines.channel.actions import (
     HtlcGone,
     HtlcLapsed,
     HtlcLost,
+    LossAccepted,
     PhaseChanged,
     Watch,
 )
-from wallet.machines.channel.claims import claims_of, second_stage
+from wallet.machines.channel.claims import FAIL_BACK_BY, claims_of, second_stage
+from wallet.machines.channel.deadlines import forecast
 from wallet.machines.channel.ending import Claim, OnChain, SpendKind, Sweep
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.identify import identify, rebuilt
 from wallet.machines.channel.state import Channel, Phase, is_agreed
-from wallet.machines.channel.sweeps import is_ours_now, is_worthless, preimage_of, pursue
+from wallet.machines.channel.sweeps import is_ours_now, is_small, is_worthless, preimage_of, pursue
 from wallet.machines.channel.unilateral import without_bump, without_unsent
 from wallet.machines.step import Context, Step
 
@@ -210,12 +212,17 @@ def progress(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     end = channel.onchain
     if channel.phase is not Phase.SPENT or end is None:
         return Step(channel)
-    claims, wishes = _take(channel, end, event.sweep_to, ctx)
-    actions = list(wishes)
-    end = replace(end, claims=claims)
+    actions: list[Action] = []
+    if event.latest:
+        claims, wishes = _take(channel, end, event.sweep_to, ctx)
+        actions += wishes
+        end = replace(end, claims=claims)
     lapsed = [h for h in channel.htlcs.values() if _has_lapsed(end, h, ctx)]
-    end = replace(end, failed_back=(*end.failed_back, *(h.key for h in lapsed)))
-    actions += [HtlcLapsed(htlc) for htlc in lapsed]
+    let_be = _let_be(channel, end, ctx)
+    gone = [*lapsed, *let_be]
+    end = replace(end, failed_back=(*end.failed_back, *(h.key for h in gone)))
+    actions += [LossAccepted(htlc, forecast(ctx.feerate)) for htlc in let_be]
+    actions += [HtlcLapsed(htlc) for htlc in gone]
     after = replace(channel, onchain=end)
     if _is_over(channel, end, ctx):
         return _forget(after, actions, ctx)
@@ -237,6 +244,27 @@ def _has_lapsed(end: OnChain, htlc: Htlc, ctx: Context) -> bool:
         return False
     # BOLT 5: no output there, or too small for one: once the commitment is deep enough.
     return _depth(end.height, ctx) >= RESOLVED_DEPTH
+
+
+def _let_be(channel: Channel, end: OnChain, ctx: Context) -> list[Htlc]:
+    """HTLCs that we offered whose output is not worth a transaction: nobody will ever decide them.
+
+    Upstream must not wait for that: it would go to court for the one that came in.
+    """
+    late = {
+        key
+        for key, htlc in channel.htlcs.items()
+        if key.offered_by_us
+        and key not in end.failed_back
+        and not isinstance(htlc.removal, Fulfilled)
+        and ctx.height.height >= htlc.cltv_expiry.height + FAIL_BACK_BY
+    }
+    open_ = [c for c in end.claims if c.htlc in late and c.resolved_at is None]
+    # What the peer's HTLC transaction has left is decided, and no HTLC any more.
+    outputs = [c for c in open_ if c.outpoint.txid == end.txid]
+    built = rebuilt(channel, end) if outputs else None
+    small = {c.htlc for c in outputs if is_small(channel, end, c, built, ctx.feerate)}
+    return [htlc for key, htlc in channel.htlcs.items() if key in small]
 
 
 def _depth(height: int, ctx: Context) -> int:

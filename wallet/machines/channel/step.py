@@ -139,7 +139,7 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
     lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
     deeper = _deeper(channel, ctx)
-    pressed = unilateral.press(channel, ctx)
+    pressed = unilateral.press(channel, ctx) if event.latest else ()
     return Step(deeper.state, (*promised(channel), *pressed, *lost, *deeper.actions))
 
 

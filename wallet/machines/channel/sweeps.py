@@ -49,6 +49,9 @@ PATIENCE = 2016
 
 def preimage_of(channel: Channel, claim: Claim) -> Preimage | None:
     """The preimage that we may show on chain: of an HTLC that we have answered with it."""
+    if not claim.kind.wants_preimage:
+        # Of one that we take back the peer may have told us the preimage.
+        return None
     htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
     if htlc is None or not isinstance(htlc.removal, Fulfilled):
         return None
@@ -120,10 +123,17 @@ def is_worthless(
 
     A fee spike passes: what would be worth taking at the floor has `PATIENCE`.
     """
-    if claim.sweep is not None:
-        return False
     patient = ctx.height.height - claim.mature_at < PATIENCE
     feerate = min(FEERATE_FLOOR, ctx.feerate) if patient else ctx.feerate
+    return is_small(channel, end, claim, built, feerate)
+
+
+def is_small(
+    channel: Channel, end: OnChain, claim: Claim, built: Built | None, feerate: FeeratePerKw
+) -> bool:
+    """Whether nothing takes the output, because at `feerate` that costs more than it holds."""
+    if claim.sweep is not None:
+        return False
     if claim.kind.is_funded:
         return feerate.fee(funded_weight(channel, claim)) >= claim.amount
     script = channel.terms.close_to

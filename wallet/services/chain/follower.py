@@ -137,7 +137,7 @@ class Follower:
             if behind or best.tip == self._tip:
                 return self._tip != before
             await self._rewind()
-            await self._advance()
+            await self._advance(best.tip.height)
             self._report(best.tip.height, best.headers)
 
     async def _rewind(self) -> None:
@@ -161,8 +161,8 @@ class Follower:
             )
         return BlockRef(BlockHeight(block.height.height - 1), parent)
 
-    async def _advance(self) -> None:
-        """Hand on the next blocks, as many as one batch holds."""
+    async def _advance(self, best: BlockHeight) -> None:
+        """Hand on the next blocks, as many as one batch holds; the best chain ends at `best`."""
         first = BlockHeight(self._tip.height.height + 1)
         hashes = await self._source.block_hashes(first, self._batch)
         blocks = await self._source.blocks(hashes)
@@ -172,7 +172,8 @@ class Follower:
             if block.header.previous != tip.hash:
                 break  # The chain was reorganised while we asked; `_catch_up` looks again.
             height = BlockHeight(tip.height.height + 1)
-            events.append(BlockConnected(height, block_hash, tip.hash, block.transactions))
+            latest = height >= best
+            events.append(BlockConnected(height, block_hash, tip.hash, block.transactions, latest))
             tip = BlockRef(height, block_hash)
         if not events:
             return

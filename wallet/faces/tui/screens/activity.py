@@ -4,7 +4,10 @@ import asyncio
 import time
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import ClassVar, Final
+
+from textual.worker import WorkType
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import attempts
@@ -30,9 +33,9 @@ from wallet.faces.tui.paint import (
     row,
 )
 from wallet.faces.tui.pane import WIDE
-from wallet.faces.tui.safe_text import left, middle_cut, right, safe
+from wallet.faces.tui.safe_text import cut, left, middle_cut, right, safe
 from wallet.faces.tui.state import State
-from wallet.faces.tui.words import SIGNS, moment, name_of, status, what, when
+from wallet.faces.tui.words import moment, name_of, sign, status, what, when
 
 MOST: Final = 1_000
 """Rows that are asked for at once for a filter: the most that a node gives."""
@@ -85,7 +88,8 @@ class Activity(Listing):
 
     def _look(self, *, anew: bool = True) -> None:
         self._looking, self._renewed = True, self.state.facts.recent
-        looking = self._fill(self.pages, anew=anew)
+        # Not begun before its time comes: one that is quickly replaced never runs.
+        looking: WorkType[None] = partial(self._fill, self.pages, anew=anew)
         self.run_worker(looking, exclusive=True, exit_on_error=False)
 
     async def _fill(self, pages: HistoryPages, *, anew: bool) -> None:
@@ -238,7 +242,7 @@ class Activity(Listing):
 
     def _line(self, item: Item, now: datetime, cells: int, *, chosen: bool) -> Row:
         word, style = status(item)
-        amount = self.state.money.signed(item.amount, SIGNS.get(item.direction, ""))
+        amount = self.state.money.signed(item.amount, sign(item))
         fee = "" if item.fee is None else self.state.money.bare(item.fee, up=True)
         mark, ground = ("> ", CHOSEN) if chosen else ("  ", "")
         return row(
@@ -269,10 +273,9 @@ def _detail(item: Item, state: State, cells: int) -> list[Row]:
     """One item in full: outcome first, then the words, then the technical names."""
     money, now = state.money, state.clock()
     word, style = status(item)
-    sign = SIGNS.get(item.direction, "")
     rows: list[Row] = [
         EMPTY,
-        row("  ", (word, style), f"  {money.signed(item.amount, sign)} {money.unit}"),
+        row("  ", (word, style), f"  {money.signed(item.amount, sign(item))} {money.unit}"),
         EMPTY,
     ]
 
@@ -283,7 +286,7 @@ def _detail(item: Item, state: State, cells: int) -> list[Row]:
     room = max(10, cells - 13)
     add("What", *folded(what(item, state.names), room))
     if item.destination:
-        node = name_of(item.destination, state.names)
+        node = cut(name_of(item.destination, state.names), max(8, room - 18))
         add("To", f"{node}   {middle_cut(item.destination, 15)}")
     if item.label and item.label != what(item, state.names):
         add("Label", *folded(item.label, room))

@@ -32,15 +32,13 @@ from wallet.faces.tui.sections import Sections
 from wallet.faces.tui.starting import first_coins
 from wallet.faces.tui.state import State
 from wallet.faces.tui.watch import ON_CHAIN
-from wallet.faces.tui.words import moment, name_of, status, what, when
+from wallet.faces.tui.words import moment, name_of, sign, status, what, when
 
 COINS: Final = "Coins"
 CLOSING: Final = "Closing"
 TRANSACTIONS: Final = "Transactions"
 Chosen: TypeAlias = Coin | ChannelFacts | Item | None
 
-_SIGNS: Final = {"deposit": "+", "withdrawal": "-", "channel_open": "-", "channel_close": "+"}
-"""Whether coins came or went: a channel is paid for with coins, and pays them back."""
 _AT_THE_END: Final = 2 + 8 + 2 + 13
 """Cells of the mark, and of the two columns at the right that all sections have."""
 
@@ -53,7 +51,7 @@ def touches_coins(item: Item) -> bool:
 class Chain(Sections):
     """The fifth tab."""
 
-    WANTS: ClassVar = frozenset({"moves", "fees", "settings"})
+    WANTS: ClassVar = frozenset({"moves", "closes", "fees", "settings"})
     HINTS: ClassVar = "a address  w withdraw  enter detail  tab next list  / filter  y copy  ? help"
     BINDINGS: ClassVar = [key.binding for key in OWN["chain"]]
     FINDS: ClassVar = "address, txid or words  !not"
@@ -188,14 +186,15 @@ class Chain(Sections):
     def _summary(self, cells: int) -> list[Row]:
         facts, money = self.state.facts, self.state.money
         coming = f"   +{money.bare(facts.unconfirmed)} unconfirmed" if facts.unconfirmed else ""
-        living = any(c.living for c in facts.channels)
-        kept = f"{money.shown(facts.settings.emergency)} stay here while channels are open"
+        count = facts.guarded
+        why = f"to close {count} channel{'s' if count > 1 else ''} by force"
+        kept = f"{money.shown(facts.kept())} stay here, {why}"
         return [
             ends(
                 row(("  On-chain  ", QUIET), (money.shown(facts.on_chain), STRONG),
                     (coming, QUIET)),
                 row((f"block {facts.node.height:,} ", QUIET)), cells),
-            row(("  Reserve   ", QUIET), kept if living else "none: no channel is open"),
+            row(("  Reserve   ", QUIET), kept if count else "none: no channel is open"),
             row(("  Fees      ", QUIET), self._fees()),
             EMPTY,
         ]  # fmt: skip
@@ -215,7 +214,7 @@ class Chain(Sections):
         count = dict(self.sections())[name]
         if name == TRANSACTIONS:
             count_shown = f"{count:,}" if self.pages.complete else f"{count:,}+"
-            columns = right(unit, 5) + left("  What", room - 31) + right("fee", 8)
+            columns = right(unit, 3) + left("  What", room - 29) + right("fee", 8)
         else:
             count_shown, columns = f"{count:,}", right(unit, room - 18)
         depth = right("" if name == CLOSING else "conf", 8)
@@ -246,17 +245,17 @@ class Chain(Sections):
         return _Line(f"{left(name, 16)}{address}{amount}", self._depth(coin.height), use(coin))
 
     def _close(self, channel: ChannelFacts, room: int) -> "_Line":
-        amount = right(self.state.money.bare(channel.ours), 16)
-        name = left(name_of(channel.peer_id, self.state.names), 16)
+        amount = right(self.state.money.bare(self.state.facts.to_come(channel)), 16)
+        name = left(name_of(channel.peer_id, self.state.names), 15) + " "
         return _Line(f"{name}{left(channel.status, room - 32)}{amount}", "", ("… closing", WARN))
 
     def _transaction(self, item: Item, room: int) -> "_Line":
         money = self.state.money
-        amount = money.signed(item.amount, _SIGNS.get(item.kind, "")) if item.amount else ""
+        amount = money.signed(item.amount, sign(item)) if item.amount else ""
         fee = money.bare(item.fee, up=True) if item.fee else ""
         at = when(item.at, self.state.clock()) if item.at else middle_cut(item.txid, 8)
         says = what(item, self.state.names)
-        text = f"{left(at, 8)}{right(amount, 15)}  {left(says, room - 34)} {right(fee, 8)}"
+        text = f"{left(at, 8)}{right(amount, 13)}  {left(says, room - 32)} {right(fee, 8)}"
         return _Line(text, self._depth(item.blockheight), status(item))
 
     def _depth(self, height: int | None) -> str:
@@ -301,7 +300,8 @@ class Chain(Sections):
         money = self.state.money
         rows = InFull(cells)
         rows.title(name_of(channel.peer_id, self.state.names), ("… closing", WARN))
-        rows.add("Yours", money.shown(channel.ours))
+        rows.add("To come", money.shown(self.state.facts.to_come(channel)))
+        rows.add("Yours", f"{money.bare(channel.ours)} when it ended")
         rows.add("State", *folded(channel.status, rows.room))
         rows.add("Capacity", money.shown(channel.capacity))
         rows.add("Place", channel.scid)
@@ -313,7 +313,7 @@ class Chain(Sections):
         money = self.state.money
         word, style = status(item)
         rows = InFull(cells)
-        amount = money.signed(item.amount, _SIGNS.get(item.kind, ""))
+        amount = money.signed(item.amount, sign(item))
         rows.title(f"{amount} {money.unit}" if item.amount else "Transaction", (word, style))
         rows.add("What", *folded(what(item, self.state.names), rows.room))
         if item.fee is not None:

@@ -23,7 +23,7 @@ from wallet.faces.tui.paint import (
     row,
 )
 from wallet.faces.tui.pane import WIDE
-from wallet.faces.tui.safe_text import left, middle_cut, right
+from wallet.faces.tui.safe_text import cut, left, middle_cut, right, width
 from wallet.faces.tui.words import name_of, state
 
 MOST_ENDS: Final = 3
@@ -174,7 +174,7 @@ class Channels(Listing):
         name = name_of(channel.peer_id, self.state.names)
         fees = f"{channel.fee_base // 1000}+{channel.fee_ppm}" if channel.usable else ""
         first = row(
-            (f"{mark}{left(name, 12)}{right(money.bare(channel.capacity), 13)}  ", ground),
+            (f"{mark}{left(name, 11)} {right(money.bare(channel.capacity), 13)}  ", ground),
             (self._bar(channel, drawn), GOOD),
             "  ",
             (left(word, 12), style),
@@ -221,6 +221,8 @@ class Channels(Listing):
         money = self.state.money
         word, style = state(channel)
         name = name_of(channel.peer_id, self.state.names)
+        # The name gives way: how the channel stands is always seen.
+        name = cut(name, max(8, cells - 2 - 3 - 15 - 3 - width(word)))
         rows: list[Row] = [
             EMPTY,
             row("  ", (name, STRONG), f"   {middle_cut(channel.peer_id, 15)}   ", (word, style)),

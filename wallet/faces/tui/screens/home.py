@@ -13,19 +13,22 @@ from wallet.faces.tui.paint import (
     EMPTY,
     GOOD,
     KEY,
+    PLAIN,
     QUIET,
     STRONG,
     WARN,
     Row,
+    Span,
     bar,
     beside,
     ends,
+    folded,
     row,
 )
 from wallet.faces.tui.pane import WIDE, Pane
 from wallet.faces.tui.safe_text import left, right
 from wallet.faces.tui.state import State
-from wallet.faces.tui.words import SIGNS, name_of, state, status, what, when
+from wallet.faces.tui.words import brief, name_of, sign, state, status, what, when
 
 
 class Home(Pane):
@@ -56,7 +59,7 @@ class Home(Pane):
             return starting.catching_up(shown.facts, cells)
         if cells < WIDE:
             return [EMPTY, *_left(shown, cells - 3, height - 1)]
-        at = 68 * cells // 120
+        at = 70 * cells // 120
         first = [EMPTY, *_left(shown, at - 2, height - 1)]
         return beside(first, [EMPTY, *_right(shown, cells - at - 2)], at, cells, height)
 
@@ -101,10 +104,12 @@ def _left(state: State, cells: int, height: int) -> list[Row]:
     ]
     attention = _attention(state)
     if attention:
-        rows += [row("  ", (f"Needs attention ({len(attention)})", WARN)), *attention, EMPTY]
+        rows += [row("  ", (f"Needs attention ({len(attention)})", WARN))]
+        rows += [*_marked(("! ", WARN), attention, cells), EMPTY]
     on_chain = _on_chain(state)
     if on_chain:
-        rows += [row(f"  On the chain ({len(on_chain)})"), *on_chain, EMPTY]
+        rows += [row(f"  On the chain ({len(on_chain)})")]
+        rows += [*_marked(("… ", PLAIN), on_chain, cells), EMPTY]
     rows.append(ends(row("  Recent"), row(("2", KEY), "  all activity"), cells))
     recent = [_recent(item, state, cells) for item in facts.recent[: max(0, height - len(rows))]]
     return rows + (recent or [row("  ", ("No payments yet. r receive, s send", QUIET))])
@@ -135,11 +140,30 @@ def _whole_bar(facts: Facts, state: State, cells: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _attention(state: State) -> list[Row]:
+def _marked(mark: Span, sentences: list[str], cells: int) -> list[Row]:
+    return [
+        row("  ", "  " if number else mark, line)
+        for said in sentences
+        for number, line in enumerate(folded(said, cells - 4))
+    ]
+
+
+def _gone(state: State) -> list[str]:
+    """Of a core that was there: what is known of it, where the money is, what to do."""
+    if not state.trouble:
+        return []
+    way = "R starts it here" if state.start else "Start it where it ran, or with leyden daemon"
+    return [
+        f"The node has gone: {state.trouble}. What is shown is what it said last.",
+        f"Your money is where it was. What is under way waits, but not beyond its deadline. {way}.",
+    ]
+
+
+def _attention(state: State) -> list[str]:
     facts = state.facts
-    found = []
+    found = _gone(state)
     for channel in facts.channels:
-        name = name_of(channel.peer_id, state.names)
+        name = brief(channel.peer_id, state.names)
         if channel.usable and not channel.connected:
             inside = f"; {channel.moving} payment(s) inside wait" if channel.moving else ""
             found.append(f"{name} is offline{inside}")
@@ -149,10 +173,10 @@ def _attention(state: State) -> list[Row]:
             found.append(f"{name} {pressing}")
     if not facts.channels and facts.on_chain:
         found.append("You have coins but no channel: o opens one")
-    return [row("  ", ("! ", WARN), line) for line in found]
+    return found
 
 
-def _on_chain(state: State) -> list[Row]:
+def _on_chain(state: State) -> list[str]:
     """What each channel that ended waits for, the next of it."""
     found = []
     for channel in state.facts.channels:
@@ -162,17 +186,17 @@ def _on_chain(state: State) -> list[Row]:
             words = waits(line, state.facts.node.height, state.money, short=True)
             count = at_stake(docket)
             of = f", 1 of {count}" if count > 1 else ""
-            found.append(row(f"  … {name_of(channel.peer_id, state.names)}{of}: {words}"))
+            found.append(f"{brief(channel.peer_id, state.names)}{of}: {words}")
     return found
 
 
 def _recent(item: Item, state: State, cells: int) -> Row:
     word, style = status(item)
-    amount = state.money.signed(item.amount, SIGNS.get(item.direction, ""))
+    amount = state.money.signed(item.amount, sign(item))
     fee = f"fee {state.money.bare(item.fee, up=True)}" if item.fee else ""
-    room = max(8, cells - 2 - 8 - 15 - 2 - 14 - 9)
+    room = max(8, cells - 2 - 8 - 13 - 2 - 14 - 9)
     return row(
-        f"  {left(when(item.at, state.clock()), 8)}{right(amount, 15)}  ",
+        f"  {left(when(item.at, state.clock()), 8)}{right(amount, 13)}  ",
         left(what(item, state.names), room - 1) + " ",
         (left(word, 14), style),
         (right(fee, 9), QUIET),
@@ -214,7 +238,7 @@ def _right(state: State, cells: int) -> list[Row]:
         EMPTY,
         row("Quick actions"),
         row("  ", ("s", KEY), " send           paste anything payable"),
-        row("  ", ("r", KEY), " receive        an invoice with its QR code, or an address"),
+        row("  ", ("r", KEY), " receive        an invoice, or an address"),
         row("  ", ("o", KEY), " open channel   from coins on chain"),
     ]
     return rows
@@ -230,7 +254,7 @@ def _channel(channel: ChannelFacts, state_: State, cells: int) -> Row:
         else bar(20, 0, 0, 0)
     )
     return row(
-        left(name_of(channel.peer_id, state_.names), 12),
+        left(name_of(channel.peer_id, state_.names), 11) + " ",
         (drawn, GOOD),
         f" {share} ",
         (word, style),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
+from wallet.faces.tui.in_order import InOrder
 from wallet.faces.tui.leaving import until_closed
 from wallet.faces.tui.setup.port import ChainChoice, Order, Outcome, Port
 from wallet.faces.tui.setup.start import Start
@@ -22,7 +23,7 @@ def _now() -> datetime:
     return datetime.now(UTC).astimezone()
 
 
-class FirstRun(App[Outcome]):
+class FirstRun(InOrder[Outcome]):
     """Steps as screens; `esc` goes back, and leaving at any of them leaves no wallet."""
 
     TITLE = "leyden"

@@ -76,9 +76,8 @@ class Stage(Screen[None]):
     """
     BINDINGS: ClassVar = [
         Binding("escape", "back", show=False),
-        # At once: what is typed behind it must not end up in the field before.
-        Binding("tab", "next_field", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("tab", "next_field", show=False),
+        Binding("shift+tab", "app.focus_previous", show=False),
     ]
 
     def __init__(self, step: str) -> None:

@@ -16,7 +16,7 @@ from wallet.faces.tui.safe_text import middle_cut, safe
 from wallet.faces.tui.sheets.review import Reviewed, Step, line, lines, warning
 from wallet.faces.tui.sheets.sheet import Field
 from wallet.faces.tui.state import State
-from wallet.faces.tui.words import blocks, lasts, name_of
+from wallet.faces.tui.words import blocks, brief, lasts, name_of
 
 FORCE_WORDS: Final = "force close"
 NEVER_FORCED: Final = 0
@@ -82,13 +82,17 @@ class _Closing(Reviewed):
 
     @property
     def peer(self) -> str:
-        """Its name."""
-        return name_of(self._last.peer_id, self.state.names)
+        """Its name, as sentences have it."""
+        return brief(self._last.peer_id, self.state.names)
 
     def _with(self) -> Row:
         channel = self.channel
         how = "✓ online" if channel.connected else "! offline"
-        return line("With", self.peer, f"{middle_cut(channel.peer_id, 15)}  {how}")
+        return line(
+            "With",
+            name_of(channel.peer_id, self.state.names),
+            f"{middle_cut(channel.peer_id, 15)}  {how}",
+        )
 
     def _inside(self) -> str:
         channel = self.channel

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from wallet.faces.rpc.client import RpcError
 from wallet.faces.tui import costs, facts
-from wallet.faces.tui.costs import EMERGENCY_SAT, LEAST_RESERVE_SAT, Coins, Prices, Speed
+from wallet.faces.tui.costs import LEAST_RESERVE_SAT, Coins, Prices, Speed
 from wallet.faces.tui.errands import Words
 from wallet.faces.tui.facts import ChannelFacts
 from wallet.faces.tui.link import Link
@@ -24,7 +24,7 @@ from wallet.faces.tui.sheets.review import Reviewed, Step, cost, line, lines, wa
 from wallet.faces.tui.sheets.sheet import Field
 from wallet.faces.tui.state import State
 from wallet.faces.tui.units import read_sat
-from wallet.faces.tui.words import blocks, name_of
+from wallet.faces.tui.words import blocks, brief, name_of
 
 PEER: Final = re.compile(r"(0[23][0-9a-f]{64})(?:@([!-~]{1,120}))?", re.ASCII)
 """A node's id, and where it is if that was said."""
@@ -92,6 +92,11 @@ class Open(Reviewed):
         self._prices = Prices()
         self._depth = 0
         self._plan: Plan | None = None
+
+    @property
+    def _keep(self) -> int:
+        """What stays on chain: this channel is one more that may be closed by force."""
+        return self.state.facts.kept(more=1) // 1000
 
     # --- the form -------------------------------------------------------------------------------
 
@@ -174,7 +179,7 @@ class Open(Reviewed):
         given = self.query_one("#push", Digits).value.strip()
         most = coins.most(speed.per_kw)
         everything = typed == ALL
-        sat = coins.total - most - EMERGENCY_SAT if everything else read_sat(typed, unit)
+        sat = coins.total - most - self._keep if everything else read_sat(typed, unit)
         push = read_sat(given, unit) if given else 0
         if not everything and not sat:
             return "The amount is no figure: whole satoshi, commas allowed; or a for all."
@@ -191,9 +196,7 @@ class Open(Reviewed):
 
     def form(self, cells: int) -> list[Row]:
         can = self.sat(self._coins.total)
-        found = [
-            row((f"{can} on chain can be used; {self.sat(EMERGENCY_SAT)} stays there.", QUIET))
-        ]
+        found = [row((f"{can} on chain can be used; {self.sat(self._keep)} stays there.", QUIET))]
         offered = self._offered
         if offered:
             found.append(row(("Peers that the node knows (↑ ↓ choose):", QUIET)))
@@ -260,8 +263,8 @@ class Open(Reviewed):
             found.insert(2, line("Gift", self.sat(plan.push), f"belongs to {name} at once"))
         if remains < 0:
             found.append(warning("Amount and fee are more than there is on chain."))
-        elif remains < EMERGENCY_SAT:
-            kept = f"{self.sat(EMERGENCY_SAT)} has to stay on chain"
+        elif remains < self._keep:
+            kept = f"{self.sat(self._keep)} has to stay on chain"
             found.append(warning(f"{kept}: the node may refuse."))
         worst = (
             f"the peer is never there again. Then you close alone: about "
@@ -272,7 +275,7 @@ class Open(Reviewed):
     # --- doing it -------------------------------------------------------------------------------
 
     def words(self) -> Words:
-        name = name_of(self.plan.peer_id, self.state.names)
+        name = brief(self.plan.peer_id, self.state.names)
         amount = self.sat(self.plan.sat)
         return Words(
             doing=f"Opening a channel of {amount} with {name}",

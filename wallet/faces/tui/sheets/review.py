@@ -47,7 +47,9 @@ class Step(Enum):
 def line(name: str, text: str, more: str = "") -> Row:
     """`name  text  more`, as the rows of every review stand."""
     return row(
-        (left(name, NAME_CELLS), QUIET), left(text, PICTURED) if more else text, (more, QUIET)
+        (left(name, NAME_CELLS), QUIET),
+        left(text, PICTURED - 1) + " " if more else text,
+        (more, QUIET),
     )
 
 

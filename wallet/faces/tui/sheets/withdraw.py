@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.widget import Widget
 
 from wallet.faces.tui import costs
-from wallet.faces.tui.costs import EMERGENCY_SAT, Coins, Prices, Speed
+from wallet.faces.tui.costs import Coins, Prices, Speed
 from wallet.faces.tui.errands import Words
 from wallet.faces.tui.link import Link
 from wallet.faces.tui.paint import QUIET, STRONG, Row, row
@@ -111,7 +111,7 @@ class Withdraw(Reviewed):
 
     @property
     def _keep(self) -> int:
-        return EMERGENCY_SAT if any(c.living for c in self.state.facts.channels) else 0
+        return self.state.facts.kept() // 1000
 
     def check(self) -> str:
         asked = read_link("".join(self.query_one("#to", Field).value.split()))

@@ -9,6 +9,8 @@ from wallet.faces.tui.facts import Json
 from wallet.faces.tui.safe_text import safe
 
 NORMAL: Final = "CHANNELD_NORMAL"
+_GONE: Final = frozenset({"ONCHAIN", "CLOSED"})
+"""A block has ended such a channel: nothing can go through it ever again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ def town(answer: Json) -> Town:
             for key, one in _pairs(answer, "nodes")
             if isinstance(one, Mapping)
         ),
-        channels=tuple(_channel(one) for one in items(answer, "channels")),
+        channels=tuple(
+            _channel(one) for one in items(answer, "channels") if one.get("state") not in _GONE
+        ),
         height=known(answer.get("blockheight")),
         rate=float(rate) if isinstance(rate, int | float) else 0.0,
         paid=number(counted.get("complete")),
