@@ -279,9 +279,10 @@ class Watch:
     def _is_lost(self, house: House, channel: Channel, htlc: Htlc) -> bool:
         """Whether the chain has decided against the peer, deep enough; or the HTLC is let be."""
         height, end = house.memory.height.height, channel.onchain
+        if self._is_small(htlc.amount) and height >= htlc.cltv_expiry.height + FAIL_BACK_BY:
+            return True
         if end is None:
-            too_small = self._is_small(htlc.amount)
-            return too_small and height >= htlc.cltv_expiry.height + FAIL_BACK_BY
+            return False
         outputs = [c for c in end.claims if c.htlc == htlc.key and c.outpoint.txid == end.txid]
         decided = outputs[0].resolved_at if outputs else end.height
         return decided is not None and height - decided + 1 >= RESOLVED_DEPTH
@@ -449,7 +450,8 @@ class Watch:
                 if claim.resolved_at is None and self._is_small(claim.amount.to_msat()):
                     allowed += claim.amount.sat * 1000
             offered = channel.simple_close.highest_fee
-            if offered is not None:
+            agreed = channel.onchain is not None and channel.onchain.kind is SpendKind.MUTUAL
+            if agreed and offered is not None:
                 # Of two closing transactions a block has one: its closer pays.
                 allowed += min(chain.fees[end.txid], offered.sat) * 1000
             elif channel.terms.we_opened:
