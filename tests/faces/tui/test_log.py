@@ -153,7 +153,7 @@ async def test_console__errors_recall_and_parameters(core: FakeCore) -> None:
         await pilot.press("up", "down", *"list", "tab")
         await until(pilot, lambda: "> list" in grid(pilot), "several fit")
         await core.close()
-        await until(pilot, lambda: "trying again" in grid(pilot), "the loss")
+        await until(pilot, lambda: "The node has gone" in grid(pilot), "the loss")
         await pilot.press(*"pays", "enter")
         await until(pilot, lambda: "not connected to the node" in grid(pilot), "the sentence")
 

@@ -87,10 +87,10 @@ async def test_network__of_a_core_that_does_not_count(
     async with opened(core) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: "Network  5 nodes" in grid(pilot), "the count")
+        await until(pilot, lambda: "Peers 3 of 4" in grid(pilot), "the peers")
         assert {} not in core.asked("listchannels")
         await pilot.press("tab")
-        await pilot.pause()
-        assert "> carol" in grid(pilot), "whoever was seen last is first"
+        await until(pilot, lambda: "> carol" in grid(pilot), "whoever was seen last, the first")
 
 
 async def test_network__nothing_yet(core: FakeCore) -> None:
@@ -130,6 +130,7 @@ async def test_network__what_is_copied_can_be_called(core: FakeCore) -> None:
     async with opened(core) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: "Known nodes 5" in grid(pilot), "the network")
+        await until(pilot, lambda: "Peers 1 of 1" in grid(pilot), "the peer")
         await pilot.press("y")
         await until(pilot, lambda: "copied" in grid(pilot), "the notice")
         assert pilot.app.clipboard == f"{NODES['bob']}@127.0.0.1:9736"

@@ -387,6 +387,23 @@ def test_a_commitment_is_retransmitted_byte_for_byte() -> None:
     assert again == first
 
 
+def test_a_channel_that_a_reorg_brings_back_greets_when_it_is_greeted() -> None:
+    """It was closed when the connection began, for one of the two."""
+    from wallet.base.wire.channel import ChannelReestablish
+
+    pair = ready_pair()
+    pair.alice.step(offer(1))
+    pair.cut()
+    pair.bob.sent.clear()
+    pair.alice.step(events.PeerConnected())
+    assert pair.bob.state.link is Link.OFFLINE
+    pair.deliver(pair.alice)
+    assert len(_said(pair.bob, ChannelReestablish)) == 1
+    pair.settle()
+    assert pair.alice.state.link is pair.bob.state.link is Link.LIVE
+    assert len(pair.bob.state.htlcs) == 1
+
+
 @pytest.mark.parametrize("commit_first", [True, False])
 def test_revocation_and_commitment_keep_their_order(commit_first: bool) -> None:
     """BOLT 2: in the same relative order as initially transmitted."""

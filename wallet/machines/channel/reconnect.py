@@ -70,6 +70,11 @@ def connected(channel: Channel) -> ChannelStep:
 
 def receive_reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
     """Compare numbers, then say again what they missed, in the order in which it was first said."""
+    if channel.link is Link.OFFLINE:
+        # A reorganisation brought the channel back in the middle of a connection: we greet now.
+        greeted = connected(channel)
+        answered = receive_reestablish(greeted.state, message)
+        return Step(answered.state, (*greeted.actions, *answered.actions))
     if channel.link is not Link.SYNCING:
         raise PeerFault(Severity.WARN, "channel_reestablish in the middle of a connection")
     # Before all else: a peer that can prove our commitment revoked must not, with any other number,

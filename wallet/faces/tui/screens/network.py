@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+from functools import partial
 from typing import ClassVar, Final
+
+from textual.worker import WorkType
 
 from wallet.faces.rpc.client import ConnectionLost, RpcError
 from wallet.faces.tui import facts_network
@@ -125,9 +128,9 @@ class Network(Sections):
         if chosen is None or chosen.node_id in self._looked or self.state.link is None:
             return
         if self.open or self.size.width >= WIDE:
-            self.run_worker(
-                self._rest_on(chosen.node_id), group="look", exclusive=True, exit_on_error=False
-            )
+            # Not begun before its time comes: one that is quickly replaced never runs.
+            resting: WorkType[None] = partial(self._rest_on, chosen.node_id)
+            self.run_worker(resting, group="look", exclusive=True, exit_on_error=False)
 
     async def _rest_on(self, node_id: str) -> None:
         await asyncio.sleep(REST_SECONDS)
