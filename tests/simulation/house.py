@@ -61,6 +61,9 @@ class SimKernel(Kernel):
 class House:
     """A node's keys, disk and, while it runs, its kernel. Is its own clock, links and chain."""
 
+    running = ""
+    """Whose batch it is, for a bug that only one of two has."""
+
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
@@ -147,6 +150,7 @@ class House:
         assert self.kernel is not None
         before = dict(self.memory.channels)
         commits = self.disk.commits
+        House.running = self.name
         try:
             finish(self.kernel.process(finish(self.kernel.inbox.take_batch())))
         except PowerCut:

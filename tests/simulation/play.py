@@ -4,9 +4,14 @@ import argparse
 import contextlib
 import itertools
 import logging
+import math
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -60,23 +65,58 @@ def play(
     return world
 
 
-def long_run(seconds: float, profile: str, first: int) -> int:
-    """New seeds until the time is over; how many failed."""
-    begun, events, failed = time.perf_counter(), 0, 0
-    for count, seed in enumerate(itertools.count(first)):
-        spent = time.perf_counter() - begun
-        if spent > seconds:
-            print(
-                f"{count} seeds, {events} events, {failed} violations,"
-                f" {events / spent:.0f} events per second"
-            )
-            return failed
-        try:
-            events += play(seed, profile).events
-        except SeedFailed as failure:
-            failed += 1
+@dataclass
+class Tally:
+    """What many seeds came to."""
+
+    seeds: int = 0
+    events: int = 0
+    failures: list[str] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: tuple[int, Counter[str], str]) -> None:
+        """One seed more."""
+        events, met, failure = outcome
+        self.seeds += 1
+        self.events += events
+        self.met += met
+        if failure:
+            self.failures.append(failure)
             print(failure, flush=True)
-    raise AssertionError("there are always more seeds")
+
+
+def _outcome(job: tuple[int, str]) -> tuple[int, Counter[str], str]:
+    logging.disable(logging.CRITICAL)
+    try:
+        world = play(*job)
+    except SeedFailed as failure:
+        return 0, Counter(), str(failure)
+    return world.events, world.met, ""
+
+
+def long_run(seconds: float, events: int, profile: str, first: int) -> int:
+    """New seeds on all cores until the time is over or so many events are done; the failures."""
+    begun, tally = time.perf_counter(), Tally()
+    jobs = ((seed, profile) for seed in itertools.count(first))
+    with ProcessPoolExecutor() as pool:
+        waiting: set[Future[tuple[int, Counter[str], str]]] = set()
+        # Two jobs for each process: none waits, and none is left over for long.
+        for job in itertools.islice(jobs, 2 * (os.cpu_count() or 1)):
+            waiting.add(pool.submit(_outcome, job))
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                tally.add(future.result())
+                if time.perf_counter() - begun < seconds and tally.events < events:
+                    waiting.add(pool.submit(_outcome, next(jobs)))
+    spent = time.perf_counter() - begun
+    for what, count in sorted(tally.met.items()):
+        print(f"{count:9,} {what}")
+    print(
+        f"{tally.seeds:,} seeds from {first} on, {tally.events:,} events,"
+        f" {len(tally.failures)} violations, {tally.events / spent:,.0f} events per second"
+    )
+    return len(tally.failures)
 
 
 def main() -> None:
@@ -85,8 +125,9 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seed", type=int, help="play this one and tell every event")
     what.add_argument("--long", type=float, metavar="SECONDS", help="new seeds for so long")
+    what.add_argument("--events", type=int, metavar="N", help="new seeds until so many events")
     parser.add_argument("--profile", choices=PROFILES, default="toy")
-    parser.add_argument("--first", type=int, help="with --long: the first seed")
+    parser.add_argument("--first", type=int, help="with --long and --events: the first seed")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if options.seed is not None:
@@ -96,4 +137,6 @@ def main() -> None:
             sys.exit(str(failure))
         return
     first = int(time.time()) if options.first is None else options.first
-    sys.exit(1 if long_run(options.long, options.profile, first) else 0)
+    seconds = math.inf if options.long is None else options.long
+    events = sys.maxsize if options.events is None else options.events
+    sys.exit(1 if long_run(seconds, events, options.profile, first) else 0)
