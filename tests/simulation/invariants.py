@@ -70,6 +70,8 @@ class Watch:
         """What each has revealed, in order: commitments 0, 1, 2 … are revoked."""
         self._forwards: dict[tuple[str, Name], Name] = {}
         """From the HTLC that went on to the one that came in, at whoever forwards."""
+        self._decided: set[tuple[str, Name]] = set()
+        """HTLCs that went on, and that the chain has once decided against the peer."""
         self._paid_upstream: set[tuple[str, Name]] = set()
         self._ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
         """The HTLCs with which a channel went on chain: a node forgets them in the end."""
@@ -265,15 +267,17 @@ class Watch:
                 self._paid_upstream.add((name, (in_channel, in_id)))
             if (name, (in_channel, in_id)) in self._paid_upstream:
                 continue
-            if came is None and not self._is_lost(house, channels[out_channel], onward):
+            out = (name, (out_channel, out_id))
+            if self._is_lost(house, channels[out_channel], onward):
+                # Whatever a deep reorganisation makes of it later: it was given back in good faith.
+                self._decided.add(out)
+            if came is None and out not in self._decided:
                 raise Violation(f"{name}: an HTLC is gone upstream and not yet downstream")
             if came is None:
                 continue
             if not ROWS[came.stage].added:
                 raise Violation(f"{name} passed on an HTLC that is not irrevocable")
-            if isinstance(came.removal, Failed | Malformed) and not self._is_lost(
-                house, channels[out_channel], onward
-            ):
+            if isinstance(came.removal, Failed | Malformed) and out not in self._decided:
                 raise Violation(f"{name} gave an HTLC back that it may still have to pay")
 
     def _is_lost(self, house: House, channel: Channel, htlc: Htlc) -> bool:
