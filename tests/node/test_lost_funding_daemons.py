@@ -50,7 +50,8 @@ def test_both_notice_and_all_goes_on_when_it_comes_back(tmp_path: Path) -> None:
     with two_daemons(tmp_path, push_msat=400_000_000) as two:
         two.bob.call("trustpeer", id=two.alice.node_id)
         paying, rival = deposit(two)
-        opened = two.ask(two.alice, "fundchannel", id=two.bob.node_id, amount=1_000_000, mindepth=0)
+        wish = {"amount": 1_000_000, "push_msat": 400_000_000, "mindepth": 0}
+        opened = two.ask(two.alice, "fundchannel", id=two.bob.node_id, **wish)
         for node in (two.alice, two.bob):
             two.wait_state(node, opened["channel_id"], "CHANNELD_NORMAL")
         # Not the funding, but what it spends gives way: no block names the funding's own coin.
@@ -62,8 +63,12 @@ def test_both_notice_and_all_goes_on_when_it_comes_back(tmp_path: Path) -> None:
             assert topics(node) == ["funding_lost"]
         two.chain.call("invalidateblock", two.chain.call("getbestblockhash"))
         two.chain.call("invalidateblock", two.chain.call("getbestblockhash"))
-        instead(two, paying.encode().hex(), opened["tx"])
-        two.mine(2)
+        instead(two, paying.encode().hex())
+        # Alice offers her funding again with each tip.
+        two.mine()
+        output = (opened["txid"], opened["outnum"])
+        wait_for(lambda: two.chain.call("gettxout", *output), "the funding")
+        two.mine()
         for node in (two.alice, two.bob):
             wait_for(lambda n=node: topics(n) == ["funding_lost", "funding_back"], "that it is")
             assert two.channel(node, opened["channel_id"])["spendable_msat"] > 0
