@@ -96,7 +96,8 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.FundingConfirmed():
             return ready.funding_confirmed(channel, event)
         case events.FundingUnconfirmed():
-            return ready.funding_unconfirmed(channel)
+            freed, free = unilateral.without_child(channel)
+            return Step(ready.funding_unconfirmed(freed).state, free)
         case events.FundingSought():
             return missing.sought(channel, event)
         case events.FundingSpent():
