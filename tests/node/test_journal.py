@@ -97,7 +97,8 @@ def test_describe__what_the_court_tells_names_the_channel_and_its_peer() -> None
     channel = ready_pair().alice.state
     memory = _memory()
     memory.channels[channel.id] = channel
-    for topic in ("htlc_at_risk", "htlc_lost", "court_needs_coins"):
+    topics = ("htlc_at_risk", "htlc_lost", "court_needs_coins", "funding_lost", "funding_back")
+    for topic in topics:
         told = describe(memory, Work(), Notice(topic, channel.id.hex(), {"message": "why"}))
         assert told["channel_id"] == channel.id.hex()
         assert told["peer_id"] == channel.terms.peer.hex()

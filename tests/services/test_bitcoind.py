@@ -76,7 +76,7 @@ async def misbehaving(
 
 def test_methods__are_all_of_core() -> None:
     assert {str(method) for method in Method} <= set(CORE_METHODS.split())
-    assert len(Method) == 11
+    assert len(Method) == 12
 
 
 # --- a backend that behaves ---------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from wallet.base.bitcoin.block import Block
 from wallet.base.bitcoin.transaction import TxOut
 from wallet.base.channel_tx.scripts import funding_output
 from wallet.base.values.amounts import Satoshi
-from wallet.base.values.ids import ShortChannelId
+from wallet.base.values.ids import OutPoint, ShortChannelId, Txid
 from wallet.machines.routing.gossip import FundingQuery, Verdict
 from wallet.machines.routing.gossip_book import FundingFound
 from wallet.services.chain.bitcoind import Bitcoind
@@ -146,4 +147,40 @@ async def test_look_up__nonsense_is_no_proof(nonsense: object) -> None:
 async def test_look_up__nobody_answers() -> None:
     backend = Bitcoind(Endpoint("127.0.0.1", 1, UserPassword("me", "secret")))
     assert await Fundings(backend).look_up([_query(7, 0, 0)]) == [Verdict.UNKNOWN]
+    assert await Fundings(backend).is_there(OutPoint(Txid(bytes(32)), 0)) is None
     await backend.close()
+
+
+# --- outputs that no block may hold ---------------------------------------------------------------
+
+
+async def test_is_there__in_the_mempool_in_a_block_or_nowhere(tmp_path: Path) -> None:
+    with ChainServer(tmp_path / "chain") as chain:
+        chain.call("generatetoaddress", 101, ADDRESS)
+        first = coinbase_of(_block(chain, 1))
+        tx = spend([first], 1_000, outputs=[TxOut(AMOUNT, SCRIPT)])
+        rival = spend([first], 90_000)
+        backend = Bitcoind(Endpoint.parse(chain.url, chain.cookie))
+        fundings = Fundings(backend)
+        assert await fundings.is_there(tx.outpoint(1)) is False
+        chain.call("sendrawtransaction", tx.encode().hex())
+        assert await fundings.is_there(tx.outpoint(1)) is True
+        # A close may wait together with its funding: what the mempool has spent is there.
+        chain.call("sendrawtransaction", spend([output_of(tx, 1)], 1_000).encode().hex())
+        assert chain.call("gettxout", str(tx.txid), 1, True) is None
+        assert await fundings.is_there(tx.outpoint(1)) is True
+        chain.call("generateblock", ADDRESS, [tx.encode().hex()])
+        assert await fundings.is_there(tx.outpoint(0)) is True
+        chain.call("invalidateblock", chain.call("getbestblockhash"))
+        chain.call("generateblock", ADDRESS, [rival.encode().hex()])
+        assert await fundings.is_there(tx.outpoint(0)) is False
+        await backend.close()
+
+
+SOUGHT: dict[str, object] = {"gettxout": None, "getmempoolentry": {}}
+
+
+@pytest.mark.parametrize("method", list(SOUGHT))
+async def test_is_there__an_error_says_nothing(method: str) -> None:
+    async with scripted_fundings([], SOUGHT, broken=method) as fundings:
+        assert await fundings.is_there(OutPoint(Txid(bytes(32)), 0)) is None

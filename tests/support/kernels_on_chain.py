@@ -13,7 +13,7 @@ from tests.support.regtest_node import block_at, coin
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw, Satoshi
 from wallet.base.values.blocks import BlockHeight, CltvDelta
-from wallet.base.values.ids import BlockHash, Txid
+from wallet.base.values.ids import BlockHash, OutPoint, Txid
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
@@ -69,6 +69,20 @@ class NodeChain:
         return FEERATE_FLOOR
 
 
+class NodeSeeker:
+    """Looks for fundings at the node, unless the node fails."""
+
+    def __init__(self, node: Regtest) -> None:
+        self._node = node
+        self.fails = False
+        self.asked = 0
+
+    async def is_there(self, outpoint: OutPoint) -> bool | None:
+        """In a block or in the mempool."""
+        self.asked += 1
+        return None if self.fails else self._node.mempool.created(outpoint) is not None
+
+
 @dataclass
 class ChainWorld(World):
     """Alice and Bob on a node of the embedded chain, which outlives them."""
@@ -76,12 +90,15 @@ class ChainWorld(World):
     node: Regtest = field(kw_only=True)
 
     def __post_init__(self) -> None:
+        self.seeker = NodeSeeker(self.node)
         super().__post_init__()
         self._told = [self.node.chain.hash_at(0)]
 
     def house(self, name: str) -> House:
         """On the node's chain."""
-        return House(name, self.journal, self.mempool, NodeChain(self.node))
+        made = House(name, self.journal, self.mempool, NodeChain(self.node))
+        made.kernel.seeker = self.seeker
+        return made
 
     @property
     def waiting(self) -> set[Txid]:

@@ -37,6 +37,7 @@ CourtDesk = Callable[["Board", ChannelId, CourtWish], None]
 _HEARD_FROZEN = (
     events.FundingConfirmed
     | events.FundingUnconfirmed
+    | events.FundingSought
     | events.FundingSpent
     | events.FundingUnspent
     | events.ClaimSpent
@@ -47,6 +48,8 @@ _HEARD_FROZEN = (
     | events.PeerDisconnected
 )
 """The chain, and that the peer has left: a frozen channel says nothing to it until a restart."""
+
+_FOUND = "the funding transaction is found again: all goes on over this channel"
 
 
 @dataclass(slots=True)
@@ -200,6 +203,11 @@ class Board:
             case actions.HtlcGone(htlc):
                 self.work.gone.append((channel_id, htlc))
                 self.neighbour(self, channel_id, wish)
+            case actions.FundingLost(message):
+                self.work.act(Notice("funding_lost", channel_id.hex(), {"message": message}))
+                self.neighbour(self, channel_id, wish)
+            case actions.FundingBack():
+                self.work.act(Notice("funding_back", channel_id.hex(), {"message": _FOUND}))
             case actions.HtlcCommitted() | actions.HtlcFulfilled() | actions.HtlcLapsed():
                 self.neighbour(self, channel_id, wish)
             case actions.LossAccepted(htlc, cost):

@@ -85,7 +85,8 @@ class Core:
             board, self.store, self.transport, self.chain, self.clock, self._entropy, self._tap
         )
         self.intake.serve(self.kernel)
-        self._gossip = GossipChecker(Fundings(self.chain))
+        self.kernel.seeker = fundings = Fundings(self.chain)
+        self._gossip = GossipChecker(fundings)
         self.kernel.gossip = self._gossip
         self.flow = self.kernel.flow = Flow(self.clock)
         self.listening: HostPort | None = None

@@ -14,15 +14,15 @@ from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
 )
-from wallet.machines.channel import events, shutdown
+from wallet.machines.channel import events, missing, shutdown
 from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.state import Channel, Phase
 from wallet.node import coin_desk, gossip_desk, ledger
 from wallet.node.answers import ChannelClosed, ChannelOpened
 from wallet.node.board import Board
-from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged
+from wallet.node.events import BroadcastDone, CloseChannel, FeerateChanged, FundingSought
 from wallet.node.memory import CloseWaiter, genesis_ref
-from wallet.node.work import Notice
+from wallet.node.work import Notice, SeekFunding
 
 FEERATE_SLACK: Final = 1.25
 """With anchors a commitment's fee only has to enter a mempool: small changes are left alone."""
@@ -43,9 +43,12 @@ def block_connected(board: Board, event: BlockConnected) -> None:
     # Several channels may name one transaction: a batch that funds them all, or a stranger who
     # names another output of somebody's funding.  Each looks at its own output.
     fundings: dict[Txid, list[ChannelId]] = {}
+    coins: dict[OutPoint, list[ChannelId]] = {}
     for channel in memory.channels.values():
         if channel.funding.confirmed is None:
             fundings.setdefault(channel.funding.outpoint.txid, []).append(channel.id)
+            for coin in _spent_by_funding(channel):
+                coins.setdefault(coin, []).append(channel.id)
     for index, tx in enumerate(event.transactions):
         for channel_id in fundings.get(tx.txid, ()) if fundings else ():
             board.tell(channel_id, events.FundingConfirmed(height, index, tx))
@@ -53,9 +56,37 @@ def block_connected(board: Board, event: BlockConnected) -> None:
             watcher = memory.watched.get(spent.outpoint)
             if watcher is not None:
                 _spent(board, watcher, spent.outpoint, tx, height)
+            for channel_id in coins.get(spent.outpoint, ()):
+                # The funding itself has been told as confirmed: that channel hears no more of it.
+                board.tell(channel_id, events.FundingSought(height, found=False, rival=tx.txid))
     gossip_desk.block_connected(board, event)
     _new_tip(board, latest=event.latest)
+    if event.latest:
+        _seek(board)
     board.work.act(Notice("block_added", str(height)))
+
+
+def _spent_by_funding(channel: Channel) -> list[OutPoint]:
+    """What a rival of the funding would spend, where that matters and we know it."""
+    transaction = channel.funding.transaction
+    if transaction is None or not missing.is_sought(channel):
+        return []
+    return [coin.outpoint for coin in transaction.tx.inputs]
+
+
+def _seek(board: Board) -> None:
+    """Ask for the fundings that payments stand on without a block. Who knows its rival need not."""
+    height = board.memory.height.height
+    for channel in board.memory.channels.values():
+        known = channel.missing
+        if missing.is_sought(channel) and (known is None or known.rival is None):
+            board.work.act(SeekFunding(channel.id, channel.funding.outpoint, height))
+
+
+def funding_sought(board: Board, event: FundingSought) -> None:
+    """What the backend knows of a funding."""
+    if event.channel_id in board.memory.channels:
+        board.tell(event.channel_id, events.FundingSought(event.height, event.found))
 
 
 def _spent(

@@ -63,6 +63,15 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
+class FundingSought:
+    """The answer to `SeekFunding`: whether the backend has it. Without an answer there is none."""
+
+    channel_id: ChannelId
+    height: int
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FeerateChanged:
     """The backend's estimate for a commitment or close."""
 
@@ -270,6 +279,7 @@ NodeEvent: TypeAlias = (
     | BlockConnected
     | BlockDisconnected
     | Recalled
+    | FundingSought
     | FeerateChanged
     | BroadcastDone
     | RoutesFound

@@ -12,7 +12,7 @@ from wallet.machines.channel import actions, events
 from wallet.machines.channel.htlc import Failed, Htlc, Malformed
 from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.names import forwardable_names
-from wallet.machines.channel.state import Channel, Link, Phase, ScidKind
+from wallet.machines.channel.state import Channel, Link, Phase, ScidKind, is_lost
 from wallet.machines.payments import forwarding, forwards, incoming
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.node import terms_desk
@@ -78,7 +78,8 @@ def _refusal(
 
 def _view(board: Board, channel: Channel, policy: forwarding.Policy) -> forwarding.OutgoingView:
     closing = channel.our_shutdown is not None or channel.their_shutdown is not None
-    closed = channel.phase is not Phase.READY or closing or channel.id in board.memory.frozen
+    dead = channel.id in board.memory.frozen or is_lost(channel)
+    closed = channel.phase is not Phase.READY or closing or dead
     return forwarding.OutgoingView(
         policy=policy,
         spendable=spendable(channel),

@@ -13,7 +13,7 @@ from wallet.base.errors import InvariantBroken
 from wallet.base.values.ids import ChannelId, NodeId, Signature
 from wallet.base.wire.gossip import ChannelUpdate, NodeAnnouncement, signed_bytes
 from wallet.machines.channel import announce
-from wallet.machines.channel.state import Channel, Link, Phase, ScidKind
+from wallet.machines.channel.state import Channel, Link, Phase, ScidKind, is_lost
 from wallet.machines.payments.forwarding import most_of, policy_of
 from wallet.machines.routing.gossip import (
     DONT_FORWARD,
@@ -188,6 +188,7 @@ def _is_disabled(board: Board, channel: Channel, last: ChannelUpdate | None) -> 
         or channel.our_shutdown is not None
         or channel.their_shutdown is not None
         or channel.id in board.memory.frozen
+        or is_lost(channel)
     ):
         return True
     if channel.link is Link.LIVE:

@@ -5,7 +5,7 @@ from wallet.base.values.features import Feature
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.gossip import ChannelUpdate
 from wallet.machines.channel.limits import receivable
-from wallet.machines.channel.state import Channel, Link, Phase, ScidKind
+from wallet.machines.channel.state import Channel, Link, Phase, ScidKind, is_lost
 from wallet.machines.payments.hints import InboundChannel
 from wallet.node.memory import Memory
 
@@ -15,7 +15,7 @@ def inbound_channels(memory: Memory) -> list[InboundChannel]:
     return [
         _seen_by_payers(memory, channel)
         for channel in memory.channels.values()
-        if channel.phase is Phase.READY and channel.id not in memory.frozen
+        if channel.phase is Phase.READY and channel.id not in memory.frozen and not is_lost(channel)
     ]
 
 

@@ -136,10 +136,12 @@ _DESCRIBE: Final[Mapping[str, Callable[[Memory, Work, str], _Found]]] = {
     "channel_frozen": _channel,
     "htlc_at_risk": _channel,
     "htlc_lost": _channel,
+    "funding_lost": _channel,
+    "funding_back": _channel,
     "court_needs_coins": _channel,
     "connect": _peer,
     "disconnect": _peer,
     "block_added": _block,
 }
 """By topic. Core Lightning's names where it has one; `payment`, `close_signed`, `channel_frozen`,
-`htlc_at_risk`, `htlc_lost` and `court_needs_coins` are ours."""
+`htlc_at_risk`, `htlc_lost`, `funding_lost`, `funding_back` and `court_needs_coins` are ours."""

@@ -25,7 +25,7 @@ from wallet.machines.step import Context
 from wallet.node import evidence, persist
 from wallet.node.answers import PaymentDone
 from wallet.node.board import Board
-from wallet.node.events import BroadcastDone, Command, NodeEvent, PeerUp, Ticket
+from wallet.node.events import BroadcastDone, Command, FundingSought, NodeEvent, PeerUp, Ticket
 from wallet.node.filling import Filled, filled, requests_of
 from wallet.node.flow import Flow
 from wallet.node.gossip_worker import GossipWorker
@@ -42,9 +42,11 @@ from wallet.node.work import (
     NodeAction,
     Notice,
     Reply,
+    SeekFunding,
     SendTo,
     Work,
 )
+from wallet.services.chain.fundings import FundingSeeker
 from wallet.services.ports import ChainSource, Clock, Entropy, Store, Transport
 
 log: Final = logging.getLogger("leyden.kernel")
@@ -79,6 +81,8 @@ class Kernel:
         self._links_to_come: dict[NodeId, int] = {}
         self.gossip: GossipWorker | None = None
         """Who checks gossip; without one, none is believed."""
+        self.seeker: FundingSeeker | None = None
+        """Who looks for fundings that no block holds; without one, none is missed."""
         self.flow: Flow | None = None
         """Who notes what is sent about HTLCs, if anybody does."""
         self._unheard: dict[tuple[ChannelId | Txid, str, OutPoint], BroadcastTx] = {}
@@ -278,6 +282,9 @@ class Kernel:
             case CheckGossip(candidate):
                 if self.gossip is not None:
                     self.gossip.check(candidate)
+            case SeekFunding():
+                if self.seeker is not None:
+                    self._spawn(self._seek(self.seeker, action))
             case FindRoutes():
                 self._router.find(action, self.board.memory.graph, self.board.memory.knowledge)
             case Notice():
@@ -323,6 +330,11 @@ class Kernel:
             for parent, outcome in zip(parents, above, strict=True):
                 self.inbox.put(BroadcastDone(action.channel_id, "commitment", parent, outcome))
         self.inbox.put(BroadcastDone(action.channel_id, action.kind, tx, result))
+
+    async def _seek(self, seeker: FundingSeeker, asked: SeekFunding) -> None:
+        there = await seeker.is_there(asked.outpoint)
+        if there is not None:
+            self.inbox.put(FundingSought(asked.channel_id, asked.height, there))
 
     def chain_is_back(self) -> None:
         """Offer again what the chain has not heard."""

@@ -12,10 +12,10 @@ from wallet.base.errors import Refused
 from wallet.base.invoices.bolt11 import decode_invoice
 from wallet.base.values.amounts import ZERO_MSAT
 from wallet.base.values.ids import ChannelId, PaymentHash, Preimage, Secret
-from wallet.machines.channel import actions, events
+from wallet.machines.channel import actions, events, missing
 from wallet.machines.channel.htlc import Failed, Htlc, Malformed
 from wallet.machines.channel.limits import spendable
-from wallet.machines.channel.state import Channel, Link, Phase
+from wallet.machines.channel.state import Channel, Link, Phase, is_lost
 from wallet.machines.payments import lessons, outgoing, requests
 from wallet.machines.payments.outgoing import MAX_PARTS
 from wallet.machines.payments.records import Part, Payment, PaymentKind, PaymentStatus
@@ -157,6 +157,8 @@ def _obstacle(channel: Channel) -> str | None:
         return "its funding transaction is not deep enough in the chain"
     if channel.phase is not Phase.READY or channel.our_shutdown or channel.their_shutdown:
         return "it is closing"
+    if is_lost(channel):
+        return missing.sentence(channel)
     if channel.link is not Link.LIVE:
         return "its peer is not connected"
     return None

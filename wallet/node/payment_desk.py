@@ -17,6 +17,8 @@ def hear(board: Board, channel_id: ChannelId, said: actions.Action) -> None:
         case actions.HtlcCommitted(htlc):
             if not forward_desk.under_way(board, channel_id, htlc):
                 receive_desk.answer(board, channel_id, htlc)
+        case actions.FundingLost():
+            receive_desk.give_back_parts(board, channel_id)
         case actions.HtlcFulfilled(htlc, preimage):
             forward_desk.fulfilled(board, channel_id, htlc, preimage)
             pay_desk.fulfilled(board, channel_id, htlc, preimage)

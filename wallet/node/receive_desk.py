@@ -14,7 +14,7 @@ from wallet.machines.channel import events
 from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import SETTLED
 from wallet.machines.channel.limits import is_too_much_dust
-from wallet.machines.channel.state import Phase
+from wallet.machines.channel.state import Phase, is_lost
 from wallet.machines.payments import hints, incoming, parts
 from wallet.machines.payments.records import InvoiceRecord
 from wallet.machines.signing import Ecdh, RecoverableSignature, SignInvoice
@@ -101,6 +101,7 @@ def delete_invoice(board: Board, command: DeleteInvoice) -> None:
 
 def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
     """Their HTLC is irrevocable: fulfil it, let it wait, give it back or pass it on."""
+    channel = board.memory.channels[channel_id]
     offered = incoming.IncomingHtlc(
         channel_id,
         htlc.key.id,
@@ -109,7 +110,8 @@ def answer(board: Board, channel_id: ChannelId, htlc: Htlc) -> None:
         htlc.cltv_expiry,
         htlc.onion,
         htlc.path_key,
-        is_too_much_dust(board.memory.channels[channel_id], htlc),
+        is_too_much_dust(channel, htlc),
+        is_lost(channel),
     )
     if not _is_answerable(board, channel_id, htlc.key.id):
         # On chain the HTLC is the court's; a preimage must not be shown there by chance.
@@ -184,6 +186,23 @@ def tick(board: Board) -> None:
         held = _waiting(board, payment_hash)
         if held is None or held.is_over(board.ctx):
             _drop(board, payment_hash)
+
+
+def give_back_parts(board: Board, channel_id: ChannelId) -> None:
+    """What waits for the rest and came by this channel: its funding is lost, so it is no money.
+
+    What has gone on by another channel is left: were it failed upstream, a funding that comes back
+    would no longer pay us for what the next node takes.
+    """
+    for payment_hash in list(board.memory.waiting_parts):
+        held = _waiting(board, payment_hash)
+        if held is None:
+            continue
+        lost = held.keeping(lambda part: part.channel_id == channel_id)
+        left = held.keeping(lambda part: part.channel_id != channel_id)
+        _give_back(board, payment_hash, parts.timed_out(lost))
+        if left.parts:
+            board.memory.waiting_parts[payment_hash] = left
 
 
 def _drop(board: Board, payment_hash: PaymentHash) -> None:

@@ -24,6 +24,7 @@ from wallet.node.events import (
     CreateInvoice,
     DeleteInvoice,
     FeerateChanged,
+    FundingSought,
     GossipChecked,
     Keysend,
     Listening,
@@ -59,6 +60,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             chain_desk.block_disconnected(board, event)
         case Recalled():
             board.recalled[event.channel_id, event.txid] = event.content
+        case FundingSought():
+            chain_desk.funding_sought(board, event)
         case FeerateChanged():
             chain_desk.feerate_changed(board, event)
         case BroadcastDone():

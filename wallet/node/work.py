@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from wallet.base.errors import Refused
-from wallet.base.values.ids import ChannelId, NodeId, PaymentHash, Txid
+from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Txid
 from wallet.base.wire.message import Message
 from wallet.machines.channel.actions import TheirCommitmentSigned
 from wallet.machines.channel.htlc import Htlc
@@ -83,7 +83,19 @@ class CheckGossip:
     candidate: Candidate
 
 
-NodeAction: TypeAlias = SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes | CheckGossip
+@dataclass(frozen=True, slots=True)
+class SeekFunding:
+    """Ask the backend for a funding output that no block holds; comes back as `FundingSought`."""
+
+    channel_id: ChannelId
+    outpoint: OutPoint
+    height: int
+    """Of the tip at which it is asked."""
+
+
+NodeAction: TypeAlias = (
+    SendTo | DropPeer | BroadcastTx | Reply | Notice | FindRoutes | CheckGossip | SeekFunding
+)
 
 
 @dataclass(slots=True)

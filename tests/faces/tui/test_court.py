@@ -261,6 +261,7 @@ TOLD: dict[str, dict[str, Any]] = {
     },
     "htlc_lost": {"htlc_id": 3, "direction": "in", "amount_msat": 300_000},
     "court_needs_coins": {"message": "a transaction that closes a channel needs a fee"},
+    "funding_lost": {"message": "it was double-spent. Nothing is paid or taken over it"},
 }
 
 
@@ -281,6 +282,11 @@ TOLD: dict[str, dict[str, Any]] = {
             "court_needs_coins",
             "! The channel with carol needs coins for a fee: 5 Chain, a  (8 Log says why)",
             ("the channel with carol goes on chain, and no coin pays for it", "a gives an address"),
+        ),
+        (
+            "funding_lost",
+            "✗ The channel with carol has lost its funding: 8 Log says why",
+            ("the channel with carol has lost its funding: it was double-spent",),
         ),
     ],
 )

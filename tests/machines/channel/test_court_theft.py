@@ -162,6 +162,21 @@ def test_reorg__coins_that_paid_for_a_commitment_that_may_never_come_back_are_fr
     assert {a.txid for a in pair.alice.acts if isinstance(a, actions.ForgetBump)} == made
 
 
+def test_reorg__of_a_funding__the_child_of_a_commitment_that_may_never_be_frees_its_coins() -> None:
+    """Its opener may never bring the funding back: a coin of ours would wait for it for ever."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(90_000), EXPIRY))
+    pair.settle()
+    Courtroom(pair)  # with coins for both
+    pair.bob.feerate = FeeratePerKw(4_000)
+    pair.bob.step(events.CloseUnilaterally("test"))
+    bump = pair.bob.state.bump
+    assert bump is not None
+    pair.bob.step(events.FundingUnconfirmed())
+    assert pair.bob.state.bump is None
+    assert actions.ForgetBump(bump.txid) in pair.bob.acts
+
+
 def test_fees__an_estimate_that_is_far_too_low_loses_no_htlc() -> None:
     """The backend knows only the floor while miners ask 40 times as much, a tenth of the HTLC."""
     pair = pending()

@@ -1,6 +1,11 @@
-"""An HTLC that would burn as fee with too many others is given back, whoever it is for (BOLT 2)."""
+"""An HTLC that is no money is given back, whoever it is for.
+
+One that would burn as fee with too many others (BOLT 2), or whose channel has lost its funding.
+"""
 
 from dataclasses import replace
+
+import pytest
 
 from tests.support.payment_ends import (
     PAYER,
@@ -16,28 +21,33 @@ from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.failures import TemporaryChannelFailure
 from wallet.machines.payments import incoming
 
+UNSAFE = pytest.mark.parametrize("why", [{"too_much_dust": True}, {"funding_lost": True}])
 
-def test_for_us__gives_no_preimage_away() -> None:
+
+@UNSAFE
+def test_for_us__gives_no_preimage_away(why: dict[str, bool]) -> None:
     _, offer = tried()
     htlc = arrived(offer)
     assert isinstance(answered(htlc, invoiced()), incoming.Fulfill)
-    given_back = answered(replace(htlc, too_much_dust=True), invoiced())
+    given_back = answered(replace(htlc, **why), invoiced())
     assert isinstance(given_back, incoming.Fail)
     assert given_back.failure == TemporaryChannelFailure()
 
 
-def test_for_us__once_paid_it_stays_paid() -> None:
+@UNSAFE
+def test_for_us__once_paid_it_stays_paid(why: dict[str, bool]) -> None:
     """A start asks again about an HTLC whose answer is on disk; other dust may have come since."""
     _, offer = tried()
     htlc = arrived(offer)
     first = answered(htlc, invoiced())
     assert isinstance(first, incoming.Fulfill)
-    again = answered(replace(htlc, too_much_dust=True), first.invoice)
+    again = answered(replace(htlc, **why), first.invoice)
     assert isinstance(again, incoming.Fulfill)
     assert again.preimage == first.preimage
 
 
-def test_for_another__does_not_go_on() -> None:
+@UNSAFE
+def test_for_another__does_not_go_on(why: dict[str, bool]) -> None:
     to_next = Payload(
         amt_to_forward=final_payload().amt_to_forward,
         outgoing_cltv_value=final_payload().outgoing_cltv_value,
@@ -45,6 +55,6 @@ def test_for_another__does_not_go_on() -> None:
     )
     htlc = sent(to_next, behind=PAYER)
     assert isinstance(answered(htlc, None), incoming.Forward)
-    given_back = answered(replace(htlc, too_much_dust=True), None)
+    given_back = answered(replace(htlc, **why), None)
     assert isinstance(given_back, incoming.Fail)
     assert given_back.failure == TemporaryChannelFailure()

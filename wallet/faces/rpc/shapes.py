@@ -17,12 +17,13 @@ from wallet.base.errors import DecodeError
 from wallet.base.values.amounts import FeeratePerKw
 from wallet.base.values.ids import NodeId
 from wallet.base.wire.gossip import ChannelUpdate
+from wallet.machines.channel import missing
 from wallet.machines.channel.commitments import our_commitment
 from wallet.machines.channel.htlc import Fulfilled, Htlc
 from wallet.machines.channel.htlc_stages import FINAL
 from wallet.machines.channel.limits import receivable, spendable
 from wallet.machines.channel.shutdown import broadcast_close
-from wallet.machines.channel.state import Change, Channel, Link, Phase, ScidKind, Tally
+from wallet.machines.channel.state import Change, Channel, Link, Phase, ScidKind, Tally, is_lost
 from wallet.machines.coins.wallet import Coin, CoinStatus
 from wallet.machines.payments.forwarding import policy_of
 from wallet.node.memory import ConnectedPeer
@@ -238,6 +239,8 @@ def _status(channel: Channel, frozen: str | None) -> list[str]:
         lines.append(f"Failed because: {channel.error}")
     if channel.fell_behind:
         lines.append("The peer has a newer state: it must close, and ours is never broadcast.")
+    if is_lost(channel):
+        lines.append(f"Funding lost: {missing.sentence(channel)}.")
     if frozen is not None:
         lines.append(f"Frozen by a fault of ours: {frozen}")
     return lines

@@ -74,7 +74,7 @@ def entry(event: Mapping[str, Any]) -> Entry:
     topic = safe(event.get("topic"), 40)
     told = [(name, value) for name, value in event.items() if name not in ("seq", "at", "topic")]
     fields = {
-        safe(name, 30): value if isinstance(value, int) else safe(value, 300)
+        safe(name, 30): value if isinstance(value, int) else safe(value, 400)
         for name, value in told[:_MOST_FIELDS]
     }
     source, _ = _TOPICS.get(topic, (Source.OTHER, _unknown))
@@ -92,7 +92,7 @@ def said(one: Entry, money: Money, names: Mapping[str, str]) -> str:
 Names = Mapping[str, str]
 Words = Callable[[Entry, Money, Names], str]
 
-URGENT: Final = frozenset({"htlc_at_risk", "htlc_lost", "court_needs_coins"})
+URGENT: Final = frozenset({"htlc_at_risk", "htlc_lost", "court_needs_coins", "funding_lost"})
 """Topics that are told on every screen as they come."""
 _ALARMING: Final = URGENT | {"channel_frozen", "disconnect", "missed"}
 _STATES: Final = {
@@ -213,6 +213,14 @@ def _lost(one: Entry, money: Money, names: Names) -> str:
     )
 
 
+def _funding_lost(one: Entry, _: Money, names: Names) -> str:
+    return f"{_channel(one, names)} has lost its funding{_why(one)}"
+
+
+def _funding_back(one: Entry, _: Money, names: Names) -> str:
+    return f"{_channel(one, names)} has its funding back: payments go on over it"
+
+
 def _needs_coins(one: Entry, _: Money, names: Names) -> str:
     return (
         f"{_channel(one, names)} goes on chain, and no coin pays for it{_why(one)}:"
@@ -227,6 +235,8 @@ def urgent(one: Entry, money: Money, names: Names) -> str:
         return f"✗ {_amount(one, money)} from {peer} is lost: 8 Log says why"
     if one.topic == "htlc_at_risk":
         return f"! {_amount(one, money)} with {peer} may be lost: 8 Log says why"
+    if one.topic == "funding_lost":
+        return f"✗ The channel with {peer} has lost its funding: 8 Log says why"
     return f"! The channel with {peer} needs coins for a fee: 5 Chain, a  (8 Log says why)"
 
 
@@ -281,6 +291,8 @@ _TOPICS: Final[dict[str, tuple[Source, Words]]] = {
     "channel_frozen": (Source.CHANNEL, _channel_frozen),
     "htlc_at_risk": (Source.CHANNEL, _at_risk),
     "htlc_lost": (Source.CHANNEL, _lost),
+    "funding_lost": (Source.CHANNEL, _funding_lost),
+    "funding_back": (Source.CHANNEL, _funding_back),
     "court_needs_coins": (Source.CHANNEL, _needs_coins),
     "connect": (Source.PEER, _connected),
     "disconnect": (Source.PEER, _disconnected),

@@ -133,6 +133,21 @@ class HtlcLost:
 
 
 @dataclass(frozen=True, slots=True)
+class FundingLost:
+    """The funding counts as double-spent: what came in over the channel is not paid.
+
+    `message` says what happened, where the money is and what to do.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FundingBack:
+    """The funding that was lost is found again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Tell us when this output is spent."""
 
@@ -210,6 +225,8 @@ Action: TypeAlias = (
     | LossAccepted
     | HtlcLost
     | CloseSigned
+    | FundingLost
+    | FundingBack
     | Watch
     | HtlcOffered
     | HtlcCommitted

@@ -135,6 +135,18 @@ class FundingUnconfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class FundingSought:
+    """At the tip of `height`, whether the backend has the funding in a block or its mempool.
+
+    `rival` is a transaction of that very block that spends what the funding spends.
+    """
+
+    height: int
+    found: bool
+    rival: Txid | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FundingSpent:
     """A transaction in a block spends the funding output.
 
@@ -218,6 +230,7 @@ Event: TypeAlias = (
     | CloseUnilaterally
     | FundingConfirmed
     | FundingUnconfirmed
+    | FundingSought
     | FundingSpent
     | FundingUnspent
     | ClaimSpent

@@ -13,7 +13,7 @@ from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, su
 from wallet.machines.channel.commitments import Column, split
 from wallet.machines.channel.htlc import Htlc, Split
 from wallet.machines.channel.htlc_stages import ROWS, Beat, Row, advance
-from wallet.machines.channel.state import Channel, Funding
+from wallet.machines.channel.state import Channel, Funding, is_lost
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
 """BOLT 2: from here on a locktime would mean seconds."""
@@ -112,6 +112,8 @@ def sending_limits(channel: Channel) -> tuple[Limit, ...]:
 
 def spendable(channel: Channel) -> MilliSatoshi:
     """The largest HTLC that we may offer now; zero when none."""
+    if is_lost(channel):
+        return ZERO_MSAT
     limit = min(limit.amount for limit in sending_limits(channel))
     if limit < channel.terms.theirs.htlc_minimum:
         return ZERO_MSAT
@@ -123,7 +125,7 @@ def receivable(channel: Channel) -> MilliSatoshi:
     terms = channel.terms
     content = split(channel, channel.funding, next_ours)
     offered = _offered(content, by_us=False)
-    if len(offered) >= terms.ours.max_accepted_htlcs:
+    if len(offered) >= terms.ours.max_accepted_htlcs or is_lost(channel):
         return ZERO_MSAT
     keep = terms.ours.channel_reserve.to_msat()
     if not terms.we_opened:

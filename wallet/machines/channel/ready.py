@@ -13,8 +13,9 @@ from wallet.base.errors import PeerFault, Severity
 from wallet.base.values.ids import ShortChannelId
 from wallet.base.wire.channel import ChannelReady
 from wallet.base.wire.setup import error_for
-from wallet.machines.channel import events
-from wallet.machines.channel.actions import Action, Send
+from wallet.machines.channel import events, missing
+from wallet.machines.channel.actions import Action, HtlcLapsed, Send
+from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.state import (
     Announcement,
     Channel,
@@ -23,6 +24,7 @@ from wallet.machines.channel.state import (
     Phase,
     Scid,
     ScidKind,
+    is_lost,
 )
 from wallet.machines.step import Context, Step
 
@@ -53,7 +55,7 @@ def funding_confirmed(channel: Channel, event: events.FundingConfirmed) -> Chann
         if s.kind is not ScidKind.REAL or s.scid != scid
     )
     names = (*names, Scid(scid, ScidKind.REAL, funding.number))
-    return Step(replace(channel.with_funding(found), scids=names))
+    return missing.found(replace(channel.with_funding(found), scids=names))
 
 
 def funding_unconfirmed(channel: Channel) -> ChannelStep:
@@ -66,9 +68,13 @@ def funding_unconfirmed(channel: Channel) -> ChannelStep:
 def is_hopeless(channel: Channel, ctx: Context) -> bool:
     """Whether the opener has had long enough to get its funding mined, and nothing of ours is in.
 
-    A channel that was used before its confirmation is kept: there may be money of ours in it.
+    A channel that was used before its confirmation is kept, for there may be money of ours in it:
+    until its funding is lost for good.
     """
-    terms = channel.terms
+    terms, lost = channel.terms, channel.missing
+    if lost is not None and lost.lost and missing.is_sought(channel):
+        patience = FORGET_UNCONFIRMED if lost.rival is None else FORGET_DEPTH
+        return ctx.height.height - lost.since >= patience
     return (
         not terms.we_opened
         and channel.funding.confirmed is None
@@ -82,10 +88,16 @@ def is_hopeless(channel: Channel, ctx: Context) -> bool:
 
 def forget(channel: Channel, ctx: Context) -> ChannelStep:
     """BOLT 2: SHOULD forget the channel if it does not see the correct funding transaction."""
-    reason = f"the funding transaction was not mined within {FORGET_UNCONFIRMED} blocks"
+    reason = (
+        missing.last_sentence(channel)
+        if is_lost(channel)
+        else f"the funding transaction was not mined within {FORGET_UNCONFIRMED} blocks"
+    )
     closed = replace(channel, error=reason).with_phase(Phase.CLOSED, ctx.now, "local", reason)
     there = channel.link is not Link.OFFLINE
-    return Step(closed, (Send(error_for(channel.id, reason)),) if there else ())
+    said = (Send(error_for(channel.id, reason)),) if there else ()
+    # What went on over it will never be decided: whoever waits upstream is told.
+    return Step(closed, (*said, *(HtlcLapsed(htlc) for htlc in missing.unpaid(channel))))
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:

@@ -35,6 +35,9 @@ def resume(channel: Channel) -> ChannelStep:
 
 def promised(channel: Channel) -> list[Action]:
     """What the channel wants of the chain as long as no block has it; harmless to repeat."""
+    if channel.missing is not None and channel.missing.rival is not None:
+        # No mempool takes the funding, nor what spends it, while a block has its rival.
+        return []
     match channel.phase:
         case Phase.MUTUALLY_CLOSED:
             return [*_funding(channel), *broadcast_close(channel)]

@@ -25,6 +25,7 @@ from wallet.base.values.ids import (
     Point,
     ShortChannelId,
     Signature,
+    Txid,
 )
 from wallet.machines.channel.close_versions import NO_VERSION, Proposal, SimpleClose
 from wallet.machines.channel.ending import Bump, OnChain
@@ -140,6 +141,18 @@ class Funding:
     confirmed: Confirmation | None
     transaction: UnsignedTx | None
     """Ours to broadcast until it is confirmed; None when the peer funds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A funding that payments stand on was not found where an unmined transaction must be."""
+
+    since: int
+    """Height of the first tip without it; with a rival, of the block that holds that."""
+    lost: bool = False
+    """At another tip neither, or a rival is in a block: nothing is promised over the channel."""
+    rival: Txid | None = None
+    """What spends the coins of the funding instead. Only the opener can know."""
 
 
 class ScidKind(StrEnum):
@@ -297,6 +310,8 @@ class Channel:
     bump: Bump | None = None
     """What pays for our commitment to enter a block, once that is broadcast (BOLT 5)."""
     simple_close: SimpleClose = NO_VERSION
+    missing: Missing | None = None
+    """Set while the funding is in no block and in no mempool that we know."""
 
     @property
     def id(self) -> ChannelId:
@@ -347,6 +362,11 @@ def in_flight(channel: Channel) -> bool:
 def is_agreed(channel: Channel) -> bool:
     """Whether both have signed a closing transaction: the peer may broadcast it at any time."""
     return channel.signed_close is not None or bool(channel.simple_close.versions)
+
+
+def is_lost(channel: Channel) -> bool:
+    """Whether the funding counts as double-spent: what the channel holds may not exist."""
+    return channel.missing is not None and channel.missing.lost
 
 
 def is_unsent(htlc: Htlc) -> bool:

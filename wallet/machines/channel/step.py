@@ -35,6 +35,7 @@ from wallet.machines.channel import (
     dance,
     deadlines,
     events,
+    missing,
     onchain,
     ready,
     reconnect,
@@ -95,7 +96,10 @@ def _handle(channel: Channel, event: events.Event, ctx: Context) -> ChannelStep:
         case events.FundingConfirmed():
             return ready.funding_confirmed(channel, event)
         case events.FundingUnconfirmed():
-            return ready.funding_unconfirmed(channel)
+            freed, free = unilateral.without_child(channel)
+            return Step(ready.funding_unconfirmed(freed).state, free)
+        case events.FundingSought():
+            return missing.sought(channel, event)
         case events.FundingSpent():
             return onchain.funding_spent(channel, event, ctx)
         case events.FundingUnspent():
@@ -132,12 +136,14 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
         return ready.forget(channel, ctx)
     if channel.phase is Phase.SPENT:
         return onchain.progress(channel, event, ctx)
+    channel = missing.without_rival(channel, ctx)
     due = deadlines.overdue(channel, ctx)
     worth = deadlines.worth_closing(due, ctx)
     if worth:
         # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
     lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
+    lost += missing.lapsed(channel, ctx)
     deeper = _deeper(channel, ctx)
     pressed = unilateral.press(channel, ctx) if event.latest else ()
     return Step(deeper.state, (*promised(channel), *pressed, *lost, *deeper.actions))

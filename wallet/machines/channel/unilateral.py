@@ -150,6 +150,11 @@ def without_bump(channel: Channel, confirmed: Txid) -> tuple[Channel, tuple[Acti
     if channel.bump is None:
         return channel, ()
     ours = our_commitment(channel, channel.funding).commitment.tx.txid
-    if confirmed == ours:
+    return (channel, ()) if confirmed == ours else without_child(channel)
+
+
+def without_child(channel: Channel) -> tuple[Channel, tuple[Action, ...]]:
+    """The coins in the child are free again: what it spends may never be."""
+    if channel.bump is None:
         return channel, ()
     return replace(channel, bump=None), (ForgetBump(channel.bump.txid),)

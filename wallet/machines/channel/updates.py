@@ -17,7 +17,7 @@ from wallet.base.wire.channel import (
     UpdateFulfillHtlc,
 )
 from wallet.base.wire.message import Message
-from wallet.machines.channel import events
+from wallet.machines.channel import events, missing
 from wallet.machines.channel.actions import Action, HtlcFulfilled, HtlcOffered, Send
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey, Malformed, Removal
 from wallet.machines.channel.htlc_stages import SETTLED, Stage
@@ -30,7 +30,7 @@ from wallet.machines.channel.limits import (
     is_too_much_dust,
     sending_limits,
 )
-from wallet.machines.channel.state import LIVING, Channel, FeeUpdate, Link, Phase
+from wallet.machines.channel.state import LIVING, Channel, FeeUpdate, Link, Phase, is_lost
 from wallet.machines.step import Step
 
 ChannelStep = Step[Channel, Action]
@@ -52,6 +52,8 @@ def offer(channel: Channel, event: events.OfferHtlc) -> ChannelStep:
         raise Refused("the peer of this channel is not connected", 205)
     if channel.their_shutdown is not None:
         raise Refused("the peer is closing this channel", 205)
+    if is_lost(channel):
+        raise Refused(f"nothing can be sent over this channel: {missing.sentence(channel)}", 205)
     if event.amount < channel.terms.theirs.htlc_minimum or not event.amount:
         raise Refused(
             f"{event.amount} is less than the peer accepts"

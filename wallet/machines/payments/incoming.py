@@ -161,6 +161,13 @@ class IncomingHtlc:
     """`path_key` of `update_add_htlc`: the HTLC runs in a blinded route."""
     too_much_dust: bool = False
     """Over what may burn as fee if the channel closes: BOLT 2 SHOULD NOT reveal a preimage."""
+    funding_lost: bool = False
+    """The funding of its channel was double-spent: it would be paid with money that is not."""
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether it is given back, whatever it wants."""
+        return self.too_much_dust or self.funding_lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +321,7 @@ def _pass_on(
         # BOLT 4: if `current_path_key` is set in the onion payload and it is not the final node:
         # MUST return an `invalid_onion_blinding` error.
         return refuse(shared_secret, InvalidOnionBlinding(sha256(htlc.onion)))
-    if htlc.too_much_dust:
+    if htlc.is_unsafe:
         return refuse(shared_secret, TemporaryChannelFailure())
     return Forward(as_forward(payload), next_packet, shared_secret)
 
@@ -326,7 +333,7 @@ def _unknown(htlc: IncomingHtlc, ctx: Context) -> Failure:
 def _final_failure(
     htlc: IncomingHtlc, final: FinalPayload, invoice: InvoiceRecord | None, ctx: Context
 ) -> Failure | None:
-    if htlc.too_much_dust:
+    if htlc.is_unsafe:
         return TemporaryChannelFailure()
     # In the order of BOLT 4's list.  `expiry_too_far` is not in it: a final node MUST NOT say so,
     # and a payment that can be claimed within a minute locks nothing of ours.

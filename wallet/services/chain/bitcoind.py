@@ -61,6 +61,7 @@ class Method(StrEnum):
     SENDRAWTRANSACTION = "sendrawtransaction"
     SUBMITPACKAGE = "submitpackage"
     GETTXOUT = "gettxout"
+    GETMEMPOOLENTRY = "getmempoolentry"
 
 
 _CANNOT_WAIT: Final = (-32601, -32602, -1, -8)

@@ -23,11 +23,19 @@ BLOCKS_KEPT: Final = 64
 _BLOCKS_AT_ONCE: Final = 8
 """The ids of a full block are 200 kB of JSON."""
 _OUTPUTS_AT_ONCE: Final = 64
+_NOT_FOUND: Final = -5
 _OUT_OF_RANGE: Final = -8
 
 T = TypeVar("T")
 Found: TypeAlias = FundingFound | Verdict
 """What an announcement is worth to the chain: its output, or why not (`NO_FUNDING`, `UNKNOWN`)."""
+
+
+class FundingSeeker(Protocol):
+    """Who can be asked for an output that no block may hold yet."""
+
+    async def is_there(self, outpoint: OutPoint) -> bool | None:
+        """Whether a block or the mempool has made it. Never raises `ServiceFault`."""
 
 
 class FundingSource(Protocol):
@@ -62,6 +70,25 @@ class Fundings:
             except ServiceFault:
                 answers += [Verdict.UNKNOWN] * len(part)
         return answers
+
+    async def is_there(self, outpoint: OutPoint) -> bool | None:
+        """Whether a block or the mempool has made this output; None when the backend fails.
+
+        A block that has spent it is not looked for: blocks are followed.  What the mempool has
+        spent is there: a close may wait for its block together with the funding.
+        """
+        txid = str(outpoint.txid)
+        try:
+            asked = [(txid, outpoint.index, True)]
+            [unspent] = await self._backend.ask_many(Method.GETTXOUT, asked, _as_unspent)
+            if unspent is not None:
+                return None if isinstance(unspent, CoreError) else True
+            [entry] = await self._backend.ask_many(Method.GETMEMPOOLENTRY, [(txid,)], as_members)
+        except ServiceFault:
+            return None
+        if isinstance(entry, CoreError):
+            return False if entry.code == _NOT_FOUND else None
+        return True
 
     async def _look_up(self, queries: Sequence[FundingQuery]) -> list[Found]:
         txids: dict[int, tuple[bytes, ...] | None] = {}
