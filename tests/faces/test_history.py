@@ -155,7 +155,9 @@ def test_history__of_a_node_that_forwards(two: Two) -> None:
         two.bob.call("connect", id=carol.node_id, host="127.0.0.1", port=carol.port)
         two.bob.call("fundchannel", id=carol.node_id, amount=500_000)
         two.mine(6)
-        wait_for(lambda: two.channel(carol)["state"] == "CHANNELD_NORMAL", "Carol's channel")
+        opened = two.channel(carol)["channel_id"]
+        for node in (two.bob, carol):
+            two.wait_state(node, opened, "CHANNELD_NORMAL")
         made = [
             carol.call(
                 "invoice",

@@ -14,6 +14,7 @@ from wallet.machines.channel.state import Channel
 from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.blocks import connect_block, disconnect_block
 from wallet.machines.coins.building import build
+from wallet.machines.coins.records import TxKind
 from wallet.machines.coins.selection import (
     Selection,
     reserve_for,
@@ -138,7 +139,7 @@ def spent(board: Board, channel: Channel) -> None:
     if transaction is not None:
         board.memory.wallet = spend_coins(board.memory.wallet, transaction.tx)
         board.work.wallet = True
-        ledger.seen(board, transaction.tx, opens=channel)
+        ledger.seen(board, transaction.tx, (TxKind.OPENING, channel.id))
 
 
 # --- withdrawals --------------------------------------------------------------------------------

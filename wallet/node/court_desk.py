@@ -13,6 +13,7 @@ from wallet.base.values.ids import ChannelId, Signature, Txid
 from wallet.machines.channel import actions, events
 from wallet.machines.coins import wallet as coins
 from wallet.machines.coins.bumping import Bumped, afforded, bump_commitment, bump_htlc
+from wallet.machines.coins.records import TxKind
 from wallet.machines.coins.selection import CANNOT_AFFORD
 from wallet.machines.coins.spending import forget
 from wallet.machines.coins.spending import spent as spend_coins
@@ -71,7 +72,7 @@ def _fund_htlc(board: Board, channel_id: ChannelId, wish: actions.FundHtlc) -> N
     if made is None:
         return
     bumped, feerate = made
-    txid = _spend(board, wallet, bumped)
+    txid = _spend(board, channel_id, wallet, bumped)
     board.work.act(BroadcastTx(channel_id, wish.kind, _signed(board, txid)))
     height = board.ctx.height.height
     board.run(channel_id, events.ClaimFunded(wish.outpoint, change, feerate, txid, height))
@@ -88,7 +89,7 @@ def _fund_commitment(board: Board, channel_id: ChannelId, wish: actions.FundComm
     if made is None:
         return
     bumped, feerate = made
-    txid = _spend(board, wallet, bumped)
+    txid = _spend(board, channel_id, wallet, bumped)
     board.run(channel_id, events.BumpMade(feerate, txid, board.ctx.height.height))
 
 
@@ -122,11 +123,11 @@ def _confirmed(board: Board, wallet: Wallet) -> tuple[coins.Coin, ...]:
     return coins.spendable(wallet, board.ctx.height.height, 1)
 
 
-def _spend(board: Board, wallet: Wallet, bumped: Bumped) -> Txid:
+def _spend(board: Board, channel_id: ChannelId, wallet: Wallet, bumped: Bumped) -> Txid:
     answers = board.signer.answer(bumped.unsigned.requests())
     tx = bumped.unsigned.finish([Signature(a) for a in answers if isinstance(a, bytes)])
     before = board.memory.wallet
-    ledger.seen(board, tx)
+    ledger.seen(board, tx, (TxKind.CLOSING, channel_id))
     after = spend_coins(wallet, tx)
     if tx.txid not in after.sent:
         raise InvariantBroken(f"the wallet does not take {tx.txid} for its own")

@@ -11,7 +11,6 @@ from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.encode import from_json, to_json
 from wallet.base.values.ids import ChannelId, Txid
 from wallet.machines.chain_events import BlockConnected
-from wallet.machines.channel.state import Channel
 from wallet.machines.coins.records import TxKind, TxRecord
 from wallet.machines.coins.wallet import Changes
 from wallet.node.board import Board
@@ -20,16 +19,17 @@ from wallet.node.work import Notice
 from wallet.services.store.tables import TRANSACTIONS, Delete, Put, Row, Write
 
 
-def seen(board: Board, tx: Transaction, opens: Channel | None = None) -> None:
+def seen(board: Board, tx: Transaction, purpose: tuple[TxKind, ChannelId] | None = None) -> None:
     """We are about to broadcast it, or have signed it now: it waits for a block.
 
-    `opens` is the channel that it funds, if that is not in memory yet.
+    `purpose` is for one that does not show what it is for: it funds a channel that memory does not
+    know yet, or pays for the commitment of one.
     """
     known = board.memory.transactions.get(tx.txid)
     if known is None:
         record = _record(board, tx)
-        if opens is not None:
-            record = replace(record, kind=TxKind.OPENING, channel_id=opens.id)
+        if purpose is not None:
+            record = replace(record, kind=purpose[0], channel_id=purpose[1])
         _keep(board, record)
     elif known.height is None and known.tx != tx:
         # Noted before it was signed; nothing about it is new to anybody.

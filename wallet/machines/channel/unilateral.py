@@ -49,7 +49,7 @@ def fail(channel: Channel, reason: str, ctx: Context, cause: str) -> ChannelStep
     kept, gone = without_unsent(channel)
     failed = replace(kept, error=reason).with_phase(Phase.FAILED, ctx.now, cause, reason)
     actions: list[Action] = [Send(error_for(channel.id, reason)), *gone]
-    actions += broadcast_commitment(failed)
+    actions += (*broadcast_commitment(failed), *press(failed, ctx, at_once=True))
     actions.append(PhaseChanged(channel.phase, failed.phase, reason))
     return Step(failed, tuple(actions))
 
@@ -88,8 +88,12 @@ def signed_by_both(channel: Channel, built: Built) -> UnsignedTx:
     )
 
 
-def press(channel: Channel, ctx: Context) -> tuple[Action, ...]:
-    """At a block without our commitment: ask the wallet for a child, or for a better one."""
+def press(channel: Channel, ctx: Context, *, at_once: bool = False) -> tuple[Action, ...]:
+    """At a block without our commitment: ask the wallet for a child, or for a better one.
+
+    `at_once`: as the channel fails. The next block may hold the commitment alone, however near a
+    deadline is; only a going rate above its own asks for a child.
+    """
     if channel.fell_behind or channel.onchain is not None or channel.phase is not Phase.FAILED:
         return ()
     if channel.funding.confirmed is None:
@@ -100,11 +104,12 @@ def press(channel: Channel, ctx: Context) -> tuple[Action, ...]:
     if anchor is None:
         return ()
     fee, weight = fee_of(channel, built.commitment.tx)
-    own = FeeratePerKw(fee.sat * 1000 // weight)
+    # Its fee was rounded down: it is still as good as the rate that it was agreed at.
+    own = FeeratePerKw(-(-fee.sat * 1000 // weight))
     stake = stake_of(channel, weight + CHILD_WEIGHT)
     height, bump = ctx.height.height, channel.bump
     last, made_at = (own, 0) if bump is None else (bump.feerate, bump.at)
-    feerate = next_feerate(stake, last, made_at, ctx.feerate, height)
+    feerate = next_feerate(stake, None if at_once else last, made_at, ctx.feerate, height)
     if feerate is None or feerate <= last:
         return ()
     return (

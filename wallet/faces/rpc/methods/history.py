@@ -211,7 +211,8 @@ def _opened(channel: Channel, record: TxRecord | None) -> Answer:
 def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
     end = channel.onchain
     txid = end.txid if end is not None else None
-    if txid is None and record is not None:
+    # Before a block has ended it: what pays for a commitment is of the close too, but not it.
+    if txid is None and record is not None and _ends(channel, record):
         txid = record.tx.txid
     waiting = end.unclaimed.to_msat() if end is not None else channel.funding.to_us
     # What is not worth its fee is never taken, and waited for no longer than the channel is.
@@ -226,6 +227,11 @@ def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
         "blockheight": end.height if end is not None else None,
         **_channel(channel),
     }
+
+
+def _ends(channel: Channel, record: TxRecord) -> bool:
+    fundings = {funding.outpoint for funding in channel.fundings}
+    return any(txin.outpoint in fundings for txin in record.tx.inputs)
 
 
 # --- forwards, which only the store has ---------------------------------------------------------
