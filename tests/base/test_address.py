@@ -10,6 +10,7 @@ from wallet.base.bitcoin.chains import (
     MAINNET,
     REGTEST,
     SIGNET,
+    TESTNET4,
     Chain,
     chain_by_name,
     require_unlocked,
@@ -84,10 +85,9 @@ def test_chains_by_name() -> None:
     assert raised.value.code == -32602
 
 
-def test_only_regtest_is_unlocked() -> None:
-    require_unlocked(REGTEST)
-    for chain in CHAINS:
-        if chain is not REGTEST:
-            with pytest.raises(Refused, match="networks other than regtest are refused in code"):
-                require_unlocked(chain)
+def test_real_money_is_locked() -> None:
+    for chain in (REGTEST, SIGNET, TESTNET4):
+        require_unlocked(chain)
+    with pytest.raises(Refused, match=r"the network bitcoin is locked.*refuses real money in code"):
+        require_unlocked(MAINNET)
     assert SIGNET.chain_hash.hex().startswith("f61eee3b63a380a4")

@@ -167,7 +167,7 @@ def test_refused__existing_wallet(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert seed_path(tmp_path).read_bytes() == before
 
 
-@pytest.mark.parametrize("network", ["bitcoin", "signet", "testnet4", "litecoin"])
+@pytest.mark.parametrize("network", ["bitcoin", "litecoin"])
 def test_refused__other_networks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str
 ) -> None:

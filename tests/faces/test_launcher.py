@@ -109,9 +109,9 @@ def test_second_one__goes_on_with_a_node_of_its_own_when_the_first_ends(tmp_path
 
 
 def test_locked_network__is_refused(tmp_path: Path) -> None:
-    with Terminal(["--dir", str(tmp_path), "--network", "signet"]) as terminal:
+    with Terminal(["--dir", str(tmp_path), "--network", "bitcoin"]) as terminal:
         assert terminal.ended() == 1
-        assert "signet is locked" in terminal.shown
+        assert "bitcoin is locked" in terminal.shown
     assert list(tmp_path.iterdir()) == []
 
 

@@ -22,15 +22,22 @@ from wallet.machines.chain_events import (
     BlockDisconnected,
     BlockRef,
     ChainEvent,
+    ChainStart,
     ChainStatus,
 )
 from wallet.services.chain.answers import BackendTip
+from wallet.services.chain.birthday import MARGIN_SECONDS
 from wallet.services.chain.bitcoind import Bitcoind
 from wallet.services.chain.endpoint import Endpoint
 from wallet.services.chain.follower import Follower, Pace
 
 GENESIS = BlockRef(BlockHeight(0), BlockHash(REGTEST.chain_hash))
 QUICK = Pace(wait=0.05, first_retry=0.001, last_retry=0.004, idle=0)
+
+
+_SIGNS: dict[type, str] = {ChainStart: "=", BlockConnected: "+", BlockDisconnected: "-"}
+MINUTES = 600
+"""Between the blocks of a model chain, in seconds; its genesis block is at zero."""
 
 
 class Line:
@@ -46,6 +53,9 @@ class Line:
         assert events
         for event in events:
             match event:
+                case ChainStart():
+                    assert not self.events
+                    self.line = [event.ref]
                 case BlockConnected():
                     assert event.prev == self.tip.hash
                     assert event.height.height == self.tip.height.height + 1
@@ -70,10 +80,8 @@ class Line:
 
     @property
     def story(self) -> str:
-        """`+` and `-` with heights: `-3 +3 +4`."""
-        return " ".join(
-            f"{'+' if isinstance(e, BlockConnected) else '-'}{e.height.height}" for e in self.events
-        )
+        """`+`, `-` and, for a start, `=` with heights: `-3 +3 +4`."""
+        return " ".join(f"{_SIGNS[type(e)]}{e.height.height}" for e in self.events)
 
     async def until_tip(self, height: int, block_hash: BlockHash | None = None) -> None:
         async with asyncio.timeout(10):
@@ -111,7 +119,8 @@ class ModelChain:
 
     def mine(self, blocks: int = 1) -> None:
         for _ in range(blocks):
-            header = BlockHeader(1, self.best[-1], bytes(32), 0, 0, next(self._nonce))
+            time = len(self.best) * MINUTES
+            header = BlockHeader(1, self.best[-1], bytes(32), time, 0, next(self._nonce))
             self.known[header.hash] = Block(header, ())
             self.best.append(header.hash)
         self._bell.set()
@@ -149,6 +158,10 @@ class ModelChain:
         await self._trouble()
         return self.best[height.height] if height <= self.tip.height else None
 
+    async def block_time(self, block: BlockHash) -> int:
+        await self._trouble()
+        return self.known[block].header.time
+
     async def block_hashes(self, first: BlockHeight, count: int) -> list[BlockHash]:
         await self._trouble()
         return self.best[first.height : first.height + count]
@@ -176,8 +189,9 @@ async def following(
     line: Line,
     recent: Sequence[BlockRef] = (),
     pace: Pace = QUICK,
+    birthday: int = 0,
 ) -> AsyncIterator[None]:
-    task = asyncio.create_task(Follower(source, REGTEST, line, pace).run(recent))
+    task = asyncio.create_task(Follower(source, REGTEST, line, pace).run(recent, birthday))
     try:
         yield
     finally:
@@ -208,6 +222,38 @@ async def test_follow__resumes_where_the_caller_stopped() -> None:
     assert line.story == "+8 +9 +10"
     latest = [event.latest for event in line.events if isinstance(event, BlockConnected)]
     assert latest == [False, False, True], "what is passed by is told from what has just come"
+
+
+async def test_follow__a_new_wallet_begins_before_its_birthday() -> None:
+    chain, line = ModelChain(), Line()
+    chain.mine(1_000)
+    chain.down = True
+    born = 990 * MINUTES
+    first = (born - MARGIN_SECONDS) // MINUTES - 1
+    async with following(chain, line, birthday=born):
+        await line.until_problem("down for the test")
+        chain.down = False
+        await line.until_tip(1_000)
+        assert isinstance(line.events[0], ChainStart)
+        assert line.events[0].height.height == first
+
+
+async def test_follow__whoever_has_seen_blocks_has_no_birthday() -> None:
+    chain = ModelChain()
+    chain.mine(1_000)
+    recent = [BlockRef(BlockHeight(7), chain.best[7])]
+    line = Line(recent)
+    async with following(chain, line, recent, birthday=990 * MINUTES):
+        await line.until_tip(1_000)
+        assert line.story.startswith("+8 ")
+
+
+async def test_follow__a_chain_younger_than_the_wallet_is_read_whole() -> None:
+    chain, line = ModelChain(), Line()
+    chain.mine(5)
+    async with following(chain, line, birthday=MARGIN_SECONDS):
+        await line.until_tip(5)
+        assert line.story == "+1 +2 +3 +4 +5"
 
 
 async def test_follow__catches_up_in_batches() -> None:

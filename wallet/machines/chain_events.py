@@ -1,7 +1,8 @@
 """What the chain tells: blocks as they come and go, and what became of a broadcast.
 
-Rule 1: a listener sees one line of blocks. Each `BlockConnected` builds on the block before it, and
-each `BlockDisconnected` names the block that is the tip at that moment.
+Rule 1: a listener sees one line of blocks, from the genesis block or from `ChainStart`. Each
+`BlockConnected` builds on the block before it, and each `BlockDisconnected` names the block that is
+the tip at that moment.
 Rule 2: a reorganisation is disconnects from the tip downwards, then connects upwards; nothing else
 marks it.
 """
@@ -24,6 +25,22 @@ class BlockRef:
 
     def __str__(self) -> str:
         return f"block {self.height.height} ({self.hash[::-1].hex()})"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStart:
+    """The line begins after this block: up to here nothing can concern the listener.
+
+    Only the first event of all may be this.
+    """
+
+    height: BlockHeight
+    hash: BlockHash
+
+    @property
+    def ref(self) -> BlockRef:
+        """The tip after this event."""
+        return BlockRef(self.height, self.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class BlockDisconnected:
     hash: BlockHash
 
 
-ChainEvent: TypeAlias = BlockConnected | BlockDisconnected
+ChainEvent: TypeAlias = ChainStart | BlockConnected | BlockDisconnected
 
 
 class BroadcastKind(StrEnum):

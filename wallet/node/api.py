@@ -102,7 +102,8 @@ class Api:
             opened = await asyncio.to_thread(
                 open_seed_file, self.place.seed_file, password, network=self.chain.name
             )
-            core = Core(self.config, self.place, opened.recovery.seed(), self._fail)
+            birthday = opened.header.birthday
+            core = Core(self.config, self.place, opened.recovery.seed(), self._fail, birthday)
             await core.start()
             self._core = core
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Final
 
+from wallet.base.bitcoin.chains import REGTEST
 from wallet.base.errors import DecodeError, Refused, ServiceFault
 from wallet.base.values.amounts import FEERATE_FLOOR
 from wallet.base.values.blocks import BlockHeight, CltvDelta
@@ -65,10 +66,20 @@ class Core:
     """One running core: everything behind the socket once the wallet is unlocked."""
 
     def __init__(
-        self, config: Config, place: DataDirectory, seed: bytes, failed: Callable[[str], None]
+        self,
+        config: Config,
+        place: DataDirectory,
+        seed: bytes,
+        failed: Callable[[str], None],
+        birthday: int = 0,
     ) -> None:
-        """`failed` is told, once, why the core cannot go on (only a failing store does that)."""
+        """`failed` is told, once, why the core cannot go on (only a failing store does that).
+
+        `birthday`: Unix seconds before which the seed had no money, 0 unknown.
+        """
         self.config = config
+        # On regtest a block's time is whatever its miner likes.
+        self._birthday = 0 if config.chain is REGTEST else birthday
         self.signer = LocalSigner(seed, config.chain)
         self.clock = SystemClock()
         self._entropy = SystemEntropy()
@@ -113,7 +124,7 @@ class Core:
         self._spawn(self._run_kernel(), "kernel")
         self.kernel.resume(promised)
         follower = Follower(self.chain, self.config.chain, self.intake)
-        self._spawn(follower.run(list(memory.blocks)), "follower")
+        self._spawn(follower.run(list(memory.blocks), self._birthday), "follower")
         self._spawn(self._watch_feerate(), "feerate")
         dialler = Dialler(self.kernel, self.transport, self.intake.peer_gone)
         self._spawn(dialler.run(), "dialler")

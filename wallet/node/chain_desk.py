@@ -13,6 +13,7 @@ from wallet.base.values.ids import ChannelId, OutPoint, Txid
 from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
+    ChainStart,
 )
 from wallet.machines.channel import events, missing, shutdown
 from wallet.machines.channel.ending import SpendKind
@@ -26,6 +27,19 @@ from wallet.node.work import Notice, SeekFunding
 
 FEERATE_SLACK: Final = 1.25
 """With anchors a commitment's fee only has to enter a mempool: small changes are left alone."""
+
+
+def chain_start(board: Board, event: ChainStart) -> None:
+    """A new wallet's first block: no address of ours, and no channel, is older."""
+    memory = board.memory
+    if event.ref in memory.blocks:
+        # A batch that failed may have been offered again.
+        return
+    if memory.blocks:
+        raise InvariantBroken(f"{event.ref} cannot be a start: our tip is {memory.tip}")
+    memory.push_block(event.ref)
+    board.work.blocks = True
+    _new_tip(board)
 
 
 def block_connected(board: Board, event: BlockConnected) -> None:

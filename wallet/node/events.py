@@ -6,7 +6,12 @@ from typing import Final, TypeAlias
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.ids import ChannelId, NodeId, OutPoint, PaymentHash, Preimage, Txid
-from wallet.machines.chain_events import BlockConnected, BlockDisconnected, BroadcastResult
+from wallet.machines.chain_events import (
+    BlockConnected,
+    BlockDisconnected,
+    BroadcastResult,
+    ChainStart,
+)
 from wallet.machines.channel.htlc import Split
 from wallet.machines.channel.opening_rules import ANCHOR_TYPE
 from wallet.machines.payments.forwarding import TermsChange
@@ -276,6 +281,7 @@ NodeEvent: TypeAlias = (
     PeerUp
     | PeerDown
     | PeerSaid
+    | ChainStart
     | BlockConnected
     | BlockDisconnected
     | Recalled

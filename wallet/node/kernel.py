@@ -14,7 +14,7 @@ from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.errors import Refused, ServiceFault
 from wallet.base.values.ids import ChannelId, NodeId, OutPoint, Txid
 from wallet.machines.chain_events import (
-    BlockConnected,
+    BlockDisconnected,
     BlockRef,
     BroadcastResult,
     ChainEvent,
@@ -128,7 +128,7 @@ class Kernel:
     def knows(self, event: ChainEvent) -> bool:
         """Whether a block event is in what memory says."""
         block = BlockRef(event.height, event.hash)
-        return (block in self.board.memory.blocks) is isinstance(event, BlockConnected)
+        return (block in self.board.memory.blocks) is not isinstance(event, BlockDisconnected)
 
     def listen(self, listener: Callable[[Notice], None]) -> None:
         """Be told of notices, after the commit that makes them true."""

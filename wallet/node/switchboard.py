@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from wallet.base.errors import Refused
-from wallet.machines.chain_events import BlockConnected, BlockDisconnected
+from wallet.machines.chain_events import BlockConnected, BlockDisconnected, ChainStart
 from wallet.node import (
     chain_desk,
     clock_desk,
@@ -54,6 +54,8 @@ def absorb(board: Board, event: NodeEvent) -> None:
             peer_desk.peer_up(board, event)
         case PeerDown():
             peer_desk.peer_down(board, event)
+        case ChainStart():
+            chain_desk.chain_start(board, event)
         case BlockConnected():
             chain_desk.block_connected(board, event)
         case BlockDisconnected():

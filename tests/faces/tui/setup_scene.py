@@ -20,12 +20,15 @@ PASSWORD = "C0rrect-H0rse+9&Tr?e?"
 class FakePort:
     """Remembers what it was asked to make."""
 
-    directory = "~/.leyden/regtest"
-    networks = (("regtest", True), ("signet", False), ("testnet4", False), ("bitcoin", False))
-    bitcoind = ChainChoice("http://127.0.0.1:18443", "~/.bitcoin/regtest/.cookie")
+    networks = (("regtest", True), ("signet", True), ("testnet4", True), ("bitcoin", False))
 
-    def __init__(self, *, has_wallet: bool = False) -> None:
+    def __init__(self, *, has_wallet: bool = False, network: str = "regtest") -> None:
         self.has_wallet = has_wallet
+        self.network = network
+        self.has_built_in_chain = network == "regtest"
+        self.directory = f"~/.leyden/{network}"
+        port = 18443 if self.has_built_in_chain else 38332
+        self.bitcoind = ChainChoice(f"http://127.0.0.1:{port}", f"~/.bitcoin/{network}/.cookie")
         self.trouble = ""
         self.refusal = ""
         self.made: list[Order] = []

@@ -156,7 +156,29 @@ async def test_bitcoind__is_asked_before_anything_goes_on() -> None:
         port.trouble = ""
         await keys(pilot, "enter")
         await shows(pilot, "Write these")
-        assert pilot.app.draft.chain == FakePort.bitcoind  # type: ignore[attr-defined]
+        assert pilot.app.draft.chain == port.bitcoind  # type: ignore[attr-defined]
+
+
+async def test_public_chain__only_a_bitcoind_has_it() -> None:
+    port = FakePort(network="signet")
+    async with first_run(port) as pilot:
+        await check(pilot, "wizard-signet")
+        await keys(pilot, "c", "enter")
+        await shows(pilot, "It has to be on signet")
+        await keys(pilot, "enter")
+        await shows(pilot, "Write these")
+        assert pilot.app.draft.chain == port.bitcoind  # type: ignore[attr-defined]
+
+
+async def test_public_chain__a_wallet_without_one_is_asked_where_it_is() -> None:
+    port = FakePort(has_wallet=True, network="signet")
+    async with first_run(port) as pilot:
+        await shows(pilot, "Go on with a bitcoind")
+        await keys(pilot, "enter")
+        await shows(pilot, "It has to be on signet")
+        await keys(pilot, "enter")
+        await until(pilot, lambda: port.kept, "the choice")
+    assert port.kept == [port.bitcoind]
 
 
 async def test_wallet_without_a_chain__only_that_is_asked() -> None:

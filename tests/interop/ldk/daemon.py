@@ -35,13 +35,15 @@ class Daemon:
     Its words go to `<directory>/daemon.log`.
     """
 
-    def __init__(self, directory: Path, chain_url: str, chain_cookie: Path) -> None:
+    def __init__(
+        self, directory: Path, chain_url: str, chain_cookie: Path, network: str = "regtest"
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "daemon.log"
         self.node_id = ""
         self.port = 0
-        self.socket = directory / "regtest" / "lightning-rpc"
-        self._where = ("--dir", str(directory), "--network", "regtest")
+        self.socket = directory / network / "lightning-rpc"
+        self._where = ("--dir", str(directory), "--network", network)
         self._chain = ("--chain", chain_url, "--chain-cookie", str(chain_cookie))
         self._process: subprocess.Popen[str] | None = None
 

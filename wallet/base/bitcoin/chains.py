@@ -1,8 +1,8 @@
 """The chains by name, with everything that differs between them.
 
 One core serves one chain; whatever is chain-specific comes from a `Chain` value carried by state.
-Networks other than regtest are known, so that their invoices and addresses can be named in an
-error, but locked: `require_unlocked` refuses them in code.
+Mainnet is known, so that its invoices and addresses can be named in an error, but locked:
+`require_unlocked` refuses it in code.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class Chain:
     genesis block in wire order (BOLT 0), `hrp` the bech32 prefix of addresses, `invoice_prefix`
     BOLT 11's prefix without `ln`, `coin_type` SLIP 44's for derivation paths, `to_self_delay` what
     we ask of a peer by default (BOLT 2), `min_depth` the confirmations we ask of a funding.
+    `rpc_port` and `rpc_cookie` (below Core's data directory) say where a bitcoind usually is.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Chain:
     block_interval_seconds: int
     to_self_delay: CltvDelta
     min_depth: CltvDelta
+    rpc_port: int
+    rpc_cookie: str
     unlocked: bool
 
     def __str__(self) -> str:
@@ -58,6 +61,8 @@ REGTEST: Final = Chain(
     block_interval_seconds=600,
     to_self_delay=CltvDelta(6),
     min_depth=CltvDelta(1),
+    rpc_port=18443,
+    rpc_cookie="regtest/.cookie",
     unlocked=True,
 )
 SIGNET: Final = Chain(
@@ -72,7 +77,9 @@ SIGNET: Final = Chain(
     block_interval_seconds=600,
     to_self_delay=CltvDelta(144),
     min_depth=CltvDelta(3),
-    unlocked=False,
+    rpc_port=38332,
+    rpc_cookie="signet/.cookie",
+    unlocked=True,
 )
 TESTNET4: Final = Chain(
     name="testnet4",
@@ -86,7 +93,9 @@ TESTNET4: Final = Chain(
     block_interval_seconds=600,
     to_self_delay=CltvDelta(144),
     min_depth=CltvDelta(3),
-    unlocked=False,
+    rpc_port=48332,
+    rpc_cookie="testnet4/.cookie",
+    unlocked=True,
 )
 MAINNET: Final = Chain(
     name="bitcoin",
@@ -100,6 +109,8 @@ MAINNET: Final = Chain(
     block_interval_seconds=600,
     to_self_delay=CltvDelta(144),
     min_depth=CltvDelta(3),
+    rpc_port=8332,
+    rpc_cookie=".cookie",
     unlocked=False,
 )
 
@@ -121,6 +132,7 @@ def require_unlocked(chain: Chain) -> None:
     """Raise `Refused` unless this version may run on `chain`."""
     if not chain.unlocked:
         raise Refused(
-            f"the network {chain.name} is locked: networks other than regtest are refused in code",
+            f"the network {chain.name} is locked: this version refuses real money in code; "
+            "regtest, signet and testnet4 are open",
             _INVALID_PARAMS,
         )

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from wallet.base.bitcoin.chains import chain_by_name, require_unlocked
+from wallet.base.bitcoin.chains import REGTEST, Chain, chain_by_name, require_unlocked
 from wallet.base.errors import Refused, ServiceFault
 from wallet.faces.cli.arguments import UsageError
 from wallet.faces.cli.exit_codes import Exit, of_error
@@ -21,8 +21,6 @@ from wallet.node.api import Api
 from wallet.node.build import check_config
 from wallet.node.config import Config
 from wallet.services.directory import DataDirectory
-
-DEFAULT_CHAIN = "http://127.0.0.1:18443"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,9 +48,9 @@ def _config(args: argparse.Namespace) -> Config:
     chain = chain_by_name(args.network)
     require_unlocked(chain)
     cookie = args.chain_cookie
-    url = args.chain or DEFAULT_CHAIN
+    url = args.chain or f"http://127.0.0.1:{chain.rpc_port}"
     if cookie is None and "@" not in url:
-        cookie = args.dir / "regtest" / ".cookie"
+        cookie = _usual_cookie(args.dir, chain)
     config = Config(
         directory=args.dir,
         chain=chain,
@@ -65,6 +63,12 @@ def _config(args: argparse.Namespace) -> Config:
     )
     check_config(config)
     return config
+
+
+def _usual_cookie(directory: Path, chain: Chain) -> Path:
+    """Of `leyden regtest`, which lives beside the wallet, or of a bitcoind of this user."""
+    root = directory if chain is REGTEST else Path("~/.bitcoin").expanduser()
+    return root / chain.rpc_cookie
 
 
 async def _serve(config: Config, place: DataDirectory, password_fd: int | None) -> int:

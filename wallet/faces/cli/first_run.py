@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from wallet.base.bitcoin.chains import CHAINS
+from wallet.base.bitcoin.chains import CHAINS, REGTEST, chain_by_name
 from wallet.base.crypto.mnemonic import entropy_of, phrase_of, word_list
 from wallet.base.errors import DecodeError, Refused, ServiceFault
 from wallet.faces.cli import start_file
@@ -26,7 +26,6 @@ from wallet.faces.tui.setup.port import ChainChoice, Order
 _ENTROPY_BYTES: Final = {12: 16, 24: 32}
 _QUESTIONS: Final = 3
 _ASK_SECONDS: Final = 5.0
-_USUAL: Final = ChainChoice("http://127.0.0.1:18443", "~/.bitcoin/regtest/.cookie")
 
 
 class FirstRunPort:
@@ -34,6 +33,7 @@ class FirstRunPort:
 
     def __init__(self, root: Path, network: str, *, has_wallet: bool) -> None:
         self._root = root
+        self._chain = chain_by_name(network)
         self._network = network
         self.has_wallet = has_wallet
         self.password: str | None = None
@@ -47,14 +47,25 @@ class FirstRunPort:
         return f"~{place.removeprefix(home)}" if place.startswith(f"{home}/") else place
 
     @property
+    def network(self) -> str:
+        """As it was asked for."""
+        return self._network
+
+    @property
+    def has_built_in_chain(self) -> bool:
+        """Regtest is what `leyden regtest` serves."""
+        return self._chain is REGTEST
+
+    @property
     def networks(self) -> Sequence[tuple[str, bool]]:
-        """The open one first."""
+        """The open ones first."""
         return sorted(((c.name, c.unlocked) for c in CHAINS), key=lambda c: not c[1])
 
     @property
     def bitcoind(self) -> ChainChoice:
         """Core's own places."""
-        return _USUAL
+        chain = self._chain
+        return ChainChoice(f"http://127.0.0.1:{chain.rpc_port}", f"~/.bitcoin/{chain.rpc_cookie}")
 
     def words(self) -> Sequence[str]:
         """BIP 39, English."""

@@ -64,6 +64,13 @@ def as_height(value: object) -> BlockHeight:
     return BlockHeight(value)
 
 
+def as_time(value: object) -> int:
+    """Unix seconds, 32 bits in a header."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 32:
+        raise _unexpected("a time", value)
+    return value
+
+
 def as_hash(value: object) -> BlockHash:
     """A block hash, written in reverse for eyes."""
     raw = as_bytes(value)

@@ -30,6 +30,7 @@ from wallet.services.chain.answers import (
     as_hash,
     as_members,
     as_text,
+    as_time,
     parse_json,
     printable,
 )
@@ -151,6 +152,11 @@ class Bitcoind:
                 return None
             raise
         return self._read(Method.GETBLOCKHEADER, header.get("previousblockhash"), as_hash)
+
+    async def block_time(self, block: BlockHash) -> int:
+        """What a block's header says of its time: Unix seconds, up to two hours off."""
+        header = await self._ask(Method.GETBLOCKHEADER, (_shown(block), True), as_members)
+        return self._read(Method.GETBLOCKHEADER, header.get("time"), as_time)
 
     async def blocks(self, hashes: Sequence[BlockHash]) -> list[Block]:
         """Whole blocks, in the order asked for, checked against their hashes."""

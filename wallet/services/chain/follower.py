@@ -22,9 +22,10 @@ from wallet.machines.chain_events import (
     BlockConnected,
     BlockDisconnected,
     BlockRef,
+    ChainStart,
     ChainStatus,
 )
-from wallet.services.chain.answers import BackendTip
+from wallet.services.chain.birthday import Headers, last_before
 from wallet.services.ports import ChainListener
 
 REMEMBERED: Final = 1000
@@ -34,17 +35,11 @@ _MAX_BATCH: Final = 64
 _BATCH_TRANSACTIONS: Final = 2_000
 
 
-class BlockSource(Protocol):
+class BlockSource(Headers, Protocol):
     """Where blocks come from; `Bitcoind` is one. Every method may raise `ServiceFault`."""
 
     async def check_chain(self, chain: Chain) -> None:
         """Raise `ServiceFault` if the source serves another chain."""
-
-    async def backend_tip(self) -> BackendTip:
-        """The best block now."""
-
-    async def block_hash(self, height: BlockHeight) -> BlockHash | None:
-        """The best chain's block at `height`."""
 
     async def block_hashes(self, first: BlockHeight, count: int) -> list[BlockHash]:
         """The best chain's blocks from `first` on."""
@@ -89,19 +84,24 @@ class Follower:
         self._backend_tip = BlockHash(chain.chain_hash)
         self._status: ChainStatus | None = None
 
-    async def run(self, recent: Sequence[BlockRef]) -> NoReturn:
+    async def run(self, recent: Sequence[BlockRef], birthday: int = 0) -> NoReturn:
         """Follow until cancelled.
 
         `recent` holds the blocks that the listener has seen last, oldest first, without gaps; it
-        hears what follows the newest.  Empty means the genesis block.
+        hears what follows the newest.  Empty means the genesis block, or the last block before
+        `birthday` (Unix seconds, 0 unknown), which the listener is told as its `ChainStart`.
         """
         genesis = BlockRef(BlockHeight(0), BlockHash(self._chain.chain_hash))
         self._line.clear()
         self._line.extend(recent or (genesis,))
+        fresh = bool(birthday) and not recent
         retry = self._pace.first_retry
         while True:
             try:
                 await self._source.check_chain(self._chain)
+                if fresh:
+                    await self._begin(birthday)
+                    fresh = False
                 while True:
                     await self._follow_once()
                     retry = self._pace.first_retry
@@ -115,6 +115,13 @@ class Follower:
     @property
     def _tip(self) -> BlockRef:
         return self._line[-1]
+
+    async def _begin(self, birthday: int) -> None:
+        start = await last_before(self._source, birthday)
+        if start is not None:
+            await self._listener.absorb([ChainStart(start.height, start.hash)])
+            self._line.clear()
+            self._line.append(start)
 
     async def _follow_once(self) -> None:
         """Catch up with the tip, then wait for the next block."""

@@ -45,6 +45,14 @@ class Port(Protocol):
         """Where the wallet will be, as it is shown."""
 
     @property
+    def network(self) -> str:
+        """The one that this wallet is on."""
+
+    @property
+    def has_built_in_chain(self) -> bool:
+        """Whether this program brings a chain of that network."""
+
+    @property
     def networks(self) -> Sequence[tuple[str, bool]]:
         """Their names, and whether this version may run there."""
 

@@ -22,8 +22,9 @@ _WAYS: Final = (
     "Restore from recovery phrase",
     "Try the demo (local play money, 6 nodes, nothing leaves this PC)",
 )
-_LOCKED: Final = "✗ locked: this version judges disputes on regtest only"
-_CHAINS: Final = ("Go on with the built-in chain", "Go on with a bitcoind")
+_LOCKED: Final = "✗ locked: real money is refused.  Others: leyden --network N"
+_BUILT_IN: Final = "Go on with the built-in chain"
+_BITCOIND: Final = "Go on with a bitcoind"
 
 
 class Start(Stage):
@@ -43,7 +44,8 @@ class Start(Stage):
     def __init__(self, step: str) -> None:
         super().__init__(step)
         self._at = 0
-        self._bitcoind = False
+        self._bitcoind: bool | None = None
+        """What a person chose; None: the only one, or the one that needs nothing."""
 
     @property
     def _has_wallet(self) -> bool:
@@ -51,10 +53,21 @@ class Start(Stage):
 
     @property
     def _menu(self) -> tuple[str, ...]:
-        return _CHAINS if self._has_wallet else _WAYS
+        if not self._has_wallet:
+            return _WAYS
+        return (_BUILT_IN, _BITCOIND) if self._may_choose else (_BITCOIND,)
+
+    @property
+    def _may_choose(self) -> bool:
+        return self.setup.port.has_built_in_chain
+
+    @property
+    def _by_rpc(self) -> bool:
+        return not self._may_choose if self._bitcoind is None else self._bitcoind
 
     def hints(self) -> str:
-        return "↑↓ move  enter next  q quit" if self._has_wallet else self.HINTS
+        asks = self._may_choose and not self._has_wallet
+        return self.HINTS if asks else "↑↓ move  enter next  q quit"
 
     def compose_body(self) -> Iterable[Widget]:
         yield Lines(self._rows)
@@ -96,13 +109,19 @@ class Start(Stage):
         ]  # fmt: skip
 
     def _networks(self) -> Row:
+        port = self.setup.port
+        marks = {True: "( )", False: "✗"}
         return tuple(
-            (f"(•) {name}", PLAIN) if is_open else (f"   ✗ {name}", QUIET)
-            for name, is_open in self.setup.port.networks
+            (f"(•) {name}   ", PLAIN)
+            if name == port.network
+            else (f"{marks[free]} {name}   ", QUIET)
+            for name, free in port.networks
         )
 
     def _chain(self) -> Row:
-        marks = ("( )", "(•)") if self._bitcoind else ("(•)", "( )")
+        if not self._may_choose:
+            return row("Chain     (•) bitcoind by RPC")
+        marks = ("( )", "(•)") if self._by_rpc else ("(•)", "( )")
         return row(f"Chain     {marks[0]} built-in   {marks[1]} bitcoind by RPC")
 
     def action_move(self, step: int) -> None:
@@ -110,17 +129,17 @@ class Start(Stage):
         self.redraw()
 
     def action_chain(self) -> None:
-        if not self._has_wallet:
-            self._bitcoind = not self._bitcoind
+        if self._may_choose and not self._has_wallet:
+            self._bitcoind = not self._by_rpc
             self.redraw()
 
     def action_next(self) -> None:
         if self._has_wallet:
-            self._bitcoind = bool(self._at)
+            self._bitcoind = self._menu[self._at] == _BITCOIND
         elif self._at == _DEMO:
             self.setup.exit(Outcome.DEMO)
             return
-        if self._bitcoind:
+        if self._by_rpc:
             self.app.push_screen(Bitcoind(self.step, self._go_on))
         else:
             self._go_on(ChainChoice())
@@ -156,7 +175,9 @@ class Bitcoind(Stage):
     def compose_body(self) -> Iterable[Widget]:
         yield Lines(
             lambda _: [
-                row("A bitcoind of yours, over its RPC. It has to be on regtest."),
+                row(
+                    f"A bitcoind of yours, over its RPC. It has to be on {self.setup.port.network}."
+                ),
                 row(("Its cookie file is where its password is: none is asked or kept.", QUIET)),
                 EMPTY,
             ]
