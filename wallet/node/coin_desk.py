@@ -22,7 +22,7 @@ from wallet.machines.coins.selection import (
     select_all,
     select_these,
 )
-from wallet.machines.coins.spending import forget, unconfirmed
+from wallet.machines.coins.spending import forget, leant_on, unconfirmed, vouched
 from wallet.machines.coins.spending import release as release_coins
 from wallet.machines.coins.spending import reserve as reserve_coins
 from wallet.machines.coins.spending import spent as spend_coins
@@ -235,6 +235,10 @@ def connect(board: Board, event: BlockConnected) -> None:
 def disconnect(board: Board, event: BlockDisconnected) -> None:
     """What the block had told is taken back."""
     after, changes = disconnect_block(board.memory.wallet, event.height.height)
+    leant = leant_on(after)
+    for txid in leant:
+        # The block that comes instead may hold a rival, such as a claim of ours at another fee.
+        after = vouched(after, board.memory.transactions[txid].tx)
     board.memory.wallet = after
-    board.work.wallet = board.work.wallet or bool(changes)
+    board.work.wallet = board.work.wallet or bool(changes) or bool(leant)
     ledger.disconnected(board, event.height.height)

@@ -25,12 +25,14 @@ from wallet.machines.coins import (
     change_script,
     connect_block,
     disconnect_block,
+    leant_on,
     release,
     reserve,
     select,
     spendable,
     spent,
     unconfirmed,
+    vouched,
     wanted,
 )
 
@@ -196,6 +198,27 @@ def test_rival__of_a_transaction_whose_inputs_are_not_ours() -> None:
     lost = connected(wallet, 6, rival)
     assert money(lost) == (0, 0)
     assert disconnected(lost, 6) == wallet
+
+
+def test_rival__of_a_payment_that_left_its_block_and_that_ours_leans_on() -> None:
+    paid = funds()
+    wallet = connected(fresh(), 5, paid)
+    waiting = derived(spent(wallet, spend(paid, 90_000)))
+    left = disconnected(waiting, 5)
+    assert leant_on(left) == {paid.txid}
+    (coin,) = wallet.coins.values()
+    planned = replace(wallet, coins={coin.outpoint: replace(coin, reserved_by=ALICE)})
+    assert leant_on(disconnected(planned, 5)) == {paid.txid}
+    assert leant_on(disconnected(wallet, 5)) == set()
+    kept = vouched(left, paid)
+    assert unconfirmed(kept)[0] == paid
+    assert money(kept) == (0, 90_000)
+    rival = payment(out(1_000), spending=[paid.inputs[0].outpoint])
+    lost = connected(kept, 5, rival)
+    assert money(lost) == (0, 0)
+    assert unconfirmed(lost) == ()
+    assert disconnected(lost, 5) == kept
+    assert money(connected(kept, 5, paid)) == (0, 90_000)
 
 
 # --- undoing, by seeds

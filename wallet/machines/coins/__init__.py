@@ -16,7 +16,15 @@ from wallet.machines.coins.selection import (
     select,
     select_all,
 )
-from wallet.machines.coins.spending import forget, release, reserve, spent, unconfirmed
+from wallet.machines.coins.spending import (
+    forget,
+    leant_on,
+    release,
+    reserve,
+    spent,
+    unconfirmed,
+    vouched,
+)
 from wallet.machines.coins.wallet import (
     COINBASE_MATURITY,
     GAP,
@@ -72,6 +80,7 @@ __all__ = [
     "forget",
     "input_weight",
     "known_coins",
+    "leant_on",
     "new_address",
     "outbids",
     "release",
@@ -84,6 +93,7 @@ __all__ = [
     "spent",
     "status",
     "unconfirmed",
+    "vouched",
     "wanted",
     "with_address",
     "with_addresses",

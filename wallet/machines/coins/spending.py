@@ -93,6 +93,23 @@ def forget(wallet: Wallet, txid: Txid) -> Wallet:
     return replace(left, coins=coins)
 
 
+def leant_on(wallet: Wallet) -> set[Txid]:
+    """What others sent, and a reorganisation took out of its block, while ours spends or plans to.
+
+    Claims of channels are such: the wallet has not sent them itself.
+    """
+    waiting = (coin for coin in wallet.coins.values() if coin.height is None)
+    wanted = {
+        c.outpoint.txid for c in waiting if c.spent_by is not None or c.reserved_by is not None
+    }
+    return wanted - wallet.sent.keys()
+
+
+def vouched(wallet: Wallet, tx: Transaction) -> Wallet:
+    """The wallet that offers such a transaction again: so a rival in a block makes ours void."""
+    return replace(wallet, sent={**wallet.sent, tx.txid: Sent(tx)})
+
+
 def unconfirmed(wallet: Wallet) -> tuple[Transaction, ...]:
     """Our transactions that wait for a block, parents first: what to broadcast again."""
     waiting = {
