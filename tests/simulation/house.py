@@ -49,18 +49,14 @@ class SimKernel(Kernel):
         self._house.answers[ticket] = value
 
     def _act(self, ready: Any) -> None:
-        house = self._house
-        if house.acts_left is not None:
-            if house.acts_left == 0:
-                raise PowerCut
-            house.acts_left -= 1
+        self._house.about_to_act()
         super()._act(ready)
 
-    async def _start_over(
-        self, batch: Sequence[NodeEvent], callers: Callers, reason: str
-    ) -> None:
+    async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
         if reason != "the disk is full":
             raise Violation(f"{self._house.name}: a batch failed: {reason}")
+        self._house.world.met["full disk"] += 1
+        self._house.world.note(f"{self._house.name} has a full disk")
         await super()._start_over(batch, callers, reason)
 
 
@@ -76,16 +72,23 @@ class House:
         self.kernel: SimKernel | None = None
         self.answers: dict[Ticket, object] = {}
         self.acts_left: int | None = None
-        """After so many actions of a batch the power goes."""
+        """After so many actions more the power goes."""
+        self.copy: bytes | None = None
+        """Of its disk, to cheat with."""
+        self.cheats = False
+        """It runs on that copy, and nothing is asked of it any more."""
+        self.height = 0
+        """Of the last block that it heard of."""
         self.expected: dict[ChannelId, Channel] = {}
         """What the disk must say of channels at the next start."""
         self._lives = 0
         self._tickets = 0
+        self._acted = 0
 
     # --- life -------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """A new process on what the disk has."""
+    def start(self) -> bool:
+        """A new process on what the disk has; False when it ends before it is up."""
         self._lives += 1
         config = Config(Path(self.name), REGTEST, "", None, "", self.name)
         entropy = SeededEntropy(
@@ -97,9 +100,17 @@ class House:
         kernel.board.ctx = Context(BlockHeight(0), FEERATE_FLOOR, self.world.now, bytes(32))
         _, wishes = finish(persist.load(self.disk, kernel.board))
         self.kernel = kernel
-        kernel.resume(wishes)
+        self._acted = 0
+        try:
+            kernel.resume(wishes)
+        except PowerCut:
+            self._fell("while it starts")
+            self.die(dict(self.memory.channels))
+            return False
+        self.height = self.memory.height.height
         if self.world.feerate != FEERATE_FLOOR:
             kernel.inbox.put(FeerateChanged(self.world.feerate))
+        return True
 
     def _compare(self, loaded: list[Channel]) -> None:
         for channel in loaded:
@@ -107,7 +118,8 @@ class House:
             differing = [
                 field.name
                 for field in fields(channel)
-                if _unordered(getattr(channel, field.name)) != _unordered(getattr(known, field.name))
+                if _unordered(getattr(channel, field.name))
+                != _unordered(getattr(known, field.name))
             ]
             if differing:
                 raise Violation(f"{self.name}: the disk tells another story of {differing}")
@@ -118,9 +130,40 @@ class House:
         """The process is gone; `before` are the channels as its last commit left them."""
         self.expected = {i: persist.durable(channel) for i, channel in before.items()}
         self.kernel = None
+        self.relieve()
+        self.answers.clear()
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether a fault waits for its moment."""
+        disk = self.disk
+        return disk.cut_before or disk.cut_after or disk.full or self.acts_left is not None
+
+    def relieve(self) -> None:
+        """No fault is due any more."""
         self.acts_left = None
         self.disk.relieve()
-        self.answers.clear()
+
+    def about_to_act(self) -> None:
+        """One action more, if there is still power."""
+        if self.acts_left == 0:
+            raise PowerCut
+        if self.acts_left is not None:
+            self.acts_left -= 1
+        self._acted += 1
+
+    def _fell(self, how: str) -> None:
+        self.world.met[f"crash {how}"] += 1
+        self.world.note(f"{self.name} crashes {how}")
+
+    def betray(self) -> None:
+        """What ran ends; from now on the copy does, and nobody hears it but the chain."""
+        assert self.copy is not None
+        if self.kernel is not None:
+            self.die({})
+        self.disk = Disk(self.copy)
+        self.expected = {}
+        self.cheats = True
 
     @property
     def memory(self) -> Memory:
@@ -136,21 +179,25 @@ class House:
     @property
     def has_work(self) -> bool:
         """Whether something waits in the inbox."""
-        return self.kernel is not None and bool(self.kernel.inbox._urgent or self.kernel.inbox._peers)
+        return self.kernel is not None and bool(
+            self.kernel.inbox._urgent or self.kernel.inbox._peers
+        )
 
     def turn(self) -> bool:
         """One batch; False when the power went."""
         assert self.kernel is not None
         before = dict(self.memory.channels)
         commits = self.disk.commits
+        self._acted = 0
         try:
             finish(self.kernel.process(finish(self.kernel.inbox.take_batch())))
         except PowerCut:
             stored = self.disk.commits > commits
+            acted = "while it acts" if self._acted else "after its commit"
+            self._fell(acted if stored else "before its commit")
             self.die(dict(self.memory.channels) if stored else before)
             return False
-        self.acts_left = None
-        self.disk.relieve()
+        self.height = self.memory.height.height
         return True
 
     def ask(self, make: Callable[[Ticket], NodeEvent]) -> Ticket:
@@ -164,6 +211,7 @@ class House:
         """Take up to `most` steps towards the world's chain; returns how many."""
         assert self.kernel is not None
         steps = self._way()[:most]
+        self.world.heard += len(steps)
         self.kernel.inbox.put_all(steps)
         return len(steps)
 
@@ -222,4 +270,8 @@ class House:
 
 def _unordered(value: object) -> object:
     """Names of a channel have no order on disk."""
-    return frozenset(value) if isinstance(value, tuple) and value and isinstance(value[0], Scid) else value
+    return (
+        frozenset(value)
+        if isinstance(value, tuple) and value and isinstance(value[0], Scid)
+        else value
+    )

@@ -127,9 +127,7 @@ class ModelChain:
             return refusal.result
         return BroadcastResult(BroadcastKind.ACCEPTED)
 
-    def broadcast_package(
-        self, transactions: Sequence[Transaction]
-    ) -> tuple[BroadcastResult, ...]:
+    def broadcast_package(self, transactions: Sequence[Transaction]) -> tuple[BroadcastResult, ...]:
         """Offer parents and the child that pays for them: the floor counts for all together."""
         before = (self.mempool.copy(), self._rivals.copy())
         results = [self._offer(tx, 0) for tx in transactions]
@@ -172,9 +170,9 @@ class ModelChain:
         for txin in tx.inputs:
             coin = self.coins.get(txin.outpoint)
             parent = self.mempool.get(txin.outpoint.txid)
-            if coin is None and parent is not None:
-                if txin.outpoint.index < len(parent.tx.outputs):
-                    coin = Coin(parent.tx.outputs[txin.outpoint.index], self.height + 1)
+            place = txin.outpoint.index
+            if coin is None and parent is not None and place < len(parent.tx.outputs):
+                coin = Coin(parent.tx.outputs[place], self.height + 1)
             if coin is None:
                 raise Refusal(BroadcastKind.MISSING_INPUTS, "bad-txns-inputs-missingorspent")
             found.append(coin)
@@ -183,10 +181,10 @@ class ModelChain:
     def _check_final(self, tx: Transaction, prevouts: Sequence[Coin]) -> None:
         """For the next block (BIP 65, BIP 68)."""
         following = self.height + 1
-        if any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
-            # A commitment's locktime holds its obscured number: seconds, and long ago.
-            if tx.locktime < _LOCKTIME_SECONDS and tx.locktime >= following:
-                raise Refusal(BroadcastKind.REJECTED, "non-final")
+        # A commitment's locktime holds its obscured number: seconds, and long ago.
+        early = following <= tx.locktime < _LOCKTIME_SECONDS
+        if early and any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
+            raise Refusal(BroadcastKind.REJECTED, "non-final")
         for txin, coin in zip(tx.inputs, prevouts, strict=True):
             lock = txin.sequence
             if tx.version < 2 or lock & (_LOCK_DISABLED | _LOCK_SECONDS):
@@ -256,9 +254,7 @@ class ModelChain:
             if tx.txid in self.mempool:
                 self._remove(tx.txid)
         self._add_coins(coinbase, height)
-        event = BlockConnected(
-            BlockHeight(height), block_hash, self.tip, (coinbase, *transactions)
-        )
+        event = BlockConnected(BlockHeight(height), block_hash, self.tip, (coinbase, *transactions))
         self.blocks.append(Block(event, spent))
 
     def _add_coins(self, tx: Transaction, height: int) -> None:
@@ -285,6 +281,10 @@ class ModelChain:
         for tx in (*back, *waiting):
             self.broadcast(tx)
 
+    def forget(self, dropped: Iterable[Txid] | None = None) -> None:
+        """The mempool drops these and what builds on them; without a list, everything."""
+        for txid in self._with_children(list(self.mempool) if dropped is None else dropped):
+            self._remove(txid)
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         """The transaction in a block that spends an output."""
