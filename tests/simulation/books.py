@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.house import House, Violation
-from tests.simulation.invariants import DEAREST, is_small
+from tests.simulation.invariants import DEAREST, is_small, is_stolen
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.ids import OutPoint, PaymentHash
 from wallet.machines.channel.deadlines import forecast
-from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.coins import wallet as coins
 from wallet.machines.payments.records import InvoiceStatus, PaymentStatus
@@ -175,7 +174,7 @@ class Books:
             for claim in channel.onchain.claims if channel.onchain else ():
                 if claim.resolved_at is None and is_small(claim.amount.to_msat()):
                     allowed += claim.amount.sat * 1000
-            if channel.terms.we_opened or self._is_stolen(channel):
+            if channel.terms.we_opened or is_stolen(channel):
                 allowed += (chain.fees[end.txid] + ANCHORS_SAT) * 1000
         return allowed
 
@@ -186,14 +185,9 @@ class Books:
 
     def _gains(self, house: House, channel: Channel) -> int:
         """What may come in beside payments: an HTLC that was not worth fighting for, or a spoil."""
-        if self._is_stolen(channel):
+        if is_stolen(channel):
             return channel.funding.amount.sat * 1000
         return self._let_be(house, channel)
-
-    @staticmethod
-    def _is_stolen(channel: Channel) -> bool:
-        """Whether the peer ended it with a commitment that it had revoked."""
-        return channel.onchain is not None and channel.onchain.kind is SpendKind.REVOKED
 
     def ended(self) -> None:
         """All channels are closed, and the money is in the wallets."""
@@ -201,7 +195,7 @@ class Books:
             for channel in house.memory.channels.values():
                 if self._spend_of(channel) is None and channel.funding.confirmed is not None:
                     raise Violation(f"{house.name}: a channel did not close ({channel.phase})")
-                if self._is_stolen(channel):
+                if is_stolen(channel):
                     self._look_at_spoils(house, channel)
             self._books(house)
         if self.world.cheat is None:
@@ -237,8 +231,9 @@ class Books:
         there = self.world.chain.coins
         owned: set[OutPoint] = set()
         for house in self.world.houses:
-            for outpoint, own in house.memory.wallet.coins.items():
-                if own.spent_by is None:
+            wallet = house.memory.wallet
+            for outpoint, own in wallet.coins.items():
+                if not coins.is_spent(wallet, own):
                     owned.add(outpoint)
                     if own.height is not None and outpoint not in there:
                         raise Violation(f"{house.name} counts {own.amount} that are not there")

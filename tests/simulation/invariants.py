@@ -54,6 +54,11 @@ def is_small(amount: MilliSatoshi) -> bool:
     return amount <= forecast(DEAREST).to_msat()
 
 
+def is_stolen(channel: Channel) -> bool:
+    """Whether the peer ended it with a commitment that it had revoked."""
+    return channel.onchain is not None and channel.onchain.kind is SpendKind.REVOKED
+
+
 def column(house: House) -> str:
     """A node at a glance."""
     if not house.is_up:
@@ -95,6 +100,7 @@ class Watch:
         self._forwards: dict[str, dict[Name, Name]] = {}
         """From HTLCs that went on to those that came in, by who forwards; while they are there."""
         self._paid_upstream: set[tuple[str, Name]] = set()
+        self._lost: set[tuple[str, Name]] = set()
         self._paying: dict[tuple[str, ChannelId], Paying] = {}
         """What each pays to end a channel, as last seen."""
         self.ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
@@ -250,17 +256,19 @@ class Watch:
             came = channels[in_channel].htlcs.get(HtlcKey(False, in_id))
             if came is not None and isinstance(came.removal, Fulfilled):
                 self._paid_upstream.add((name, came_in))
-            if (name, came_in) in self._paid_upstream:
+            if self._is_lost(house, channels[out_channel], onward):
+                # A reorganisation may make it less deep again: what was given back then, is.
+                self._lost.add((name, out))
+            if (name, came_in) in self._paid_upstream or (name, out) in self._lost:
                 continue
-            if came is None and not self._is_lost(house, channels[out_channel], onward):
-                raise Violation(f"{name}: an HTLC is gone upstream and not yet downstream")
+            if is_stolen(channels[in_channel]):
+                # Nothing is owed to a cheat.
+                continue
             if came is None:
-                continue
+                raise Violation(f"{name}: an HTLC is gone upstream and not yet downstream")
             if not ROWS[came.stage].added:
                 raise Violation(f"{name} passed on an HTLC that is not irrevocable")
-            if isinstance(came.removal, Failed | Malformed) and not self._is_lost(
-                house, channels[out_channel], onward
-            ):
+            if isinstance(came.removal, Failed | Malformed):
                 raise Violation(f"{name} gave an HTLC back that it may still have to pay")
 
     def _is_lost(self, house: House, channel: Channel, htlc: Htlc) -> bool:

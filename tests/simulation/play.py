@@ -4,9 +4,14 @@ import argparse
 import contextlib
 import itertools
 import logging
+import math
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -60,23 +65,51 @@ def play(
     return world
 
 
-def long_run(seconds: float, profile: str, first: int) -> int:
-    """New seeds until the time is over; how many failed."""
-    begun, events, failed = time.perf_counter(), 0, 0
-    for count, seed in enumerate(itertools.count(first)):
-        spent = time.perf_counter() - begun
-        if spent > seconds:
-            print(
-                f"{count} seeds, {events} events, {failed} violations,"
-                f" {events / spent:.0f} events per second"
-            )
-            return failed
-        try:
-            events += play(seed, profile).events
-        except SeedFailed as failure:
-            failed += 1
-            print(failure, flush=True)
-    raise AssertionError("there are always more seeds")
+@dataclass(frozen=True)
+class Told:
+    """What a seed came to, as one process tells another."""
+
+    events: int = 0
+    checks: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    failure: str | None = None
+
+
+def _told(seed: int, profile: str) -> Told:
+    logging.disable(logging.CRITICAL)
+    try:
+        world = play(seed, profile)
+    except SeedFailed as failure:
+        return Told(failure=str(failure))
+    return Told(world.events, world.checks, world.met)
+
+
+def long_run(seconds: float, most_events: float, profile: str, first: int) -> int:
+    """New seeds on every core, until the time is over or enough has happened; how many failed."""
+    seeds, begun = itertools.count(first), time.perf_counter()
+    played = events = checks = failed = 0
+    met: Counter[str] = Counter()
+    cores = os.cpu_count() or 1
+    with ProcessPoolExecutor(cores) as pool:
+        waiting = {pool.submit(_told, next(seeds), profile) for _ in range(2 * cores)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for told in (future.result() for future in done):
+                played, events, checks = played + 1, events + told.events, checks + told.checks
+                met += told.met
+                if told.failure is not None:
+                    failed += 1
+                    print(told.failure, flush=True)
+                if time.perf_counter() - begun < seconds and events < most_events:
+                    waiting.add(pool.submit(_told, next(seeds), profile))
+    spent = time.perf_counter() - begun
+    for kind, count in sorted(met.items()):
+        print(f"{count:9,} {kind}")
+    print(
+        f"{played:,} seeds from {first}, {events:,} events, invariants checked {checks:,} times,"
+        f" {failed} violations; {events / spent:,.0f} events per second on {cores} cores"
+    )
+    return failed
 
 
 def main() -> None:
@@ -85,8 +118,9 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seed", type=int, help="play this one and tell every event")
     what.add_argument("--long", type=float, metavar="SECONDS", help="new seeds for so long")
+    what.add_argument("--events", type=int, metavar="N", help="new seeds until so much happened")
     parser.add_argument("--profile", choices=PROFILES, default="toy")
-    parser.add_argument("--first", type=int, help="with --long: the first seed")
+    parser.add_argument("--first", type=int, help="the first of the new seeds")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if options.seed is not None:
@@ -96,4 +130,6 @@ def main() -> None:
             sys.exit(str(failure))
         return
     first = int(time.time()) if options.first is None else options.first
-    sys.exit(1 if long_run(options.long, options.profile, first) else 0)
+    seconds = math.inf if options.long is None else options.long
+    events = math.inf if options.events is None else options.events
+    sys.exit(1 if long_run(seconds, events, options.profile, first) else 0)
