@@ -20,14 +20,16 @@ class Suit(Enum):
     LIFE = auto()
     FAULT = auto()
     FORCE = auto()
+    LIE = auto()
     CHEAT = auto()
 
 
 _SHARES: Final = {
     Suit.LIFE: (1,),
     Suit.FAULT: (0, 1, 1, 3),
-    Suit.FORCE: (0, 1, 3),
-    Suit.CHEAT: (0, 0, 0, 1),
+    Suit.FORCE: (0, 1, 2, 4),
+    Suit.LIE: (0, 0, 1),
+    Suit.CHEAT: (0, 0, 1),
 }
 """Factors of a card's weight, one of which a seed draws."""
 
@@ -94,7 +96,7 @@ CARDS: Final = (
     Card(0.8, weather.reorganise, Suit.FAULT),
     Card(0.8, weather.change_feerate, Suit.FAULT),
     Card(0.4, weather.forget_unconfirmed, Suit.FAULT),
-    Card(0.3, wires.lie, Suit.CHEAT),
-    Card(3, nodes.keep_a_copy, Suit.CHEAT),
-    Card(1.2, nodes.cheat, Suit.CHEAT),
+    Card(0.6, wires.lie, Suit.LIE),
+    Card(8, nodes.keep_a_copy, Suit.CHEAT),
+    Card(1.0, nodes.cheat, Suit.CHEAT),
 )

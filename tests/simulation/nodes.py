@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.simulation.house import House
+from tests.simulation.invariants import is_small
 from tests.simulation.wires import speaking
-from wallet.machines.channel.state import LIVING
+from wallet.machines.channel.htlc_stages import ROWS
+from wallet.machines.channel.state import LIVING, Channel
 from wallet.node.events import CloseChannel, Tick
 
 if TYPE_CHECKING:
@@ -99,21 +101,32 @@ def time_passes(world: "World") -> str | None:
     return f"{seconds} seconds pass for {house.name}"
 
 
+def _is_rich(channel: Channel) -> bool:
+    return channel.phase in LIVING and any(
+        ROWS[htlc.stage].in_ours and not is_small(htlc.amount) for htlc in channel.htlcs.values()
+    )
+
+
 def keep_a_copy(world: "World") -> str | None:
     """A node copies its disk, to cheat with it later."""
     if world.cheat is not None:
         return None
-    able = [h for h in world.houses if h.copy is None and h.is_up and h.memory.channels]
+    able = [house for house in world.houses if house.is_up and house.memory.channels]
     if not able or any(house.copy is not None for house in world.houses):
         return None
+    # What was worth something and is settled by then is what a cheat wants back.
+    rich = [h for h in able if any(_is_rich(c) for c in h.memory.channels.values())]
+    if not rich and world.dice.random() < 0.8:
+        return None
+    able = rich or able
     house = world.dice.choice(able)
-    house.copy = house.disk.image()
+    house.keep_a_copy()
     return f"{house.name} keeps a copy"
 
 
 def cheat(world: "World") -> str | None:
     """It starts from that copy, away from its peers, and takes its channels to the chain."""
-    able = [house for house in world.houses if house.copy is not None and house.is_up]
+    able = [house for house in world.houses if house.is_up and house.has_moved_on]
     if world.cheat is not None or not able:
         return None
     [house] = able
