@@ -6,6 +6,7 @@ never answers or offers too early, "paid" means paid.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.house import House, Violation
 from tests.simulation.model_chain import ScriptFailed
 from tests.support import kernel_engine
+from wallet.base.bitcoin.script import Op, script
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.channel_tx.commitment import commitment_number_of
 from wallet.base.crypto.hashes import sha256
@@ -25,7 +27,7 @@ from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey, Malformed
 from wallet.machines.channel.htlc_stages import FINAL, ROWS
 from wallet.machines.channel.onchain import RESOLVED_DEPTH
-from wallet.machines.channel.state import LIVING, Channel, Phase
+from wallet.machines.channel.state import LIVING, Channel, Phase, is_unsent
 from wallet.machines.payments.records import Payment, PaymentStatus
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 ERROR, WARNING, UPDATE_FEE, REVOKE_AND_ACK = 17, 1, 134, 133
 _OVERDUE = re.compile(r"which expired at block (\d+)|it expires at block (\d+)")
+ANCHOR_SAT = 330
+_HTLC_SCRIPT = script(Op.DUP, Op.HASH160) + b"\x14"
+"""With what both of BOLT 3's HTLC scripts begin, and no other script that is shown."""
 DEAREST = FeeratePerKw(5_000)
 """The highest estimate of a story."""
 
@@ -44,9 +49,18 @@ Name = tuple[ChannelId, int]
 def kernel_judge(tx: Transaction, prevouts: Sequence[TxOut]) -> None:
     """Bitcoin Core's script engine; a transaction from outside has no scripts."""
     try:
-        kernel_engine.verify(tx, prevouts, kind="simulated")
+        kernel_engine.verify(tx, prevouts, kind=kind_of(tx))
     except kernel_engine.ScriptRefused as refused:
         raise ScriptFailed(f"mandatory-script-verify-flag-failed: {refused}") from refused
+
+
+def kind_of(tx: Transaction) -> str:
+    """What a transaction is for the tally, by what it shows: BOLT 3's numbers and scripts."""
+    first = tx.inputs[0]
+    if tx.locktime >> 24 == 0x20 and first.sequence >> 24 == 0x80:
+        return "commitment"
+    shown = first.witness[-1] if first.witness else b""
+    return "htlc" if shown.startswith(_HTLC_SCRIPT) else "simulated"
 
 
 def is_small(amount: MilliSatoshi) -> bool:
@@ -69,6 +83,28 @@ def column(house: House) -> str:
     living = [c for c in memory.channels.values() if c.phase in LIVING]
     htlcs = sum(len(c.htlcs) for c in memory.channels.values())
     return f"{len(living)}c {htlcs}h @{memory.height.height}".ljust(10)
+
+
+def _look_at_outputs(house: House, channel: Channel, tx: Transaction) -> None:
+    """Of our commitment: an output for every HTLC from the dust limit on, and none below it."""
+    limit = channel.terms.ours.dust_limit.sat
+    held = [h.amount.floor_to_sat().sat for h in channel.htlcs.values() if ROWS[h.stage].in_ours]
+    there = Counter(output.amount.sat for output in tx.outputs)
+    if missing := Counter(sat for sat in held if sat >= limit) - there:
+        raise Violation(f"{house.name}: its commitment lacks HTLCs of {list(missing)} sat")
+    if any(sat < limit and sat != ANCHOR_SAT for sat in there):
+        raise Violation(f"{house.name}: its commitment has an output below the dust limit")
+
+
+def _look_at_deadlines(house: House, channel: Channel) -> None:
+    """A channel that lives has no HTLC in it for which it should be on chain by now (BOLT 2)."""
+    height = house.memory.height.height
+    for htlc in channel.htlcs.values():
+        paid, expiry = isinstance(htlc.removal, Fulfilled), htlc.cltv_expiry.height
+        latest = expiry + GRACE if htlc.key.offered_by_us else expiry - CLAIM_BLOCKS
+        contested = paid is not htlc.key.offered_by_us
+        if contested and height > latest and not (is_unsent(htlc) or is_small(htlc.amount)):
+            raise Violation(f"{house.name} lets a deadline go by: {htlc.amount} until {latest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +198,8 @@ class Watch:
         for channel in house.memory.channels.values():
             if channel.funding.outpoint == outpoint:
                 self._not_revoked(house, channel, tx)
+                if channel.phase is Phase.FAILED:
+                    _look_at_outputs(house, channel, tx)
 
     def _not_revoked(self, house: House, channel: Channel, tx: Transaction) -> None:
         opener, accepter = channel.terms.ours.basepoints, channel.terms.theirs.basepoints
@@ -207,6 +245,8 @@ class Watch:
         if channel.phase is Phase.FAILED and not self._may_fail(house, channel):
             raise Violation(f"{house.name} failed {channel.id.hex()[:8]}: {channel.error}")
 
+        if channel.phase in LIVING:
+            _look_at_deadlines(house, channel)
         self._look_at_fees(house, channel)
         end = channel.onchain
         if channel.htlcs and end is not None and end.kind is not SpendKind.MUTUAL:

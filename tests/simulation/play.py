@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.simulation.house import Violation
 from tests.simulation.toy_curve import toy_curve
 from tests.simulation.world import World
 
@@ -55,7 +56,7 @@ def play(
         world = World(seed, say, judge=profile == "real")
         try:
             world.run(steps)
-        except Exception as error:
+        except (Exception, Violation) as error:
             if say is not None:
                 say(f"seed {seed}: {type(error).__name__}: {error}")
             raise SeedFailed(
