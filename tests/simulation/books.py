@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.house import House, Violation
-from tests.simulation.invariants import DEAREST, is_small, is_stolen
+from tests.simulation.invariants import ANCHOR_SAT, DEAREST, is_small, is_stolen
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.ids import OutPoint, PaymentHash
 from wallet.machines.channel.deadlines import forecast
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.invariants import Watch
     from tests.simulation.world import World
 
-ANCHORS_SAT: Final = 660
+ANCHORS_SAT: Final = 2 * ANCHOR_SAT
 DUST_SAT: Final = 546
 
 
@@ -185,7 +185,9 @@ class Books:
 
     def _gains(self, house: House, channel: Channel) -> int:
         """What may come in beside payments: an HTLC that was not worth fighting for, or a spoil."""
-        if is_stolen(channel):
+        link = self.world.link_of(house, channel.terms.peer)
+        if link is not None and link.beyond(house).cheats:
+            # It may also have forgotten what it was about to claim.
             return channel.funding.amount.sat * 1000
         return self._let_be(house, channel)
 

@@ -7,6 +7,7 @@ from tests.simulation.house import House
 from tests.simulation.invariants import is_small
 from tests.simulation.wires import speaking
 from wallet.machines.channel.htlc_stages import ROWS
+from wallet.machines.channel.identify import is_revoked
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.node.events import CloseChannel, Tick
 
@@ -116,7 +117,7 @@ def keep_a_copy(world: "World") -> str | None:
         return None
     # What was worth something and is settled by then is what a cheat wants back.
     rich = [h for h in able if any(_is_rich(c) for c in h.memory.channels.values())]
-    if not rich and world.dice.random() < 0.8:
+    if not rich and world.dice.random() < 0.98:
         return None
     able = rich or able
     house = world.dice.choice(able)
@@ -124,9 +125,18 @@ def keep_a_copy(world: "World") -> str | None:
     return f"{house.name} keeps a copy"
 
 
+def _is_revoked(world: "World", house: House) -> bool:
+    """Whether a peer holds the secret of a commitment in the copy."""
+    return any(
+        channel.phase in LIVING and is_revoked(channel, house.copied[channel.id])
+        for _, channel in world.channels()
+        if channel.terms.peer == house.id and channel.id in house.copied
+    )
+
+
 def cheat(world: "World") -> str | None:
     """It starts from that copy, away from its peers, and takes its channels to the chain."""
-    able = [house for house in world.houses if house.is_up and house.has_moved_on]
+    able = [house for house in world.houses if house.is_up and _is_revoked(world, house)]
     if world.cheat is not None or not able:
         return None
     [house] = able

@@ -15,7 +15,7 @@ _DEPTHS: Final = (1, 1, 1, 2, 2, 3, 4, 5, 6)
 
 def mine(world: "World") -> str | None:
     """A few blocks."""
-    count = world.dice.choice((1, 1, 2, 3))
+    count = world.dice.choice((2, 5, 10) if world.is_siege else (1, 1, 2, 3))
     if world.chain.height + count > START_HEIGHT + world.most_blocks:
         return None
     for _ in range(count):

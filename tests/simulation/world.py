@@ -61,8 +61,10 @@ class World:
         """Channels that the story closed by force."""
         self.watch = invariants.Watch(self)
         self.books = Books(self, self.watch)
-        self.most_blocks = self.dice.choice((16, 16, 16, 90))
-        """Mined while there are faults: within a payment's expiry, or far beyond it."""
+        self.is_siege = self.dice.random() < 0.3
+        """Whether blocks come so fast that HTLCs expire while peers are not heard."""
+        self.most_blocks = 90 if self.is_siege else 16
+        """Mined while there are faults."""
         self.cheat: House | None = None
         """Who has begun to cheat."""
         self.met: Counter[str] = Counter()
