@@ -96,17 +96,6 @@ def _look_at_outputs(house: House, channel: Channel, tx: Transaction) -> None:
         raise Violation(f"{house.name}: its commitment has an output below the dust limit")
 
 
-def _look_at_deadlines(house: House, channel: Channel) -> None:
-    """A channel that lives has no HTLC in it for which it should be on chain by now (BOLT 2)."""
-    height = house.memory.height.height
-    for htlc in channel.htlcs.values():
-        paid, expiry = isinstance(htlc.removal, Fulfilled), htlc.cltv_expiry.height
-        latest = expiry + GRACE if htlc.key.offered_by_us else expiry - CLAIM_BLOCKS
-        contested = paid is not htlc.key.offered_by_us
-        if contested and height > latest and not (is_unsent(htlc) or is_small(htlc.amount)):
-            raise Violation(f"{house.name} lets a deadline go by: {htlc.amount} until {latest}")
-
-
 @dataclass(frozen=True, slots=True)
 class Paying:
     """The fee rates of what a node has sent to end a channel."""
@@ -137,6 +126,8 @@ class Watch:
         """From HTLCs that went on to those that came in, by who forwards; while they are there."""
         self._paid_upstream: set[tuple[str, Name]] = set()
         self._lost: set[tuple[str, Name]] = set()
+        self._late: dict[tuple[str, ChannelId, HtlcKey], int] = {}
+        """The height at which an HTLC was first seen past its time."""
         self._paying: dict[tuple[str, ChannelId], Paying] = {}
         """What each pays to end a channel, as last seen."""
         self.ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
@@ -246,12 +237,30 @@ class Watch:
             raise Violation(f"{house.name} failed {channel.id.hex()[:8]}: {channel.error}")
 
         if channel.phase in LIVING:
-            _look_at_deadlines(house, channel)
+            self._look_at_deadlines(house, channel)
         self._look_at_fees(house, channel)
         end = channel.onchain
         if channel.htlcs and end is not None and end.kind is not SpendKind.MUTUAL:
             known = self.ended.setdefault((house.name, channel.id), {})
             known.update(channel.htlcs)
+
+    def _look_at_deadlines(self, house: House, channel: Channel) -> None:
+        """A channel that lives has no HTLC in it for which it should be on chain by now (BOLT 2).
+
+        One that is signed for after its expiry, as its peer comes back late, has until the block
+        after.
+        """
+        height = house.memory.height.height
+        for htlc in channel.htlcs.values():
+            paid, expiry = isinstance(htlc.removal, Fulfilled), htlc.cltv_expiry.height
+            latest = expiry + GRACE if htlc.key.offered_by_us else expiry - CLAIM_BLOCKS
+            contested = paid is not htlc.key.offered_by_us
+            if contested and height > latest and not (is_unsent(htlc) or is_small(htlc.amount)):
+                key = (house.name, channel.id, htlc.key)
+                if height > self._late.setdefault(key, height):
+                    raise Violation(
+                        f"{house.name} lets a deadline go by: {htlc.amount} until {latest}"
+                    )
 
     def _look_at_fees(self, house: House, channel: Channel) -> None:
         if channel.phase not in (Phase.FAILED, Phase.SPENT):
