@@ -50,20 +50,20 @@ class Books:
         self._receipts()
 
     def _look_settled(self, house: House, channel: Channel) -> None:
-        if channel.phase in LIVING and channel.funding.confirmed is None:
-            return
-        if channel.htlcs and channel.phase in LIVING:
-            stages = ", ".join(h.stage for h in channel.htlcs.values())
-            raise Violation(f"{house.name}: HTLCs are stuck after peace: {stages}")
-        if channel.phase in LIVING and len(channel.fees) > 1:
-            raise Violation(f"{house.name}: a fee change is stuck after peace")
         link = self.world.link_of(house, channel.terms.peer)
         assert link is not None
         peer = link.beyond(house)
-        theirs = peer.memory.channels.get(channel.id)
-        if theirs is None or peer.cheats:
+        # With a cheat nobody can come to terms; and nothing is in what no block has funded.
+        living = channel.phase in LIVING and channel.funding.confirmed is not None
+        if peer.cheats or not living:
             return
-        if channel.phase in LIVING and theirs.phase in LIVING:
+        if channel.htlcs:
+            stages = ", ".join(h.stage for h in channel.htlcs.values())
+            raise Violation(f"{house.name}: HTLCs are stuck after peace: {stages}")
+        if len(channel.fees) > 1:
+            raise Violation(f"{house.name}: a fee change is stuck after peace")
+        theirs = peer.memory.channels.get(channel.id)
+        if theirs is not None and theirs.phase in LIVING:
             ours = (channel.funding.to_us, channel.feerate, channel.our_number)
             if ours != (theirs.funding.to_them, theirs.feerate, theirs.their_number):
                 raise Violation(f"{house.name} and its peer disagree about {channel.id.hex()[:8]}")
