@@ -408,6 +408,22 @@ def test_a_claim_that_comes_too_late_is_told() -> None:
     finish(court)
 
 
+def test_an_htlc_is_taken_back_though_the_peer_has_said_its_preimage() -> None:
+    """Bob says it and does not claim it; or a reorganisation undoes his claim until it expires."""
+    pair = pending()
+    pair.bob.step(events.FulfillHtlc(0, preimage_of(1)))
+    assert pair.deliver(pair.bob)
+    assert paid(pair.alice) == {0}
+    court = Courtroom(pair)
+    court.silent = {"bob"}
+    pair.alice.step(events.CloseUnilaterally("test"))
+    court.mine_to(EXPIRY + 2)
+    assert 0 not in lapsed(pair.alice)
+    court.silent = set()
+    finish(court)
+    reckon(court, 600_000, 400_000)
+
+
 def test_a_preimage_counts_though_the_peer_had_failed_the_htlc() -> None:
     """Bob fails it, Alice's commitment is without it; then he closes with his own, that has it."""
     pair = pending()

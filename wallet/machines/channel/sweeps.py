@@ -47,6 +47,9 @@ FUNDED_WEIGHT = 272 + 172
 
 def preimage_of(channel: Channel, claim: Claim) -> Preimage | None:
     """The preimage that we may show on chain: of an HTLC that we have answered with it."""
+    if not claim.kind.wants_preimage:
+        # Of one that we take back the peer may have told us the preimage.
+        return None
     htlc = channel.htlcs.get(claim.htlc) if claim.htlc is not None else None
     if htlc is None or not isinstance(htlc.removal, Fulfilled):
         return None
