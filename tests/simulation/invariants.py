@@ -126,8 +126,8 @@ class Watch:
         """From HTLCs that went on to those that came in, by who forwards; while they are there."""
         self._paid_upstream: set[tuple[str, Name]] = set()
         self._lost: set[tuple[str, Name]] = set()
-        self._late: dict[tuple[str, ChannelId, HtlcKey], int] = {}
-        """The height at which an HTLC was first seen past its time."""
+        self._contested: dict[tuple[str, ChannelId, HtlcKey], int] = {}
+        """The height at which an HTLC was first seen that only the chain may decide for us."""
         self._paying: dict[tuple[str, ChannelId], Paying] = {}
         """What each pays to end a channel, as last seen."""
         self.ended: dict[tuple[str, ChannelId], dict[HtlcKey, Htlc]] = {}
@@ -247,20 +247,19 @@ class Watch:
     def _look_at_deadlines(self, house: House, channel: Channel) -> None:
         """A channel that lives has no HTLC in it for which it should be on chain by now (BOLT 2).
 
-        One that is signed for after its expiry, as its peer comes back late, has until the block
-        after.
+        One that is signed for after its time, as its peer comes back late, or paid for then, has
+        until the next block.
         """
         height = house.memory.height.height
         for htlc in channel.htlcs.values():
             paid, expiry = isinstance(htlc.removal, Fulfilled), htlc.cltv_expiry.height
+            settled = paid is htlc.key.offered_by_us
+            if settled or is_unsent(htlc) or is_small(htlc.amount):
+                continue
+            since = self._contested.setdefault((house.name, channel.id, htlc.key), height)
             latest = expiry + GRACE if htlc.key.offered_by_us else expiry - CLAIM_BLOCKS
-            contested = paid is not htlc.key.offered_by_us
-            if contested and height > latest and not (is_unsent(htlc) or is_small(htlc.amount)):
-                key = (house.name, channel.id, htlc.key)
-                if height > self._late.setdefault(key, height):
-                    raise Violation(
-                        f"{house.name} lets a deadline go by: {htlc.amount} until {latest}"
-                    )
+            if height > max(latest, since):
+                raise Violation(f"{house.name} lets a deadline go by: {htlc.amount} until {latest}")
 
     def _look_at_fees(self, house: House, channel: Channel) -> None:
         if channel.phase not in (Phase.FAILED, Phase.SPENT):
