@@ -247,10 +247,6 @@ class World:
             self.watch.broadcast(house, tx, result)
         return results
 
-    def channel(self, house: House, channel_id: ChannelId) -> Channel | None:
-        """A channel as a running house sees it."""
-        return house.memory.channels.get(channel_id) if house.is_up else None
-
     def channels(self) -> list[tuple[House, Channel]]:
         """Of every running house."""
         return [(h, c) for h in self.houses if h.is_up for c in h.memory.channels.values()]
