@@ -1,4 +1,7 @@
-"""`python -m tests.simulation --seed N [--profile real]`: play one seed again, event by event."""
+"""Play seeds from the command line: one with its story, or new ones for as long as there is time.
+
+`--seed N` tells every event; `--long SECONDS` and `--events N` print what was met.
+"""
 
 from tests.simulation.play import main
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-class Violation(AssertionError):
-    """The product did what it must never do."""
+class Violation(BaseException):
+    """The product did what it must never do; not an `Exception`, as the kernel survives those."""
 
 
 class SimKernel(Kernel):
@@ -55,14 +55,13 @@ class SimKernel(Kernel):
     async def _start_over(self, batch: Sequence[NodeEvent], callers: Callers, reason: str) -> None:
         if reason != "the disk is full":
             raise Violation(f"{self._house.name}: a batch failed: {reason}")
+        self._house.world.met["full disk"] += 1
+        self._house.world.note(f"{self._house.name} has a full disk")
         await super()._start_over(batch, callers, reason)
 
 
 class House:
     """A node's keys, disk and, while it runs, its kernel. Is its own clock, links and chain."""
-
-    running = ""
-    """Whose batch it is, for a bug that only one of two has."""
 
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
@@ -73,16 +72,25 @@ class House:
         self.kernel: SimKernel | None = None
         self.answers: dict[Ticket, object] = {}
         self.acts_left: int | None = None
-        """After so many actions of a batch the power goes."""
+        """After so many actions more the power goes."""
+        self.copy: bytes | None = None
+        """Of its disk, to cheat with."""
+        self.copied: dict[ChannelId, int] = {}
+        """The numbers of its commitments in that copy."""
+        self.cheats = False
+        """It runs on that copy, and nothing is asked of it any more."""
+        self.height = 0
+        """Of the last block that it heard of."""
         self.expected: dict[ChannelId, Channel] = {}
         """What the disk must say of channels at the next start."""
         self._lives = 0
         self._tickets = 0
+        self._acted = 0
 
     # --- life -------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """A new process on what the disk has."""
+    def start(self) -> bool:
+        """A new process on what the disk has; False when it ends before it is up."""
         self._lives += 1
         config = Config(Path(self.name), REGTEST, "", None, "", self.name)
         entropy = SeededEntropy(
@@ -94,9 +102,17 @@ class House:
         kernel.board.ctx = Context(BlockHeight(0), FEERATE_FLOOR, self.world.now, bytes(32))
         _, wishes = finish(persist.load(self.disk, kernel.board))
         self.kernel = kernel
-        kernel.resume(wishes)
+        self._acted = 0
+        try:
+            kernel.resume(wishes)
+        except PowerCut:
+            self._fell("while it starts")
+            self.die(dict(self.memory.channels))
+            return False
+        self.height = self.memory.height.height
         if self.world.feerate != FEERATE_FLOOR:
             kernel.inbox.put(FeerateChanged(self.world.feerate))
+        return True
 
     def _compare(self, loaded: list[Channel]) -> None:
         for channel in loaded:
@@ -116,16 +132,45 @@ class House:
         """The process is gone; `before` are the channels as its last commit left them."""
         self.expected = {i: persist.durable(channel) for i, channel in before.items()}
         self.kernel = None
-        self.acts_left = None
-        self.disk.relieve()
+        self.relieve()
         self.answers.clear()
 
+    @property
+    def is_doomed(self) -> bool:
+        """Whether a fault waits for its moment."""
+        disk = self.disk
+        return disk.cut_before or disk.cut_after or disk.full or self.acts_left is not None
+
+    def relieve(self) -> None:
+        """No fault is due any more."""
+        self.acts_left = None
+        self.disk.relieve()
+
     def about_to_act(self) -> None:
-        """Before each action. Raises `PowerCut` when its time has come."""
+        """One action more, if there is still power."""
+        if self.acts_left == 0:
+            raise PowerCut
         if self.acts_left is not None:
-            if self.acts_left == 0:
-                raise PowerCut
             self.acts_left -= 1
+        self._acted += 1
+
+    def _fell(self, how: str) -> None:
+        self.world.met[f"crash {how}"] += 1
+        self.world.note(f"{self.name} crashes {how}")
+
+    def keep_a_copy(self) -> None:
+        """Of the disk; what has changed since can be betrayed."""
+        self.copy = self.disk.image()
+        self.copied = {i: c.our_number for i, c in self.memory.channels.items()}
+
+    def betray(self) -> None:
+        """What ran ends; from now on the copy does, and nobody hears it but the chain."""
+        assert self.copy is not None
+        if self.kernel is not None:
+            self.die({})
+        self.disk = Disk(self.copy)
+        self.expected = {}
+        self.cheats = True
 
     @property
     def memory(self) -> Memory:
@@ -150,15 +195,16 @@ class House:
         assert self.kernel is not None
         before = dict(self.memory.channels)
         commits = self.disk.commits
-        House.running = self.name
+        self._acted = 0
         try:
             finish(self.kernel.process(finish(self.kernel.inbox.take_batch())))
         except PowerCut:
             stored = self.disk.commits > commits
+            acted = "while it acts" if self._acted else "after its commit"
+            self._fell(acted if stored else "before its commit")
             self.die(dict(self.memory.channels) if stored else before)
             return False
-        self.acts_left = None
-        self.disk.relieve()
+        self.height = self.memory.height.height
         return True
 
     def ask(self, make: Callable[[Ticket], NodeEvent]) -> Ticket:
@@ -172,6 +218,7 @@ class House:
         """Take up to `most` steps towards the world's chain; returns how many."""
         assert self.kernel is not None
         steps = self._way()[:most]
+        self.world.heard += len(steps)
         self.kernel.inbox.put_all(steps)
         return len(steps)
 

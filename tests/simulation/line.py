@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.simulation.disk import Disk
 from tests.simulation.house import House
+from tests.simulation.link import Link
 from tests.simulation.stages import (
     FIRST,
     STAGES,
@@ -23,7 +24,7 @@ from tests.simulation.stages import (
     Standing,
     Story,
 )
-from tests.simulation.world import NAMES, Link, World
+from tests.simulation.world import NAMES, World
 from wallet.base.bitcoin.transaction import Transaction
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvExpiry
@@ -105,7 +106,7 @@ class Line(World):
         self.remembers = False
         self.past: dict[str, list[Past]] = {self.ann.name: [], self.cat.name: []}
         self._open()
-        self.wealth = {house.name: self.watch.wealth(house) for house in self.houses}
+        self.wealth = {house.name: self.books.wealth(house) for house in self.houses}
         """Millisatoshi of each before the payment."""
 
     def _open(self) -> None:

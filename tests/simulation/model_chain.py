@@ -165,22 +165,14 @@ class ModelChain:
         for txin in tx.inputs:
             self._rivals[txin.outpoint] = tx.txid
 
-    def fee_of(self, tx: Transaction) -> int | None:
-        """Satoshi; None while an input of it is not there."""
-        try:
-            coins = self._inputs_of(tx)
-        except Refusal:
-            return None
-        return sum(c.output.amount.sat for c in coins) - sum(o.amount.sat for o in tx.outputs)
-
     def _inputs_of(self, tx: Transaction) -> list[Coin]:
         found = []
         for txin in tx.inputs:
             coin = self.coins.get(txin.outpoint)
             parent = self.mempool.get(txin.outpoint.txid)
-            if coin is None and parent is not None:
-                made = parent.tx.outputs[txin.outpoint.index :][:1]
-                coin = Coin(made[0], self.height + 1) if made else None
+            place = txin.outpoint.index
+            if coin is None and parent is not None and place < len(parent.tx.outputs):
+                coin = Coin(parent.tx.outputs[place], self.height + 1)
             if coin is None:
                 raise Refusal(BroadcastKind.MISSING_INPUTS, "bad-txns-inputs-missingorspent")
             found.append(coin)
@@ -190,8 +182,8 @@ class ModelChain:
         """For the next block (BIP 65, BIP 68)."""
         following = self.height + 1
         # A commitment's locktime holds its obscured number: seconds, and long ago.
-        waits = following <= tx.locktime < _LOCKTIME_SECONDS
-        if waits and any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
+        early = following <= tx.locktime < _LOCKTIME_SECONDS
+        if early and any(txin.sequence != SEQUENCE_FINAL for txin in tx.inputs):
             raise Refusal(BroadcastKind.REJECTED, "non-final")
         for txin, coin in zip(tx.inputs, prevouts, strict=True):
             lock = txin.sequence
@@ -289,10 +281,10 @@ class ModelChain:
         for tx in (*back, *waiting):
             self.broadcast(tx)
 
-    def forget(self) -> None:
-        """The miners start anew: their mempool is empty."""
-        self.mempool.clear()
-        self._rivals.clear()
+    def forget(self, dropped: Iterable[Txid] | None = None) -> None:
+        """The mempool drops these and what builds on them; without a list, everything."""
+        for txid in self._with_children(list(self.mempool) if dropped is None else dropped):
+            self._remove(txid)
 
     def spender(self, outpoint: OutPoint) -> Transaction | None:
         """The transaction in a block that spends an output."""

@@ -1,6 +1,6 @@
-"""What people do: pay, ask, close, open. A card that has no place now says None."""
+"""What people do: they pay, in all ways, and open and close channels."""
 
-import itertools
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.house import House
@@ -28,7 +28,19 @@ from wallet.node.forward_desk import name_of
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-AMOUNTS: Final = (1, 999, 353_999, 354_000, 545_999, 546_000, 1_000_000, 7_654_321, 30_000_000)
+AMOUNTS: Final = (
+    1,
+    999,
+    353_999,
+    354_000,
+    545_999,
+    546_000,
+    1_000_000,
+    7_654_321,
+    30_000_000,
+    30_000_000,
+    90_000_000,
+)
 """Millisatoshi: around both dust limits, and what counts."""
 MOST_FEE: Final = MilliSatoshi(1_000_000)
 
@@ -43,14 +55,14 @@ def _path(world: "World", most: int) -> list[House] | None:
     here = dice.choice(world.houses)
     path = [here]
     for _ in range(dice.randint(1, most)):
-        if not here.is_up:
+        if not here.is_up or here.cheats:
             return None
         ways = [
             there
             for link in world.links
             if here in link.ends
             for there in [link.beyond(here)]
-            if there not in path and there.is_up and _usable(here, there)
+            if there not in path and there.is_up and not there.cheats and _usable(here, there)
         ]
         if not ways:
             break
@@ -99,7 +111,7 @@ def keysend(world: "World") -> str | None:
 
 def _hops(world: "World", path: list[House], amount: MilliSatoshi) -> tuple[Hop, ...] | None:
     """The way along a path, as each node on it wants to be paid for it."""
-    channels = [world.dice.choice(_usable(a, b)) for a, b in itertools.pairwise(path)]
+    channels = [world.dice.choice(_usable(a, b)) for a, b in pairwise(path)]
     expiry = path[0].memory.height + CltvDelta(30)
     hops: list[Hop] = []
     for there, channel in reversed(list(zip(path[1:], channels, strict=True))):
@@ -118,7 +130,7 @@ def _send_part(
 ) -> bool:
     if not all(h.is_up for h in path):
         return False
-    if not all(_usable(a, b) for a, b in itertools.pairwise(path)):
+    if not all(_usable(a, b) for a, b in pairwise(path)):
         return False
     hops = _hops(world, path, part)
     if hops is None or record.amount is None:
@@ -205,11 +217,12 @@ def close_mutually(world: "World") -> str | None:
 
 
 def close_by_force(world: "World") -> str | None:
-    """The end of a channel, not agreed on, whatever is pending in it."""
+    """The end of a channel, not agreed on; rather of one in which something is pending."""
     living = [(h, c) for h, c in world.channels() if c.phase in LIVING and c.funding.confirmed]
-    if not living:
+    pending = [(h, c) for h, c in living if c.htlcs]
+    if not living or (not pending and world.dice.random() < 0.9):
         return None
-    house, channel = world.dice.choice(living)
+    house, channel = world.dice.choice(pending or living)
     world.forced.add(channel.id)
     house.ask(lambda t: CloseChannel(t, channel.id, None, None, True))
     world.turn(house)

@@ -1,199 +1,196 @@
-"""Bugs that are put into the product on purpose: what the simulation would have to find.
+"""Bugs planted in the product, to know that the net has teeth: each must be found, and by what.
 
-Each is the least change that makes one promise of the house untrue.
+A patch replaces names of the product where they are used, for as long as its seeds are played.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from unittest.mock import patch
 
-import pytest
-
-from tests.simulation.house import House
-from wallet.base.bitcoin.sighash import script_signature
-from wallet.base.channel_tx import commitment
-from wallet.base.channel_tx.fees import untrimmed
-from wallet.base.values.amounts import FEERATE_FLOOR, FeeratePerKw
+from wallet.base.channel_tx import claims as claim_txs
+from wallet.base.channel_tx import commitment, fees
+from wallet.base.errors import Refused
+from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.machines.channel import (
-    commitments,
     dance,
+    deadlines,
+    htlc_stages,
     onchain,
     reconnect,
-    resume,
     sweeps,
     unilateral,
+    updates,
 )
-from wallet.machines.channel.actions import HtlcCommitted
-from wallet.machines.channel.bumping import next_feerate
-from wallet.machines.channel.htlc import Fulfilled
+from wallet.machines.channel.actions import HtlcCommitted, HtlcLapsed
+from wallet.machines.channel.htlc import Failed
 from wallet.machines.channel.htlc_stages import Stage
-from wallet.machines.channel.state import Link
-from wallet.machines.coins import bumping
-from wallet.node import evidence, persist, receive_desk
+from wallet.machines.step import Step
+from wallet.node import persist, receive_desk
 from wallet.node.kernel import Kernel
+from wallet.services.store import tables
 
-Patch = pytest.MonkeyPatch
-ONE: Final = "ann"
-"""Who alone has it, where two with the same bug would agree."""
-
-
-def act_before_commit(patch: Patch) -> None:
-    """What a batch says is said, and then written down."""
-    sign = Kernel._sign
-
-    def acting(kernel: Kernel, actions: Any) -> list[Any]:
-        for ready in sign(kernel, actions):
-            kernel._act(ready)
-        return []
-
-    patch.setattr(Kernel, "_sign", acting)
+Patch = AbstractContextManager[Any]
 
 
-def uncommitted_not_reversed(patch: Patch) -> None:
-    """Updates of the peer that no commitment holds outlive the connection."""
-
-    def kept(channel: Any) -> Any:
-        return replace(channel, link=Link.OFFLINE)
-
-    patch.setattr(reconnect, "disconnected", kept)
-    patch.setattr(resume, "disconnected", kept)
+def _wrapped(room: Any, name: str, wrap: Callable[..., Any]) -> Patch:
+    """`wrap` gets the product's own function before its arguments."""
+    own = getattr(room, name)
+    return patch.object(room, name, lambda *args, **kwargs: wrap(own, *args, **kwargs))
 
 
-def wrong_resend_order(patch: Patch) -> None:
-    """revoke_and_ack and commitment_signed, said again the other way round."""
-    real = reconnect.receive_reestablish
-
-    def swapped(channel: Any, message: Any) -> Any:
-        return real(replace(channel, commit_sent_last=not channel.commit_sent_last), message)
-
-    patch.setattr(reconnect, "receive_reestablish", swapped)
+def _act_before_commit(own: Any, kernel: Kernel, wanted: Any) -> list[Any]:
+    for ready in own(kernel, wanted):
+        kernel._act(ready)
+    return []
 
 
-def lost_last_sent_flag(patch: Patch) -> None:
-    """A restart does not know which of the two was said last."""
-    real = resume.resume
-
-    def forgetful(channel: Any) -> Any:
-        return real(replace(channel, commit_sent_last=False))
-
-    patch.setattr(persist, "resume", forgetful)
+def _wrong_order(own: Any, channel: Any, message: Any) -> Any:
+    turned = replace(channel, commit_sent_last=not channel.commit_sent_last)
+    after = own(turned, message)
+    return Step(replace(after.state, commit_sent_last=channel.commit_sent_last), after.actions)
 
 
-def fail_upstream_too_early(patch: Patch) -> None:
-    """A commitment in a block decides an HTLC whose output is still there."""
-
-    def hasty(end: Any, htlc: Any, ctx: Any) -> bool:
-        open_ = htlc.key not in end.failed_back and not isinstance(htlc.removal, Fulfilled)
-        return bool(htlc.key.offered_by_us and open_)
-
-    patch.setattr(onchain, "_has_lapsed", hasty)
+def _flag_lost(own: Any, channel: Any) -> Any:
+    after = own(channel)
+    return Step(replace(after.state, commit_sent_last=False), after.actions)
 
 
-def forward_too_early(patch: Patch) -> None:
-    """An HTLC goes on as soon as the peer has signed for it, and not when it is irrevocable."""
-    real = dance.receive_commitment_signed
-
-    def hasty(channel: Any, message: Any) -> Any:
-        step = real(channel, message)
-        new = [h for h in step.state.htlcs.values() if h.stage is Stage.RCVD_ADD_COMMIT]
-        return replace(step, actions=(*step.actions, *(HtlcCommitted(h) for h in new)))
-
-    patch.setattr(dance, "receive_commitment_signed", hasty)
-    patch.setattr(receive_desk, "_is_answerable", lambda *_: True)
+def _failed_at_once(own: Any, channel: Any, message: Any) -> Any:
+    after = own(channel, message)
+    gone = [
+        h
+        for key, h in after.state.htlcs.items()
+        if isinstance(h.removal, Failed) and channel.htlcs[key].removal is None
+    ]
+    return Step(after.state, (*after.actions, *map(HtlcLapsed, gone)))
 
 
-def dust_off_by_one(patch: Patch) -> None:
-    """An HTLC of exactly the dust limit has no output, for one of the two."""
-
-    def trimming(*args: Any) -> Any:
-        kept = untrimmed(*args)
-        limit = args[-1].sat if House.running == ONE else 0
-        return type(kept)(h for h in kept if h.amount.floor_to_sat().sat != limit)
-
-    patch.setattr(commitment, "untrimmed", trimming)
+def _committed_early(own: Any, channel: Any, released: Any) -> Any:
+    after = own(channel, released)
+    early = [h for h in after.state.htlcs.values() if h.stage is Stage.SENT_ADD_REVOCATION]
+    return Step(after.state, (*after.actions, *map(HtlcCommitted, early)))
 
 
-def wrong_sighash(patch: Patch) -> None:
-    """The peer's signature for an HTLC transaction is shown as one for all of it."""
-    patch.setattr(bumping, "script_signature", lambda signature, _=0: script_signature(signature))
+def _answered_if_possible(own: Any, *args: Any) -> None:
+    with suppress(Refused):
+        own(*args)
 
 
-def htlc_index_mixed(patch: Patch) -> None:
-    """The signatures of a commitment's HTLCs come in another order, from one of the two."""
-    real = commitment.build_commitment
-
-    def mixed(*args: Any) -> Any:
-        built = real(*args)
-        return replace(built, htlcs=built.htlcs[::-1]) if House.running == ONE else built
-
-    patch.setattr(commitments, "build_commitment", mixed)
+def _without_commitments(own: Any, *args: Any) -> list[Any]:
+    return [w for w in own(*args) if w.table is not tables.THEIR_COMMITMENTS]
 
 
-def revoked_rows_missing(patch: Patch) -> None:
-    """The database does not say which HTLCs a revoked commitment held."""
-    real = evidence.recall
-
-    async def without(*args: Any) -> Any:
-        split = await real(*args)
-        return None if split is None else replace(split, htlcs=())
-
-    patch.setattr(evidence, "recall", without)
+def _lowered(own: Any, stake: Any, last: Any, *args: Any) -> Any:
+    feerate = own(stake, last, *args)
+    if last is None or feerate is None or feerate == last:
+        return feerate
+    return FeeratePerKw(last.per_kw - 1)
 
 
-def fee_lowered(patch: Patch) -> None:
-    """A claim that waits is offered again for less."""
-
-    def lower(stake: Any, last: Any, made_at: int, estimate: Any, height: int) -> Any:
-        if last is None or height <= made_at:
-            return next_feerate(stake, last, made_at, estimate, height)
-        return max(FEERATE_FLOOR, FeeratePerKw(last.per_kw // 2))
-
-    patch.setattr(sweeps, "next_feerate", lower)
-    patch.setattr(unilateral, "next_feerate", lower)
+def _dust_kept_out(
+    rules: Any, htlcs: Sequence[fees.CommittedHtlc], feerate: Any, limit: Satoshi
+) -> Any:
+    return fees.untrimmed(rules, htlcs, feerate, limit + Satoshi(1))
 
 
-def preimage_not_read(patch: Patch) -> None:
-    """A preimage that a peer shows on chain is not seen."""
-    patch.setattr(onchain, "_preimage_in", lambda *_: None)
+def _not_reversed() -> Patch:
+    kept = {
+        stage: replace(htlc_stages.ROWS[stage], after_reconnect=stage)
+        for stage in (Stage.RCVD_ADD_HTLC, Stage.RCVD_REMOVE_HTLC)
+    }
+    return patch.dict(htlc_stages.ROWS, kept)
 
 
-def fee_of_another_side(patch: Patch) -> None:
-    """One of the two signs for a commitment that is a satoshi off."""
-    real = commitment.build_commitment
-
-    def off(terms: Any, keys: Any, spec: Any) -> Any:
-        if House.running != ONE or not spec.htlcs:
-            return real(terms, keys, spec)
-        more = type(spec.to_broadcaster)(spec.to_broadcaster.msat - 1_000)
-        return real(terms, keys, replace(spec, to_broadcaster=more))
-
-    patch.setattr(commitments, "build_commitment", off)
+@contextmanager
+def _all(*patches: Patch) -> Iterator[None]:
+    with ExitStack() as stack:
+        for each in patches:
+            stack.enter_context(each)
+        yield
 
 
 @dataclass(frozen=True)
-class Bug:
-    """`seeds`: one of them at least must fail, and say so in these words."""
+class Plant:
+    """A bug, within how many of the default seeds it must be found, and what is said then."""
 
-    plant: Callable[[Patch], None]
-    seeds: range
-    says: str
+    patch: Callable[[], Patch]
+    seeds: int
+    found_as: str
     profile: str = "toy"
 
 
-EARLY: Final = range(30)
-BUGS: Final = (
-    Bug(act_before_commit, EARLY, "a batch failed"),
-    Bug(uncommitted_not_reversed, EARLY, "complains"),
-    Bug(wrong_resend_order, EARLY, "bad signature"),
-    Bug(lost_last_sent_flag, EARLY, "bad signature"),
-    Bug(fail_upstream_too_early, range(15, 90), "gave an HTLC back"),
-    Bug(forward_too_early, EARLY, "is not irrevocable"),
-    Bug(dust_off_by_one, EARLY, "bad signature"),
-    Bug(wrong_sighash, EARLY, "nobody can mine", "real"),
-    Bug(htlc_index_mixed, EARLY, "bad htlc_signature"),
-    Bug(fee_of_another_side, EARLY, "bad signature"),
-    # Of those with a cheat.
-    Bug(revoked_rows_missing, range(157, 270, 4), "its books say"),
-    Bug(fee_lowered, EARLY, "lowers a fee"),
-    Bug(preimage_not_read, range(27, 120), "its books say"),
-)
+PLANTS: Final = {
+    "act before commit": Plant(
+        lambda: _wrapped(Kernel, "_sign", _act_before_commit), 60, "belong to nobody|complains to"
+    ),
+    "uncommitted not reversed": Plant(
+        _not_reversed, 20, "tells another story|not there to be removed|complains to"
+    ),
+    "wrong resend order": Plant(
+        lambda: _wrapped(reconnect, "receive_reestablish", _wrong_order), 20, "complains to"
+    ),
+    "last-sent flag lost": Plant(lambda: _wrapped(dance, "commit", _flag_lost), 20, "complains to"),
+    "failed upstream too early": Plant(
+        lambda: _wrapped(updates, "receive_removal", _failed_at_once), 20, "may still have to pay"
+    ),
+    "failed upstream one block deep": Plant(
+        lambda: patch.object(onchain, "RESOLVED_DEPTH", 1),
+        60,
+        "may still have to pay|gone upstream",
+    ),
+    "forwarded too early": Plant(
+        lambda: _all(
+            _wrapped(dance, "revoke", _committed_early),
+            _wrapped(receive_desk, "answer", _answered_if_possible),
+            patch.object(receive_desk, "_is_answerable", lambda *_: True),
+        ),
+        20,
+        "not irrevocable",
+    ),
+    "dust off by one": Plant(
+        lambda: patch.object(commitment, "untrimmed", _dust_kept_out), 60, "lacks HTLCs of"
+    ),
+    "rows of the past missing": Plant(
+        lambda: _wrapped(persist, "writes", _without_commitments),
+        60,
+        "lets a cheat have|its books say",
+    ),
+    "fee rate lowered": Plant(
+        lambda: _all(
+            _wrapped(sweeps, "next_feerate", _lowered),
+            _wrapped(unilateral, "next_feerate", _lowered),
+        ),
+        60,
+        "pays less for",
+    ),
+    "deadlines missed": Plant(
+        lambda: patch.object(deadlines, "overdue", lambda channel, ctx: []),
+        60,
+        "lets a deadline go by",
+    ),
+    "reorganised claim forgotten": Plant(
+        lambda: patch.object(onchain, "claim_unspent", lambda channel, event: Step(channel)),
+        90,
+        "its books say|belong to nobody|lets a cheat have",
+    ),
+    "wrong sighash": Plant(
+        lambda: _wrapped(
+            claim_txs,
+            "segwit_v0",
+            lambda own, tx, place, script, amount: own(tx, place, script, amount + Satoshi(1)),
+        ),
+        10,
+        "nobody can mine",
+        "real",
+    ),
+    "HTLC index mixed": Plant(
+        lambda: patch.object(
+            sweeps, "htlc_transaction", lambda built, claim: built.commitment.htlcs[0]
+        ),
+        30,
+        "nobody can mine|still pending after peace",
+        "real",
+    ),
+}

@@ -10,11 +10,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.simulation.house import Violation
 from tests.simulation.toy_curve import toy_curve
 from tests.simulation.world import World
 
@@ -55,7 +56,7 @@ def play(
         world = World(seed, say, judge=profile == "real")
         try:
             world.run(steps)
-        except Exception as error:
+        except (Exception, Violation) as error:
             if say is not None:
                 say(f"seed {seed}: {type(error).__name__}: {error}")
             raise SeedFailed(
@@ -65,58 +66,51 @@ def play(
     return world
 
 
-@dataclass
-class Tally:
-    """What many seeds came to."""
+@dataclass(frozen=True)
+class Told:
+    """What a seed came to, as one process tells another."""
 
-    seeds: int = 0
     events: int = 0
-    failures: list[str] = field(default_factory=list)
+    checks: int = 0
     met: Counter[str] = field(default_factory=Counter)
-
-    def add(self, outcome: tuple[int, Counter[str], str]) -> None:
-        """One seed more."""
-        events, met, failure = outcome
-        self.seeds += 1
-        self.events += events
-        self.met += met
-        if failure:
-            self.failures.append(failure)
-            print(failure, flush=True)
+    failure: str | None = None
 
 
-def _outcome(job: tuple[int, str]) -> tuple[int, Counter[str], str]:
+def _told(seed: int, profile: str) -> Told:
     logging.disable(logging.CRITICAL)
     try:
-        world = play(*job)
+        world = play(seed, profile)
     except SeedFailed as failure:
-        return 0, Counter(), str(failure)
-    return world.events, world.met, ""
+        return Told(failure=str(failure))
+    return Told(world.events, world.checks, world.met)
 
 
-def long_run(seconds: float, events: int, profile: str, first: int) -> int:
-    """New seeds on all cores until the time is over or so many events are done; the failures."""
-    begun, tally = time.perf_counter(), Tally()
-    jobs = ((seed, profile) for seed in itertools.count(first))
-    with ProcessPoolExecutor() as pool:
-        waiting: set[Future[tuple[int, Counter[str], str]]] = set()
-        # Two jobs for each process: none waits, and none is left over for long.
-        for job in itertools.islice(jobs, 2 * (os.cpu_count() or 1)):
-            waiting.add(pool.submit(_outcome, job))
+def long_run(seconds: float, most_events: float, profile: str, first: int) -> int:
+    """New seeds on every core, until the time is over or enough has happened; how many failed."""
+    seeds, begun = itertools.count(first), time.perf_counter()
+    played = events = checks = failed = 0
+    met: Counter[str] = Counter()
+    cores = os.cpu_count() or 1
+    with ProcessPoolExecutor(cores) as pool:
+        waiting = {pool.submit(_told, next(seeds), profile) for _ in range(2 * cores)}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                tally.add(future.result())
-                if time.perf_counter() - begun < seconds and tally.events < events:
-                    waiting.add(pool.submit(_outcome, next(jobs)))
+            for told in (future.result() for future in done):
+                played, events, checks = played + 1, events + told.events, checks + told.checks
+                met += told.met
+                if told.failure is not None:
+                    failed += 1
+                    print(told.failure, flush=True)
+                if time.perf_counter() - begun < seconds and events < most_events:
+                    waiting.add(pool.submit(_told, next(seeds), profile))
     spent = time.perf_counter() - begun
-    for what, count in sorted(tally.met.items()):
-        print(f"{count:9,} {what}")
+    for kind, count in sorted(met.items()):
+        print(f"{count:9,} {kind}")
     print(
-        f"{tally.seeds:,} seeds from {first} on, {tally.events:,} events,"
-        f" {len(tally.failures)} violations, {tally.events / spent:,.0f} events per second"
+        f"{played:,} seeds from {first}, {events:,} events, invariants checked {checks:,} times,"
+        f" {failed} violations; {events / spent:,.0f} events per second on {cores} cores"
     )
-    return len(tally.failures)
+    return failed
 
 
 def main() -> None:
@@ -125,9 +119,9 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--seed", type=int, help="play this one and tell every event")
     what.add_argument("--long", type=float, metavar="SECONDS", help="new seeds for so long")
-    what.add_argument("--events", type=int, metavar="N", help="new seeds until so many events")
+    what.add_argument("--events", type=int, metavar="N", help="new seeds until so much happened")
     parser.add_argument("--profile", choices=PROFILES, default="toy")
-    parser.add_argument("--first", type=int, help="with --long and --events: the first seed")
+    parser.add_argument("--first", type=int, help="the first of the new seeds")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if options.seed is not None:
@@ -138,5 +132,5 @@ def main() -> None:
         return
     first = int(time.time()) if options.first is None else options.first
     seconds = math.inf if options.long is None else options.long
-    events = sys.maxsize if options.events is None else options.events
+    events = math.inf if options.events is None else options.events
     sys.exit(1 if long_run(seconds, events, options.profile, first) else 0)

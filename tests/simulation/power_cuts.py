@@ -18,7 +18,8 @@ from typing import Final
 from tests.simulation.disk import Disk, PowerCut
 from tests.simulation.house import House
 from tests.simulation.line import Cheat
-from tests.simulation.world import NAMES, Link, World
+from tests.simulation.link import Link
+from tests.simulation.world import NAMES, World
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvExpiry
@@ -98,15 +99,16 @@ class FusedHouse(House):
         self.fuse = fuse
         self.disk: FusedDisk = FusedDisk(fuse)
 
-    def start(self) -> None:
+    def start(self) -> bool:
         """On what the disk has; a cut while it starts is one more start."""
         while True:
             try:
-                super().start()
+                alive = super().start()
             except PowerCut:
                 self.die({})
             else:
-                return
+                if alive:
+                    return True
 
     def die(self, before: dict[ChannelId, Channel]) -> None:
         """The process is gone, and the power with it."""
@@ -144,7 +146,7 @@ class Ending(World):
         self.mute: str | None = None
         """Whose words do not arrive once it has taken the first payment."""
         self._open()
-        self.wealth = {house.name: self.watch.wealth(house) for house in self.houses}
+        self.wealth = {house.name: self.books.wealth(house) for house in self.houses}
         self.invoices = {house.name: self._invoices(house) for house in self.houses}
         self.fuse.armed = True
 
@@ -289,9 +291,9 @@ class Ending(World):
         self.fuse.armed = False
         if self.cheat is None:
             super().make_peace()
-            self.watch.settled()
+            self.books.settled()
             self.close_all()
-            self.watch.ended()
+            self.books.ended()
         else:
             self._fight_out()
 
@@ -301,7 +303,7 @@ class Ending(World):
         """What the chain and the books say."""
         costs = self._costs()
         gains = {
-            house.name: self.watch.wealth(house) - self.wealth[house.name] + costs[house.name]
+            house.name: self.books.wealth(house) - self.wealth[house.name] + costs[house.name]
             for house in self.houses
         }
         end = self.channel_of(self.bob, self.first).onchain

@@ -259,7 +259,7 @@ def figures_of(line: Line, ending: Figures) -> Figures:
     """What the chain and the books say; of a cheat's own books nothing, as in `ending`."""
     costs = chain_costs(line)
     ann, bob, cat = (
-        line.watch.wealth(house) - line.wealth[house.name] + costs[house.name]
+        line.books.wealth(house) - line.wealth[house.name] + costs[house.name]
         for house in line.houses
     )
     [payment] = line.ann.memory.payments.values()

@@ -161,12 +161,12 @@ def _play(cell: Cell, *, judge: bool) -> None:
 
 def _judge(line: Line, fault: Fault) -> None:
     """Nothing is under way, and bob sees that end of a channel on chain which the fault means."""
-    assert line.watch.is_settled()
+    assert line.books.is_settled()
     struck, kind = ON_CHAIN.get(fault, (None, None))
     for side in Side:
         assert line.spend_kind(side) == (kind if side is struck else None)
     if kind is not SpendKind.REVOKED:
-        line.watch.settled()
+        line.books.settled()
 
 
 @pytest.mark.usefixtures("toy")

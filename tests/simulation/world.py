@@ -5,21 +5,21 @@ Rule 2: after every batch of a node the invariants are looked at; a broken one r
 """
 
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 
-from tests.simulation import invariants
+from tests.simulation import invariants, tally
+from tests.simulation.books import Books
 from tests.simulation.house import House, Violation
+from tests.simulation.link import Link, name_of
 from tests.simulation.model_chain import ModelChain
 from wallet.base.bitcoin.transaction import Transaction, TxOut
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import ChannelId, NodeId
-from wallet.base.wire.message import LAYOUTS
 from wallet.machines.chain_events import BroadcastResult
-from wallet.machines.channel.state import Channel, Phase
+from wallet.machines.channel.state import LIVING, Channel, Phase
 from wallet.node.answers import NewAddressGiven
 from wallet.node.events import (
     CloseChannel,
@@ -35,40 +35,10 @@ from wallet.node.events import (
 GIVEN = Satoshi(3_000_000)
 """Each of the two coins that a node begins with."""
 NAMES = ("ann", "bob", "cat", "dan", "eve")
-CROOKED = 4
-"""One seed in so many has a node that cheats."""
 _START = 1_800_000_000
 _MOST_ROUNDS = 400
 _MOST_BLOCKS = 250
 """The last HTLC has expired by then, and its end is deep."""
-
-
-@dataclass
-class Link:
-    """A pair that may be linked, and what is under way between the two."""
-
-    one: House
-    other: House
-    up: bool = False
-    wire: dict[str, deque[bytes]] = field(default_factory=dict)
-    """Messages on their way, by the name of who said them."""
-    silent: set[str] = field(default_factory=set)
-    """Whose words do not arrive for now."""
-
-    def __post_init__(self) -> None:
-        self.wire = {self.one.name: deque(), self.other.name: deque()}
-
-    @property
-    def ends(self) -> tuple[House, House]:
-        """Both."""
-        return self.one, self.other
-
-    def beyond(self, house: House) -> House:
-        """The peer."""
-        return self.other if house is self.one else self.one
-
-    def __str__(self) -> str:
-        return f"{self.one.name}-{self.other.name}"
 
 
 class World:
@@ -90,26 +60,43 @@ class World:
         self.forced: set[ChannelId] = set()
         """Channels that the story closed by force."""
         self.watch = invariants.Watch(self)
+        self.books = Books(self, self.watch)
+        self.is_siege = self.dice.random() < 0.3
+        """Whether blocks come so fast that HTLCs expire while peers are not heard."""
+        self.most_blocks = 90 if self.is_siege else 16
+        """Mined while there are faults."""
+        self.cheat: House | None = None
+        """Who has begun to cheat."""
         self.met: Counter[str] = Counter()
-        """How often what has happened."""
-        self.crook = self.dice.choice(self.houses) if seed % CROOKED == 1 else None
-        self.copies: list[bytes] = []
-        """Of the crook's disk."""
-        self.went_back = False
-        self.events = 0
+        """How often each kind of thing has happened."""
+        self.happenings = self.heard = self.delivered = self.starts = 0
+        self.checks = 0
+        """Batches after which the invariants were looked at."""
         self.labels = 0
         self._say = say
+        self._notes: list[str] = []
         self._by_id = {house.id: house for house in self.houses}
         self._links: dict[frozenset[str], Link] = {}
 
     # --- telling ----------------------------------------------------------------------------------
 
+    @property
+    def events(self) -> int:
+        """Happenings, messages that arrived, blocks that a node heard of, starts of a process."""
+        return self.happenings + self.delivered + self.heard + self.starts
+
+    def note(self, what: str) -> None:
+        """Something that happens within the present event."""
+        self._notes.append(what)
+
     def tell(self, what: str) -> None:
         """One event."""
-        self.events += 1
+        self.happenings += 1
+        notes, self._notes = self._notes, []
         if self._say is not None:
             columns = " | ".join(invariants.column(house) for house in self.houses)
-            self._say(f"{self.events:5} h{self.chain.height} {what:<44} | {columns}")
+            told = "; ".join((what, *notes))
+            self._say(f"{self.events:5} h{self.chain.height} {told:<44} | {columns}")
 
     # --- links ------------------------------------------------------------------------------------
 
@@ -156,6 +143,7 @@ class World:
 
     def _arrive(self, link: Link, sender: House, count: int) -> None:
         there = link.beyond(sender)
+        self.delivered += count
         for _ in range(count):
             data = link.wire[sender.name].popleft()
             if there.kernel is not None:
@@ -187,9 +175,43 @@ class World:
 
     # --- houses -----------------------------------------------------------------------------------
 
+    def start(self, house: House) -> bool:
+        """A process begins; False when it ends before it is up."""
+        self.starts += 1
+        alive = house.start()
+        if alive:
+            self.watch.look(house)
+        return alive
+
+    def can_meet(self, link: Link) -> bool:
+        """Whether both run, and want to be found."""
+        return not link.up and all(house.is_up and not house.cheats for house in link.ends)
+
+    def wake(self, most_behind: int) -> None:
+        """Nobody sleeps through more blocks than that: a promise in blocks needs eyes on them."""
+        for house in self.houses:
+            for _ in range(_MOST_ROUNDS):
+                if self.chain.height - house.height <= most_behind:
+                    break
+                if not house.is_up:
+                    self.start(house)
+                elif house.has_work:
+                    self.turn(house)
+                else:
+                    house.hear_of_blocks(100)
+
+    def begin_to_cheat(self, house: House) -> None:
+        """A house goes back to its copy, and leaves its peers for good."""
+        if house.is_up:
+            self.kill(house)
+        house.betray()
+        self.cheat = house
+        self.start(house)
+
     def turn(self, house: House) -> bool:
         """One batch of a house; False when it died of it."""
         alive = house.turn()
+        self.checks += 1
         if alive:
             self.watch.look(house)
         else:
@@ -224,10 +246,6 @@ class World:
         for tx, result in zip(transactions, results, strict=True):
             self.watch.broadcast(house, tx, result)
         return results
-
-    def channel(self, house: House, channel_id: ChannelId) -> Channel | None:
-        """A channel as a running house sees it."""
-        return house.memory.channels.get(channel_id) if house.is_up else None
 
     def channels(self) -> list[tuple[House, Channel]]:
         """Of every running house."""
@@ -288,7 +306,7 @@ class World:
 
     def _pairs(self) -> list[tuple[House, House]]:
         """A line, sometimes bent to a ring or with one more street."""
-        pairs = list(zip(self.houses, self.houses[1:], strict=False))
+        pairs = list(pairwise(self.houses))
         if len(self.houses) > 2 and self.dice.random() < 0.5:
             pairs.append((self.houses[0], self.houses[self.dice.randrange(2, len(self.houses))]))
         return [pair if self.dice.random() < 0.5 else pair[::-1] for pair in pairs]
@@ -314,23 +332,25 @@ class World:
         for _ in range(steps):
             deck.play()
         self.make_peace()
-        self.watch.settled()
+        self.books.settled()
         self.close_all()
-        self.watch.ended()
+        self.books.ended()
+        self.met += tally.outcomes(self)
 
     def make_peace(self) -> None:
         """All faults end, and time passes: whatever is under way must find its end."""
         self.fee_floor = 0.0
         for house in self.houses:
+            house.relieve()
             if not house.is_up:
-                house.start()
+                self.start(house)
         for link in self.links:
             link.silent.clear()
         self.tell("peace")
         self.pump()
         for _ in range(3):
             for link in self.links:
-                if not link.up:
+                if self.can_meet(link):
                     self.connect(link)
             self.pump()
             self.pass_time(90)
@@ -341,7 +361,7 @@ class World:
         """Blocks until the chain has decided what is left to it."""
         self.mine(7)
         for _ in range(_MOST_BLOCKS):
-            if self.watch.is_settled():
+            if self.books.is_settled():
                 return
             self.mine()
 
@@ -363,15 +383,17 @@ class World:
     def close_all(self) -> None:
         """Every channel that still lives is closed cooperatively."""
         self.tell("everything closes")
+        odd = bool(self.seed % 2)
         for house, channel in self.channels():
-            opened = channel.phase is Phase.READY
-            if opened and channel.terms.we_opened is bool(self.seed % 2):
-                house.ask(lambda t, i=channel.id: CloseChannel(t, i, None, None, False))  # type: ignore[misc]
+            link = self.link_of(house, channel.terms.peer)
+            assert link is not None
+            if house.cheats or channel.phase not in LIVING:
+                continue
+            if left := link.beyond(house).cheats and channel.funding.confirmed is not None:
+                # The cheat's copy does not know of this channel.
+                self.forced.add(channel.id)
+            elif channel.phase is not Phase.READY or channel.terms.we_opened is not odd:
+                continue
+            house.ask(lambda t, i=channel.id, f=left: CloseChannel(t, i, None, None, f))  # type: ignore[misc]
         self.pump()
         self._fight_out()
-
-
-def name_of(data: bytes) -> str:
-    """The BOLTs' word for a message."""
-    layout = LAYOUTS.get(int.from_bytes(data[:2], "big"))
-    return layout.cls.name if layout is not None else "?"
