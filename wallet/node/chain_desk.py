@@ -39,7 +39,7 @@ def chain_start(board: Board, event: ChainStart) -> None:
         raise InvariantBroken(f"{event.ref} cannot be a start: our tip is {memory.tip}")
     memory.push_block(event.ref)
     board.work.blocks = True
-    _new_tip(board)
+    _new_tip(board, latest=False)
 
 
 def block_connected(board: Board, event: BlockConnected) -> None:

@@ -58,6 +58,14 @@ def seek(side: Side, height: int, found: bool, rival: Txid | None = None) -> lis
     return side.step(events.FundingSought(height, found, rival))
 
 
+def phase(side: Side) -> Phase:
+    return side.state.phase
+
+
+def missing(side: Side) -> Missing | None:
+    return side.state.missing
+
+
 def tip(side: Side, height: int) -> list[actions.Action]:
     side.height = height
     return side.step(events.NewTip(b""))
@@ -76,15 +84,14 @@ def of(kind: type[actions.Action], wishes: list[actions.Action]) -> list[actions
 def test_missing__one_tip_says_nothing() -> None:
     bob = zeroconf_pair().bob
     assert seek(bob, FIRST, found=False) == []
-    assert bob.state.missing == Missing(FIRST)
-    assert not is_lost(bob.state)
+    assert missing(bob) == Missing(FIRST)
     assert spendable(bob.state) > ZERO_MSAT
     # The same tip, asked once more, is no second tip.
     seek(bob, FIRST, found=False)
     assert not is_lost(bob.state)
     # A mempool that lagged: the count begins anew.
     seek(bob, FIRST + 1, found=True)
-    assert bob.state.missing is None
+    assert missing(bob) is None
     seek(bob, FIRST + 2, found=False)
     assert not is_lost(bob.state)
 
@@ -141,10 +148,10 @@ def test_missing__mined_after_all() -> None:
     pair.bob.height = height
     said = pair.bob.step(events.FundingConfirmed(height, 1, pair.funding_tx))
     assert of(actions.FundingBack, said) == [actions.FundingBack()]
-    assert pair.bob.state.missing is None
+    assert missing(pair.bob) is None
     # An answer of before it was mined is too late.
     seek(pair.bob, height, found=False)
-    assert pair.bob.state.missing is None
+    assert missing(pair.bob) is None
 
 
 def test_missing__a_reorganisation_takes_the_rival_out() -> None:
@@ -185,10 +192,10 @@ def test_missing__is_forgotten_once_it_cannot_come_back(rival: Txid | None, pati
     seek(side, FIRST, False, rival)
     seek(side, FIRST + 1, False)
     said = tip(side, FIRST + patience - 1)
-    assert side.state.phase is Phase.READY
+    assert phase(side) is Phase.READY
     assert not of(actions.HtlcLapsed, said)
     said = tip(side, FIRST + patience)
-    assert side.state.phase is Phase.CLOSED
+    assert phase(side) is Phase.CLOSED
     assert "double-spent" in side.state.changes[-1].message
     # Whoever waits for what went on over it is told.
     assert len(of(actions.HtlcLapsed, said)) == 1
