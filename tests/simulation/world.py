@@ -383,6 +383,7 @@ class World:
     def close_all(self) -> None:
         """Every channel that still lives is closed cooperatively."""
         self.tell("everything closes")
+        odd = bool(self.seed % 2)
         for house, channel in self.channels():
             link = self.link_of(house, channel.terms.peer)
             assert link is not None
@@ -391,7 +392,7 @@ class World:
             if left := link.beyond(house).cheats and channel.funding.confirmed is not None:
                 # The cheat's copy does not know of this channel.
                 self.forced.add(channel.id)
-            elif channel.phase is not Phase.READY or channel.terms.we_opened is bool(self.seed % 2):
+            elif channel.phase is not Phase.READY or channel.terms.we_opened is not odd:
                 continue
             house.ask(lambda t, i=channel.id, f=left: CloseChannel(t, i, None, None, f))  # type: ignore[misc]
         self.pump()
