@@ -23,7 +23,8 @@ from tests.simulation.world import NAMES, World
 from wallet.base.crypto.hashes import sha256
 from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvExpiry
-from wallet.base.values.ids import ChannelId, PaymentHash, Preimage
+from wallet.base.values.ids import ChannelId, PaymentHash, Preimage, Txid
+from wallet.machines.channel.close_simple import broadcast_version
 from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.state import Channel, Phase
 from wallet.machines.payments.incoming import InvoiceRequest
@@ -103,12 +104,10 @@ class FusedHouse(House):
         """On what the disk has; a cut while it starts is one more start."""
         while True:
             try:
-                alive = super().start()
+                if super().start():
+                    return True
             except PowerCut:
                 self.die({})
-            else:
-                if alive:
-                    return True
 
     def die(self, before: dict[ChannelId, Channel]) -> None:
         """The process is gone, and the power with it."""
@@ -330,11 +329,12 @@ class Ending(World):
         later = [chain.seen[txid] for txid in chain.confirmed if txid in chain.seen]
         ends = {tx.txid: tx for tx in later if tx.inputs[0].outpoint in fundings}
         for txid, tx in ends.items():
-            end = fundings[tx.inputs[0].outpoint].onchain
-            # Ann opened both and pays for their ends, unless all that she had was taken from her.
-            punished = end is not None and end.kind is SpendKind.REVOKED
+            channel = fundings[tx.inputs[0].outpoint]
+            # Ann opened both and pays for their ends, unless all that she had was taken from her,
+            # or the closing transaction is the one that Bob has offered.
+            punished = channel.onchain is not None and channel.onchain.kind is SpendKind.REVOKED
             anchors = sum(o.amount.sat == ANCHOR_SAT for o in tx.outputs)
-            payer = self.bob if punished else self.ann
+            payer = self.bob if punished or txid in closed_by_us(channel) else self.ann
             costs[payer.name] += (chain.fees[txid] + anchors * ANCHOR_SAT) * 1000
         for tx in later:
             if tx.txid in ends or tx.txid in opening:
@@ -344,6 +344,12 @@ class Ending(World):
             found = ANCHOR_SAT * amounts.count(ANCHOR_SAT)
             costs[self.watch.sent_by[tx.txid]] += (chain.fees[tx.txid] - found) * 1000
         return costs
+
+
+def closed_by_us(channel: Channel) -> set[Txid]:
+    """Closing transactions of `option_simple_close` for which this end of the channel pays."""
+    versions = [v for v in channel.simple_close.versions if v.we_are_closer]
+    return {broadcast_version(channel, version).transaction.tx.txid for version in versions}
 
 
 def _age(payment: Payment) -> int:

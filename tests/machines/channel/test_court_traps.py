@@ -134,7 +134,7 @@ def test_fees__blocks_that_come_all_at_once_raise_a_fee_once(cheat: str) -> None
     assert len(honest.broadcasts) == broadcasts
     honest.height += 1
     honest.step(events.NewTip(script))
-    assert all(feerates()[o] <= rate * 5 // 4 + 253 for o, rate in before.items())
+    assert all(feerates()[o] <= rate * 2 + 253 for o, rate in before.items())
     assert any(feerates()[o] > rate for o, rate in before.items())
 
 
