@@ -27,7 +27,7 @@ from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.htlc import Failed, Fulfilled, Htlc, HtlcKey, Malformed
 from wallet.machines.channel.htlc_stages import FINAL, ROWS
 from wallet.machines.channel.onchain import RESOLVED_DEPTH
-from wallet.machines.channel.state import LIVING, Channel, Phase, is_unsent
+from wallet.machines.channel.state import LIVING, Channel, Confirmation, Phase, is_unsent
 from wallet.machines.payments.records import Payment, PaymentStatus
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _look_at_outputs(house: House, channel: Channel, tx: Transaction) -> None:
 class Paying:
     """The fee rates of what a node has sent to end a channel."""
 
-    changes: int
+    place: tuple[int, Confirmation | None]
+    """How often the channel has changed, and where its funding is."""
     feerates: dict[object, FeeratePerKw]
 
     @classmethod
@@ -112,7 +113,7 @@ class Paying:
         }
         if channel.bump is not None:
             found["commitment"] = channel.bump.feerate
-        return cls(len(channel.changes), found)
+        return cls((len(channel.changes), channel.funding.confirmed), found)
 
 
 class Watch:
@@ -267,8 +268,8 @@ class Watch:
         paying = Paying.of(channel)
         key = (house.name, channel.id)
         before, self._paying[key] = self._paying.get(key), paying
-        # A reorganisation of the end begins anew.
-        if before is None or before.changes != paying.changes:
+        # A reorganisation of the end, or of the funding, begins anew.
+        if before is None or before.place != paying.place:
             return
         for what, feerate in before.feerates.items():
             if paying.feerates.get(what, feerate) < feerate:
