@@ -132,6 +132,33 @@ def test_a_small_htlc_is_claimed_at_the_floor_and_not_only_as_it_runs_out() -> N
     finish(court)
 
 
+def test_what_was_never_signed_for_goes_back_when_it_expires_and_the_peer_is_away() -> None:
+    """No commitment holds it: a payment over a peer that never returns would pend for ever."""
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(50_000), EXPIRY))
+    pair.settle()
+    pair.alice.step(offer(2, sat(60_000), EXPIRY + 30))
+    # She has signed for that one, and signs for these when Bob has answered: he does not.
+    pair.alice.step(offer(3, sat(7_000), EXPIRY - 10), offer(4, sat(8_000), EXPIRY + 30))
+    pair.cut()
+    before = pair.alice.state
+    court = Courtroom(pair)
+    court.mine_to(EXPIRY - 11)
+    assert pair.alice.state.htlcs == before.htlcs
+    pair.alice.acts.clear()
+    court.mine()
+    gone = [a.htlc.key.id for a in pair.alice.acts if isinstance(a, actions.HtlcGone)]
+    assert gone == [2, 3]
+    assert pair.alice.state.our_next_htlc_id == 2
+    # Bob comes back, and the ids are used again.
+    pair.reconnect()
+    pair.settle()
+    pair.alice.step(offer(5, sat(9_000), EXPIRY + 50))
+    pair.settle()
+    assert {key.id for key in pair.bob.state.htlcs} == {0, 1, 2}
+    assert pair.bob.state.phase is Phase.READY
+
+
 def test_an_output_that_is_worth_no_transaction_keeps_nobody_upstream_waiting() -> None:
     """Its HTLC is given back before the one that came in expires, and the risk is told."""
     pair = ready_pair()

@@ -137,6 +137,7 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     if channel.phase is Phase.SPENT:
         return onchain.progress(channel, event, ctx)
     channel = missing.without_rival(channel, ctx)
+    channel, back = unilateral.without_late(channel, ctx)
     due = deadlines.overdue(channel, ctx)
     worth = deadlines.worth_closing(due, ctx)
     if worth:
@@ -146,7 +147,7 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     lost += missing.lapsed(channel, ctx)
     deeper = _deeper(channel, ctx)
     pressed = unilateral.press(channel, ctx) if event.latest else ()
-    return Step(deeper.state, (*promised(channel), *pressed, *lost, *deeper.actions))
+    return Step(deeper.state, (*promised(channel), *back, *pressed, *lost, *deeper.actions))
 
 
 def _connected(channel: Channel) -> ChannelStep:

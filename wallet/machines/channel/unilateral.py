@@ -27,7 +27,7 @@ from wallet.machines.channel.deadlines import nearest
 from wallet.machines.channel.ending import Bump
 from wallet.machines.channel.events import BumpMade
 from wallet.machines.channel.htlc import Failed
-from wallet.machines.channel.state import LIVING, Channel, Phase, is_unsent
+from wallet.machines.channel.state import LIVING, Channel, Link, Phase, is_unsent
 from wallet.machines.signing import FundingKey, UnsignedTx
 from wallet.machines.step import Context, Step
 
@@ -63,6 +63,21 @@ def without_unsent(channel: Channel) -> tuple[Channel, list[HtlcGone]]:
         if is_unsent(h) and h.key.offered_by_us
     ]
     return replace(channel, htlcs=kept), gone
+
+
+def without_late(channel: Channel, ctx: Context) -> tuple[Channel, tuple[Action, ...]]:
+    """At a block: without what we meant to offer to a peer that stayed away until it expired.
+
+    No commitment holds it, so no deadline of a commitment would ever end it.  All that is not
+    signed for goes back with it: the peer has forgotten it with the connection (BOLT 2), and its
+    ids are the next ones.
+    """
+    unsent = [h for h in channel.htlcs.values() if is_unsent(h)]
+    late = any(ctx.height.height >= h.cltv_expiry.height for h in unsent)
+    if channel.link is not Link.OFFLINE or channel.phase not in LIVING or not late:
+        return channel, ()
+    kept, gone = without_unsent(channel)
+    return replace(kept, our_next_htlc_id=min(h.key.id for h in unsent)), tuple(gone)
 
 
 def broadcast_commitment(channel: Channel) -> tuple[Action, ...]:
