@@ -103,6 +103,8 @@ class Paying:
     place: tuple[int, Confirmation | None]
     """How often the channel has changed, and where its funding is."""
     feerates: dict[object, FeeratePerKw]
+    made: int = 0
+    """The height of the child of the commitment."""
 
     @classmethod
     def of(cls, channel: Channel) -> "Paying":
@@ -113,7 +115,8 @@ class Paying:
         }
         if channel.bump is not None:
             found["commitment"] = channel.bump.feerate
-        return cls((len(channel.changes), channel.funding.confirmed), found)
+        made = channel.bump.at if channel.bump is not None else 0
+        return cls((len(channel.changes), channel.funding.confirmed), found, made)
 
 
 class Watch:
@@ -271,6 +274,9 @@ class Watch:
         # A reorganisation of the end, or of the funding, begins anew.
         if before is None or before.place != paying.place:
             return
+        if paying.made <= before.made:
+            # The same child, or the first after a reorganisation that the funding came back from.
+            before.feerates.pop("commitment", None)
         for what, feerate in before.feerates.items():
             if paying.feerates.get(what, feerate) < feerate:
                 raise Violation(f"{house.name} pays less for {what} than it did: {feerate}")
