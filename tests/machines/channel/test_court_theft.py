@@ -22,6 +22,7 @@ from wallet.base.channel_tx.commitment import Commitment, build_commitment
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.machines.channel import actions, commitments, events
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
+from wallet.machines.channel.deadlines import forecast
 from wallet.machines.channel.ending import ClaimKind
 from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.state import Phase
@@ -39,6 +40,24 @@ def test_many_htlcs_that_are_small_each_are_worth_a_close_together() -> None:
     court.mine_to(EXPIRY + GRACE)
     assert phase(pair.alice) is Phase.FAILED
     assert not [a for a in pair.alice.acts if isinstance(a, actions.LossAccepted)]
+
+
+def test_small_htlcs_one_after_the_other_are_let_go_until_together_they_are_worth_a_close() -> None:
+    """A patient peer sits on one at a time; what it may take so has an end."""
+    pair = ready_pair()
+    court = Courtroom(pair)
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(5_000)
+    cost = forecast(FeeratePerKw(5_000))
+    offered = 0
+    while phase(pair.alice) is Phase.READY:
+        assert offered <= cost.sat, "the thief has taken more than an end would have cost"
+        pair.alice.step(offer(1, sat(3_000), court.height + 5))
+        pair.settle()
+        offered += 3_000
+        court.mine(5 + FAIL_BACK_BY)
+    let_go = pair.alice.state.let_go
+    assert cost.sat - 3_000 <= let_go.sat < cost.sat
 
 
 def test_a_preimage_that_comes_late_is_on_its_way_at_once() -> None:

@@ -50,14 +50,28 @@ def overdue(channel: Channel, ctx: Context) -> list[Due]:
     return sorted(found, key=lambda due: (-due.htlc.amount.msat, due.htlc.key.id))
 
 
-def worth_closing(due: list[Due], ctx: Context) -> list[Due]:
+def worth_closing(due: list[Due], let_go: Satoshi, ctx: Context) -> list[Due]:
     """Those that are worth closing the channel for, all together; else none.
 
-    Never one by one: a peer that sits on many small ones would steal each of them.
+    Never one by one: a peer that sits on many small ones would steal each of them, at once or one
+    after the other.  `let_go` is what this channel has been let go before.
     """
     taken = [d for d in due if d.htlc.amount.floor_to_sat() > ctx.feerate.fee_ceil(_HTLC_WEIGHT)]
-    value = sum_sat([d.htlc.amount.floor_to_sat() for d in taken])
-    return taken if value > forecast(ctx.feerate, len(taken)) else []
+    if _value(taken) > forecast(ctx.feerate, len(taken)):
+        return taken
+    # None of these may be worth its own transaction; what they cost in the end is worth an end.
+    new = [d for d in due if ctx.height.height <= _let_go_at(d.htlc)]
+    return due if new and _value(new) + let_go > forecast(ctx.feerate) else []
+
+
+def _let_go_at(htlc: Htlc) -> int:
+    """The height at which it counts as lost, as nobody goes to court for it."""
+    expiry = htlc.cltv_expiry.height
+    return expiry + FAIL_BACK_BY if htlc.key.offered_by_us else expiry - CLAIM_BLOCKS
+
+
+def _value(due: list[Due]) -> Satoshi:
+    return sum_sat([each.htlc.amount.floor_to_sat() for each in due])
 
 
 def forecast(feerate: FeeratePerKw, htlcs: int = 1) -> Satoshi:
@@ -129,10 +143,6 @@ def accepted(due: Due, ctx: Context) -> tuple[Action, ...]:
     should the peer show the preimage after that, or take back what it owes, the amount is our loss.
     """
     htlc, height = due.htlc, ctx.height.height
-    expiry = htlc.cltv_expiry.height
-    if not htlc.key.offered_by_us:
-        return (LossAccepted(htlc, due.cost),) if height == expiry - CLAIM_BLOCKS else ()
-    if height < expiry + FAIL_BACK_BY:
-        return ()
-    told = (LossAccepted(htlc, due.cost),) if height == expiry + FAIL_BACK_BY else ()
-    return (*told, HtlcLapsed(htlc))
+    told = (LossAccepted(htlc, due.cost),) if height == _let_go_at(htlc) else ()
+    lapsed = htlc.key.offered_by_us and height >= _let_go_at(htlc)
+    return (*told, HtlcLapsed(htlc)) if lapsed else told

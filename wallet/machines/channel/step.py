@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from wallet.base.errors import PeerFault, Refused, Severity
+from wallet.base.values.amounts import sum_sat
 from wallet.base.wire.channel import (
     ChannelReady,
     ChannelReestablish,
@@ -43,7 +44,7 @@ from wallet.machines.channel import (
     unilateral,
     updates,
 )
-from wallet.machines.channel.actions import Action, Disconnect, PhaseChanged, Send
+from wallet.machines.channel.actions import Action, Disconnect, LossAccepted, PhaseChanged, Send
 from wallet.machines.channel.resume import promised
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
@@ -139,11 +140,15 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     channel = missing.without_rival(channel, ctx)
     channel, back = unilateral.without_late(channel, ctx)
     due = deadlines.overdue(channel, ctx)
-    worth = deadlines.worth_closing(due, ctx)
+    worth = deadlines.worth_closing(due, channel.let_go, ctx)
     if worth:
         # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
     lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
+    told = [
+        action.htlc.amount.floor_to_sat() for action in lost if isinstance(action, LossAccepted)
+    ]
+    channel = replace(channel, let_go=channel.let_go + sum_sat(told))
     lost += missing.lapsed(channel, ctx)
     deeper = _deeper(channel, ctx)
     pressed = unilateral.press(channel, ctx) if event.latest else ()
