@@ -1,8 +1,8 @@
 """Who paid for what stands in the chain, to the satoshi, from its blocks.
 
-A transaction that ends a channel is paid by whoever opened it, anchors included; any other by the
-one wallet that knows it. Whoever spends an anchor has found 330 sat. A commitment has a locktime
-(BOLT 3 hides its number there), a mutual close has none.
+A commitment is paid by whoever opened its channel, anchors included; a closing transaction by its
+closer; any other by the one wallet that knows it. Whoever spends an anchor has found 330 sat. A
+commitment has a locktime (BOLT 3 hides its number there), a mutual close has none.
 """
 
 from collections import Counter
@@ -33,11 +33,13 @@ def bill(
     above: int,
     openers: Mapping[OutPoint, str],
     known: Mapping[str, set[str]],
+    closers: Mapping[str, str],
 ) -> Bill:
     """The bill of the blocks above a height; `call` asks the chain.
 
     `openers` has the opener's name by funding output, `known` the ids of the transactions that each
-    wallet lists. Raises `AssertionError` for a transaction that nobody, or more than one, pays for.
+    wallet lists, `closers` who pays for a closing transaction, by its id.  Raises `AssertionError`
+    for a transaction that nobody, or more than one, pays for.
     """
     made: dict[OutPoint, int] = {}
     anchors: set[OutPoint] = set()
@@ -58,7 +60,8 @@ def bill(
                 mutual += tx.locktime == 0
                 left = _anchors(tx)
                 anchors |= left
-                [name] = ended
+                [opener] = ended
+                name = closers.get(str(tx.txid), opener)
                 paid[name] += fee + len(left) * ANCHOR_SAT
                 continue
             owners = [name for name, txids in known.items() if str(tx.txid) in txids]

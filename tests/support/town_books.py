@@ -15,6 +15,8 @@ from wallet.faces.demo.money import Books, check_money
 GIVEN_MSAT = 5_000_000_000_000
 """A block's subsidy."""
 NORMAL = "CHANNELD_NORMAL"
+MOST_EVENTS = 1_000
+"""In one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,24 @@ class TownBooks:
             name: {t["hash"] for t in node.call("listtransactions")["transactions"]}
             for name, node in self.nodes.items()
         }
-        costs = bill(self.chain.call, self.begun, openers, known)
+        costs = bill(self.chain.call, self.begun, openers, known, self._closers())
         wealth = {name: self._wealth_msat(book) for name, book in shown.items()}
         due = {name: self._due_msat(name) - costs.paid[name] * 1000 for name in self.nodes}
         assert wealth == due, {name: wealth[name] - due[name] for name in self.nodes}
         return costs
+
+    def _closers(self) -> dict[str, str]:
+        """Who pays for which closing transaction, by the journals."""
+        found = {}
+        for name, node in self.nodes.items():
+            since, more = 0, True
+            while more:
+                said = node.call("events", since=since)["events"]
+                for event in said:
+                    if event["topic"] == "close_signed" and event["fee_payer"] == "local":
+                        found[event["txid"]] = name
+                since, more = said[-1]["seq"], len(said) == MOST_EVENTS
+        return found
 
     def _books(self, name: str) -> Books:
         node = self.nodes[name]
