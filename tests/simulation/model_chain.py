@@ -227,16 +227,23 @@ class ModelChain:
         self._mine([Transaction(2, (TxIn(source),), tuple(outputs))])
 
     def mine(self, least_feerate: float = 0.0) -> None:
-        """A block of everything that pays as much; a child waits for its parent."""
-        taken: list[Entry] = []
-        left: set[Txid] = set()
-        for txid, entry in self.mempool.items():
-            waits = any(i.outpoint.txid in left for i in entry.tx.inputs)
-            if waits or entry.feerate < least_feerate:
-                left.add(txid)
-            else:
-                taken.append(entry)
-        self._mine([e.tx for e in taken])
+        """A block of everything that pays as much, alone or together with what it waits for."""
+        taken: set[Txid] = set()
+        for txid in self.mempool:
+            package = self._with_parents(txid) - taken
+            fee = sum(self.mempool[one].fee for one in package)
+            if fee >= least_feerate * sum(self.mempool[one].tx.vsize for one in package):
+                taken |= package
+        self._mine([entry.tx for txid, entry in self.mempool.items() if txid in taken])
+
+    def _with_parents(self, txid: Txid) -> set[Txid]:
+        found, ahead = {txid}, [txid]
+        while ahead:
+            spent = (i.outpoint.txid for i in self.mempool[ahead.pop()].tx.inputs)
+            new = [parent for parent in spent if parent in self.mempool and parent not in found]
+            found.update(new)
+            ahead += new
+        return found
 
     def _mine(self, transactions: Sequence[Transaction]) -> None:
         self._mined += 1
