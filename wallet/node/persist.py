@@ -34,7 +34,7 @@ from wallet.node import (
 )
 from wallet.node.board import Board
 from wallet.node.columns import as_bytes, as_number, as_optional, as_text
-from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, genesis_ref
+from wallet.node.memory import KEPT_BLOCKS, KnownPeer, Memory, PaymentKey, genesis_ref
 from wallet.node.work import NodeAction, Work
 from wallet.services.ports import Store
 from wallet.services.store import tables
@@ -357,6 +357,7 @@ async def _load_payments(store: Store, memory: Memory) -> None:
     parts: dict[tuple[Value, Value], list[Part]] = {}
     for row in await store.load(tables.PAYMENT_PARTS):
         parts.setdefault((row[0], row[1]), []).append(from_json(Part, as_text(row[3])))
+    sent: list[tuple[PaymentKey, Part]] = []
     for row in await store.load(tables.PAYMENTS):
         head = from_json(Payment, as_text(row[3]))
         found = sorted(parts.get((row[0], row[1]), []), key=lambda part: part.partid)
@@ -365,10 +366,12 @@ async def _load_payments(store: Store, memory: Memory) -> None:
         memory.keep_payment(payment)
         memory.payment_index = max(memory.payment_index, payment.created_index)
         memory.payment_updates = max(memory.payment_updates, payment.updated_index or 0)
-        for part in payment.parts:
-            memory.payment_index = max(memory.payment_index, part.created_index)
-            if part.htlc_id is not None:
-                memory.htlc_payments[part.channel_id, part.htlc_id] = (key, part.partid)
+        sent += ((key, part) for part in payment.parts)
+    # The newest last: the id of an HTLC that nobody ever signed for is used again.
+    for key, part in sorted(sent, key=lambda one: one[1].created_index):
+        memory.payment_index = max(memory.payment_index, part.created_index)
+        if part.htlc_id is not None:
+            memory.htlc_payments[part.channel_id, part.htlc_id] = (key, part.partid)
 
 
 async def _load_forwards(store: Store, memory: Memory) -> None:

@@ -213,9 +213,12 @@ class Payment:
         return tuple(p for p in self.parts if p.status is PaymentStatus.PENDING)
 
     def part_of(self, channel_id: ChannelId, htlc_id: int) -> Part | None:
-        """The part that this HTLC carries, if it is one of this payment's."""
-        found = (p for p in self.parts if p.channel_id == channel_id and p.htlc_id == htlc_id)
-        return next(found, None)
+        """The part that this HTLC carries, if it is one of this payment's.
+
+        The newest: the id of an HTLC that nobody ever signed for is used again.
+        """
+        found = [p for p in self.parts if p.channel_id == channel_id and p.htlc_id == htlc_id]
+        return max(found, key=lambda part: part.created_index, default=None)
 
     def with_part(self, part: Part) -> "Payment":
         """The payment with the part of that number added or replaced."""
