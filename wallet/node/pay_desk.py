@@ -338,13 +338,25 @@ def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
     board.work.act(Notice("payment", payment.payment_hash.hex()))
 
 
+def _carried(
+    board: Board, channel_id: ChannelId, htlc: Htlc
+) -> tuple[PaymentKey, int, Payment] | None:
+    """The payment of ours that an HTLC is a part of, and the number of that part.
+
+    The id of an HTLC that nobody ever signed for is used again: it may be a forward's now.
+    """
+    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
+    if found is None or found[0][0] != htlc.payment_hash:
+        return None
+    return *found, board.memory.payments[found[0]]
+
+
 def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimage) -> None:
     """The payee gave the preimage."""
-    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
+    found = _carried(board, channel_id, htlc)
     if found is None:
         return
-    key, partid = found
-    payment = board.memory.payments[key]
+    key, partid, payment = found
     after = outgoing.fulfilled(payment, channel_id, htlc.key.id, preimage, board.ctx.now)
     if after != payment:
         for hop in _part(after, partid).hops[1:]:
@@ -356,11 +368,10 @@ def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimag
 
 def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Malformed) -> None:
     """An HTLC of ours is gone for good, unpaid."""
-    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
+    found = _carried(board, channel_id, htlc)
     if found is None:
         return
-    key, partid = found
-    payment = board.memory.payments[key]
+    key, partid, payment = found
     outcome = outgoing.failed(payment, channel_id, htlc.key.id, removal, board.ctx)
     if outcome.payment == payment:
         return
