@@ -56,7 +56,7 @@ def test_small_htlcs_one_after_the_other_are_let_go_until_together_they_are_wort
         pair.settle()
         offered += 3_000
         court.mine(5 + FAIL_BACK_BY)
-    let_go = pair.alice.state.let_go
+    let_go = pair.alice.state.let_go.total
     assert cost.sat - 3_000 <= let_go.sat < cost.sat
 
 
@@ -176,6 +176,38 @@ def test_what_was_never_signed_for_goes_back_when_it_expires_and_the_peer_is_awa
     pair.settle()
     assert {key.id for key in pair.bob.state.htlcs} == {0, 1, 2}
     assert pair.bob.state.phase is Phase.READY
+
+
+def test_what_was_never_signed_for_goes_back_too_when_the_same_block_fails_the_channel() -> None:
+    pair = ready_pair()
+    pair.alice.step(offer(1, sat(90_000), EXPIRY))
+    pair.settle()
+    pair.alice.step(offer(2, sat(60_000), EXPIRY + 30))
+    pair.alice.step(offer(3, sat(7_000), EXPIRY + GRACE))
+    pair.cut()
+    court = Courtroom(pair)
+    pair.alice.acts.clear()
+    court.mine_to(EXPIRY + GRACE)
+    assert phase(pair.alice) is Phase.FAILED
+    gone = [a.htlc.key.id for a in pair.alice.acts if isinstance(a, actions.HtlcGone)]
+    assert gone == [2], "nobody else will ever say what became of it"
+
+
+def test_what_is_let_go_counts_once_whatever_a_reorganisation_repeats() -> None:
+    pair = ready_pair()
+    court = Courtroom(pair)
+    for party in court.parties:
+        party.side.feerate = FeeratePerKw(5_000)
+    pair.alice.step(offer(1, sat(8_000), EXPIRY))
+    pair.settle()
+    court.mine_to(EXPIRY + FAIL_BACK_BY)
+    for _ in range(2):
+        court.reorg(2)
+        court.mine(2)
+    assert phase(pair.alice) is Phase.READY
+    told = [a for a in pair.alice.acts if isinstance(a, actions.LossAccepted)]
+    assert len(told) == 1
+    assert pair.alice.state.let_go.total.sat == 8_000
 
 
 def test_an_output_that_is_worth_no_transaction_keeps_nobody_upstream_waiting() -> None:

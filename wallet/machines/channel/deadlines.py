@@ -13,7 +13,7 @@ from wallet.base.channel_tx.fees import CommittedHtlc, is_trimmed
 from wallet.base.values.amounts import FeeratePerKw, Satoshi, sum_sat
 from wallet.machines.channel.actions import Action, HtlcLapsed, LossAccepted
 from wallet.machines.channel.claims import FAIL_BACK_BY, GRACE
-from wallet.machines.channel.htlc import Fulfilled, Htlc
+from wallet.machines.channel.htlc import Fulfilled, Htlc, LetGo
 from wallet.machines.channel.htlc_stages import ROWS
 from wallet.machines.channel.state import LIVING, Channel
 from wallet.machines.step import Context
@@ -50,18 +50,20 @@ def overdue(channel: Channel, ctx: Context) -> list[Due]:
     return sorted(found, key=lambda due: (-due.htlc.amount.msat, due.htlc.key.id))
 
 
-def worth_closing(due: list[Due], let_go: Satoshi, ctx: Context) -> list[Due]:
+def worth_closing(due: list[Due], let_go: LetGo, ctx: Context) -> list[Due]:
     """Those that are worth closing the channel for, all together; else none.
 
     Never one by one: a peer that sits on many small ones would steal each of them, at once or one
-    after the other.  `let_go` is what this channel has been let go before.
+    after the other, when what this channel was let go before counts.
     """
     taken = [d for d in due if d.htlc.amount.floor_to_sat() > ctx.feerate.fee_ceil(_HTLC_WEIGHT)]
     if _value(taken) > forecast(ctx.feerate, len(taken)):
         return taken
     # None of these may be worth its own transaction; what they cost in the end is worth an end.
-    new = [d for d in due if ctx.height.height <= _let_go_at(d.htlc)]
-    return due if new and _value(new) + let_go > forecast(ctx.feerate) else []
+    new = [
+        d for d in due if ctx.height.height <= _let_go_at(d.htlc) and d.htlc.key not in let_go.htlcs
+    ]
+    return due if new and _value(new) + let_go.total > forecast(ctx.feerate) else []
 
 
 def _let_go_at(htlc: Htlc) -> int:
@@ -136,13 +138,14 @@ def _is_dust(channel: Channel, htlc: Htlc) -> bool:
     return is_trimmed(terms.format, known, channel.feerate, terms.ours.dust_limit)
 
 
-def accepted(due: Due, ctx: Context) -> tuple[Action, ...]:
+def accepted(due: Due, let_go: LetGo, ctx: Context) -> tuple[Action, ...]:
     """What follows from letting an HTLC be that costs more than it is worth.
 
     The channel lives on.  One of ours must fail upstream before the one that came in expires;
     should the peer show the preimage after that, or take back what it owes, the amount is our loss.
     """
     htlc, height = due.htlc, ctx.height.height
-    told = (LossAccepted(htlc, due.cost),) if height == _let_go_at(htlc) else ()
+    due_now = height == _let_go_at(htlc) and htlc.key not in let_go.htlcs
+    told = (LossAccepted(htlc, due.cost),) if due_now else ()
     lapsed = htlc.key.offered_by_us and height >= _let_go_at(htlc)
     return (*told, HtlcLapsed(htlc)) if lapsed else told

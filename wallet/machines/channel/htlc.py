@@ -1,9 +1,10 @@
 """An HTLC as a row of the table, how it was answered, and what a commitment holds of the table."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
+from wallet.base.values.amounts import ZERO_SAT, FeeratePerKw, MilliSatoshi, Satoshi, sum_sat
 from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.ids import PaymentHash, Point, Preimage
 from wallet.machines.channel.htlc_stages import Stage
@@ -66,6 +67,27 @@ class Htlc:
     removal: Removal | None = None
     in_ours: CommitmentRange = CommitmentRange()
     in_theirs: CommitmentRange = CommitmentRange()
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """HTLCs that were not worth closing the channel for.
+
+    `total`: what they were worth, all that there ever were.  `htlcs`: those of them that the
+    channel still has, so that none counts twice when a reorganisation repeats its block.
+    """
+
+    total: Satoshi = ZERO_SAT
+    htlcs: tuple[HtlcKey, ...] = ()
+
+    def with_more(self, more: Sequence[Htlc], living: Collection[HtlcKey]) -> "LetGo":
+        """These count from now on; of those before, what still lives is remembered."""
+        new = sum_sat([htlc.amount.floor_to_sat() for htlc in more])
+        known = (*self.htlcs, *(htlc.key for htlc in more))
+        return LetGo(self.total + new, tuple(key for key in known if key in living))
+
+
+NOTHING_LET_GO: Final = LetGo()
 
 
 @dataclass(frozen=True, slots=True)

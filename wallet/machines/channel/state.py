@@ -14,7 +14,7 @@ from typing import Final
 from wallet.base.channel_tx.format import CommitmentFormat
 from wallet.base.channel_tx.keys import Basepoints
 from wallet.base.crypto.shachain import Shachain
-from wallet.base.values.amounts import ZERO_MSAT, ZERO_SAT, FeeratePerKw, MilliSatoshi, Satoshi
+from wallet.base.values.amounts import ZERO_MSAT, FeeratePerKw, MilliSatoshi, Satoshi
 from wallet.base.values.blocks import CltvDelta
 from wallet.base.values.ids import (
     ChainHash,
@@ -29,7 +29,7 @@ from wallet.base.values.ids import (
 )
 from wallet.machines.channel.close_versions import NO_VERSION, Proposal, SimpleClose
 from wallet.machines.channel.ending import Bump, OnChain
-from wallet.machines.channel.htlc import Htlc, HtlcKey
+from wallet.machines.channel.htlc import NOTHING_LET_GO, Htlc, HtlcKey, LetGo
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.signing import UnsignedTx
 
@@ -309,8 +309,7 @@ class Channel:
     announcement: Announcement = Announcement()
     bump: Bump | None = None
     """What pays for our commitment to enter a block, once that is broadcast (BOLT 5)."""
-    let_go: Satoshi = ZERO_SAT
-    """What HTLCs were worth that were not worth closing the channel for, all in all."""
+    let_go: LetGo = NOTHING_LET_GO
     simple_close: SimpleClose = NO_VERSION
     missing: Missing | None = None
     """Set while the funding is in no block and in no mempool that we know."""

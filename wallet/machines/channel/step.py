@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from wallet.base.errors import PeerFault, Refused, Severity
-from wallet.base.values.amounts import sum_sat
 from wallet.base.wire.channel import (
     ChannelReady,
     ChannelReestablish,
@@ -138,17 +137,15 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
     if channel.phase is Phase.SPENT:
         return onchain.progress(channel, event, ctx)
     channel = missing.without_rival(channel, ctx)
-    channel, back = unilateral.without_late(channel, ctx)
     due = deadlines.overdue(channel, ctx)
     worth = deadlines.worth_closing(due, channel.let_go, ctx)
     if worth:
         # BOLT 5: while the peer sits on it, only the chain can still decide in our favour.
         return unilateral.fail(channel, worth[0].reason, ctx, "protocol")
-    lost = tuple(a for each in due for a in deadlines.accepted(each, ctx))
-    told = [
-        action.htlc.amount.floor_to_sat() for action in lost if isinstance(action, LossAccepted)
-    ]
-    channel = replace(channel, let_go=channel.let_go + sum_sat(told))
+    channel, back = unilateral.without_late(channel, ctx)
+    lost = tuple(a for each in due for a in deadlines.accepted(each, channel.let_go, ctx))
+    if told := [action.htlc for action in lost if isinstance(action, LossAccepted)]:
+        channel = replace(channel, let_go=channel.let_go.with_more(told, channel.htlcs))
     lost += missing.lapsed(channel, ctx)
     deeper = _deeper(channel, ctx)
     pressed = unilateral.press(channel, ctx) if event.latest else ()
