@@ -5,7 +5,6 @@ Rule 2: a payment is remembered from its first HTLC on; what could not even be t
 without a trace.
 """
 
-from dataclasses import replace
 from itertools import count
 
 from wallet.base.errors import Refused
@@ -18,14 +17,15 @@ from wallet.machines.channel.limits import spendable
 from wallet.machines.channel.state import Channel, Link, Phase, is_lost
 from wallet.machines.payments import lessons, outgoing, requests
 from wallet.machines.payments.outgoing import MAX_PARTS
-from wallet.machines.payments.records import Part, Payment, PaymentKind, PaymentStatus
+from wallet.machines.payments.records import Payment, PaymentKind, PaymentStatus
 from wallet.machines.routing.pathfinding import LocalChannel, RouteQuery
+from wallet.node import pay_book
 from wallet.node.answers import PartSent, PaymentDone
 from wallet.node.board import Board
 from wallet.node.events import Keysend, PayInvoice, RoutesFound, SendPart
 from wallet.node.forward_desk import name_of
 from wallet.node.memory import PaymentKey
-from wallet.node.work import FindRoutes, Notice
+from wallet.node.work import FindRoutes
 
 # --- beginnings ---------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ def _seek(board: Board, key: PaymentKey, payment: Payment) -> None:
             return
     refused = outgoing.cannot_send(payment, candidates)
     if refused is not None:
-        _give_up(board, key, payment, refused)
+        pay_book.give_up(board, key, payment, refused)
         return
     board.memory.searching[key] = payment
     board.work.act(FindRoutes(*key, _query(board, payment, candidates)))
@@ -119,12 +119,14 @@ def routes_found(board: Board, event: RoutesFound) -> None:
     if payment is None:
         return
     if event.route is None:
-        _give_up(board, key, payment, Refused(event.reason, event.code))
+        pay_book.give_up(board, key, payment, Refused(event.reason, event.code))
         return
     hops = outgoing.along(event.route, board.ctx)
     channel_id = board.memory.names.get(hops[0].scid)
     if channel_id is None:
-        _give_up(board, key, payment, Refused("the first channel of the route is gone", 205))
+        pay_book.give_up(
+            board, key, payment, Refused("the first channel of the route is gone", 205)
+        )
         return
     _try(board, key, payment, channel_id, hops)
 
@@ -204,7 +206,7 @@ def _try(
     try:
         tried, offer = outgoing.attempt(payment, channel_id, hops, session_key, board.ctx)
     except Refused as refused:
-        _give_up(board, key, payment, refused)
+        pay_book.give_up(board, key, payment, refused)
         return
     part = tried.parts[-1]
     try:
@@ -213,7 +215,7 @@ def _try(
         # Every refusal leaves a part, and parts are few: this ends.
         payment = outgoing.not_offered(tried, part.partid, refused, board.ctx.now)
         if payment.status is not PaymentStatus.PENDING or len(payment.parts) >= MAX_PARTS:
-            _give_up(board, key, payment, refused)
+            pay_book.give_up(board, key, payment, refused)
         else:
             _seek(board, key, payment)
         return
@@ -231,9 +233,9 @@ def _offered(board: Board, key: PaymentKey, tried: Payment, partid: int, htlc: H
     """The part is under way: from now on it is remembered."""
     memory = board.memory
     memory.payment_index += 1
-    memory.htlc_payments[_part(tried, partid).channel_id, htlc.key.id] = (key, partid)
+    memory.htlc_payments[pay_book.part_of(tried, partid).channel_id, htlc.key.id] = (key, partid)
     payment = outgoing.offered(tried, partid, htlc.key.id, memory.payment_index)
-    _store(board, key, payment)
+    pay_book.store(board, key, payment)
     return payment
 
 
@@ -287,119 +289,39 @@ def send_part(board: Board, command: SendPart) -> None:
 # --- ends ---------------------------------------------------------------------------------------
 
 
-def _store(board: Board, key: PaymentKey, payment: Payment) -> None:
-    board.memory.keep_payment(payment)
-    board.work.payments.add(key)
-
-
-def _give_up(board: Board, key: PaymentKey, payment: Payment, refused: Refused) -> None:
-    """No further try is possible."""
-    if key in board.memory.payments or any(p.htlc_id is not None for p in payment.parts):
-        _finish(board, key, _changed(board, outgoing.gave_up(payment, refused, board.ctx.now)))
-        return
-    for ticket in board.memory.awaiting_payment.pop(key, []):
-        board.work.refuse(ticket, refused)
-
-
-def _changed(board: Board, payment: Payment, partid: int | None = None) -> Payment:
-    """Number a change of a part; of the last one that was sent when none is named."""
-    memory = board.memory
-    memory.payment_updates += 1
-    newest = max(payment.parts, key=lambda part: part.created_index)
-    part = newest if partid is None else _part(payment, partid)
-    if partid is not None:
-        board.work.act(_part_notice(payment, part))
-    payment = payment.with_part(replace(part, updated_index=memory.payment_updates))
-    return replace(payment, updated_index=memory.payment_updates)
-
-
-def _part_notice(payment: Payment, part: Part) -> Notice:
-    """Core Lightning's notifications: a part has its outcome, whatever becomes of the payment."""
-    payload: dict[str, str | int] = {
-        "payment_hash": payment.payment_hash.hex(),
-        "groupid": payment.groupid,
-        "partid": part.partid,
-        "status": part.status.value,
-        "amount_msat": part.amount.msat,
-        "amount_sent_msat": part.amount_sent.msat,
-    }
-    if part.failure is not None:
-        payload["failure"] = part.failure.sentence
-    topic = "sendpay_success" if part.status is PaymentStatus.COMPLETE else "sendpay_failure"
-    return Notice(topic, payment.payment_hash.hex(), payload)
-
-
-def _finish(board: Board, key: PaymentKey, payment: Payment) -> None:
-    _store(board, key, payment)
-    # Parts of `sendpay` end one by one: nobody knows the outcome before the last.
-    if payment.status is not PaymentStatus.PENDING:
-        for ticket in board.memory.awaiting_payment.pop(key, []):
-            board.work.reply(ticket, PaymentDone(payment))
-    board.work.act(Notice("payment", payment.payment_hash.hex()))
-
-
-def _carried(
-    board: Board, channel_id: ChannelId, htlc: Htlc
-) -> tuple[PaymentKey, int, Payment] | None:
-    """The payment of ours that an HTLC is a part of, and the number of that part.
-
-    The id of an HTLC that nobody ever signed for is used again: it may be a forward's now.
-    """
-    found = board.memory.htlc_payments.get((channel_id, htlc.key.id))
-    if found is None or found[0][0] != htlc.payment_hash:
-        return None
-    return *found, board.memory.payments[found[0]]
-
-
 def fulfilled(board: Board, channel_id: ChannelId, htlc: Htlc, preimage: Preimage) -> None:
     """The payee gave the preimage."""
-    found = _carried(board, channel_id, htlc)
+    found = pay_book.carried(board, channel_id, htlc)
     if found is None:
         return
     key, partid, payment = found
     after = outgoing.fulfilled(payment, channel_id, htlc.key.id, preimage, board.ctx.now)
     if after != payment:
-        for hop in _part(after, partid).hops[1:]:
+        for hop in pay_book.part_of(after, partid).hops[1:]:
             board.memory.knowledge.learn_success(
                 hop.scid.to_int(), hop.direction, hop.amount.msat, board.ctx.now
             )
-        _finish(board, key, _changed(board, after, partid))
+        pay_book.finish(board, key, pay_book.changed(board, after, partid))
 
 
 def failed(board: Board, channel_id: ChannelId, htlc: Htlc, removal: Failed | Malformed) -> None:
     """An HTLC of ours is gone for good, unpaid."""
-    found = _carried(board, channel_id, htlc)
+    found = pay_book.carried(board, channel_id, htlc)
     if found is None:
         return
     key, partid, payment = found
     outcome = outgoing.failed(payment, channel_id, htlc.key.id, removal, board.ctx)
     if outcome.payment == payment:
         return
-    _learn(board, _part(outcome.payment, partid))
-    payment = _changed(board, outcome.payment, partid)
+    pay_book.learn(board, pay_book.part_of(outcome.payment, partid))
+    payment = pay_book.changed(board, outcome.payment, partid)
     if outcome.retry:
-        _store(board, key, payment)
+        pay_book.store(board, key, payment)
         _seek(board, key, payment)
     elif payment.kind is PaymentKind.SENDPAY or not payment.pending_parts:
-        _finish(board, key, payment)
+        pay_book.finish(board, key, payment)
     else:
-        _store(board, key, payment)
-
-
-def _part(payment: Payment, partid: int) -> Part:
-    return next(p for p in payment.parts if p.partid == partid)
-
-
-def _learn(board: Board, part: Part) -> None:
-    knowledge, now = board.memory.knowledge, board.ctx.now
-    for lesson in lessons.lessons(part):
-        match lesson:
-            case lessons.TooMuch(hop):
-                knowledge.learn_failure(hop.scid.to_int(), hop.direction, hop.amount.msat, now)
-            case lessons.AvoidChannel(hop, seconds):
-                knowledge.forbid(hop.scid.to_int(), hop.direction, now + seconds)
-            case lessons.AvoidNode(node_id, seconds):
-                knowledge.forbid_node(node_id, now + seconds)
+        pay_book.store(board, key, payment)
 
 
 def end_abandoned(board: Board) -> None:
@@ -411,4 +333,4 @@ def end_abandoned(board: Board) -> None:
         if payment.status is PaymentStatus.PENDING and not payment.pending_parts:
             refused = Refused("The node was restarted before another route was tried.", 210)
             ended = outgoing.gave_up(payment, refused, board.ctx.now)
-            _finish(board, key, _changed(board, ended))
+            pay_book.finish(board, key, pay_book.changed(board, ended))
