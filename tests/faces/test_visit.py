@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,7 @@ def test_opens_in_a_town__pays__and_ends_it(tmp_path: Path) -> None:
         terminal.type("i")
         terminal.until("3  dave")
         terminal.type("3")
-        terminal.until("Press p to pay 2,100 sat")
-        time.sleep(0.5)  # the letter does nothing before that
+        terminal.until_key("p to pay 2,100 sat")
         terminal.type("p")
         terminal.until("✓ Paid 2,100 sat to dave")
         terminal.type("\x1b")

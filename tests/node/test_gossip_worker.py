@@ -41,7 +41,7 @@ async def _verdicts(candidates: list[Candidate], chain: Everything) -> list[Goss
     task = asyncio.create_task(worker.run(events.append))
     for candidate in candidates:
         worker.check(candidate)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while sum(len(e.results) for e in events) < len(candidates):
             await asyncio.sleep(0.001)
     task.cancel()

@@ -71,7 +71,7 @@ class Street:
     async def invoice_paid(self, payer: House, payee: House) -> None:
         """An honest payment, start to end."""
         self.numbers += 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             done = await payer.pay(await payee.invoice(f"honest {self.numbers}"))
         assert done.payment.status is PaymentStatus.COMPLETE, done.payment
 

@@ -79,8 +79,8 @@ async def test_peers_wait_until_we_have_seen_the_chain_up_to_its_tip_once() -> N
             assert not coming.done()
             assert not await intake.at_the_tip(0.001)
         seen(60, 60)
-        await asyncio.wait_for(coming, 5)
+        await asyncio.wait_for(coming, 30)
         assert await intake.at_the_tip(0.001)
         # Later a backend may stand still for a while: links stay as they are.
         seen(60, 60, "it does not answer")
-        await asyncio.wait_for(intake.peer_connected(peer), 5)
+        await asyncio.wait_for(intake.peer_connected(peer), 30)

@@ -212,12 +212,12 @@ async def test_wait__ends_with_the_next_block(chain: ChainServer, backend: Bitco
     await asyncio.sleep(0.2)
     assert not waiting.done()
     chain.call("generatetoaddress", 1, ADDRESS)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     # The block is there already: whoever still names the old tip does not wait.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await backend.wait_for_block(60, tip)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await backend.wait_for_block(0.1, (await backend.backend_tip()).tip.hash)
 
 

@@ -84,13 +84,13 @@ class Line:
         return " ".join(f"{_SIGNS[type(e)]}{e.height.height}" for e in self.events)
 
     async def until_tip(self, height: int, block_hash: BlockHash | None = None) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.tip.height.height != height or block_hash not in (None, self.tip.hash):
                 self._news.clear()
                 await self._news.wait()
 
     async def until_problem(self, words: str) -> ChainStatus:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for status in self.statuses:
                     if words in status.problem:

@@ -90,7 +90,7 @@ class Recorder:
         return next(what for k, _, what in reversed(self.heard) if k == kind)
 
     async def until(self, kind: str, count: int = 1) -> object:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.count(kind) < count:
                 self._news.clear()
                 await self._news.wait()
@@ -142,7 +142,7 @@ class Stranger:
         self.writer.write(self.session.send.encrypt(data))
 
     async def receive(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self._received:
                 data = await self.reader.read(65_536)
                 if not data:
@@ -319,7 +319,7 @@ async def test_replace__a_newer_link_from_the_same_peer() -> None:
     async with (
         running("alice") as alice,
         stranger_at(alice, init=GOOD_INIT) as old,
-        asyncio.timeout(5),
+        asyncio.timeout(30),
     ):
         await alice.heard.until("connected")
         async with stranger_at(alice, init=GOOD_INIT) as new:
@@ -503,7 +503,7 @@ async def garbage_at_once(node: Node) -> None:
 
 async def nothing_at_all(node: Node) -> None:
     reader, writer = await asyncio.open_connection(node.at.host, node.at.port)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""  # We are hung up on.
     writer.close()
 
@@ -540,7 +540,7 @@ async def test_hostile__others_are_served(attack: Callable[[Node], Awaitable[Non
         await attack(alice)
         await bob.connect(alice)
         bob.transport.send(alice.id, NOTE)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (bob.id, NOTE) not in [(who, what) for _, who, what in alice.heard.heard]:
                 await asyncio.sleep(0.01)
 

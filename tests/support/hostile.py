@@ -111,7 +111,7 @@ async def silent(api: Api, name: str) -> Caller:
 
 async def is_peer(api: Api, name: str) -> None:
     """Until the kernel knows of a caller."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while identity(name).node_id not in (await api.memory()).peers:
             await asyncio.sleep(0.01)
 

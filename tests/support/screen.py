@@ -45,12 +45,12 @@ class Terminal:
         columns, buffer = range(self.screen.columns), self.screen.buffer
         return ["".join(buffer[y][x].data for x in columns) for y in range(self.screen.lines)]
 
-    def until(self, words: str, seconds: float = 30) -> str:
+    def until(self, words: str, seconds: float = 60) -> str:
         """Read until the words stand there."""
         return self.until_true(lambda shown: words in shown, repr(words), seconds)
 
     def until_true(
-        self, holds: Callable[[str], bool], what: str = "it", seconds: float = 30
+        self, holds: Callable[[str], bool], what: str = "it", seconds: float = 60
     ) -> str:
         """Read until it holds of the screen."""
         end = time.monotonic() + seconds
@@ -61,6 +61,15 @@ class Terminal:
             except OSError:
                 raise AssertionError(f"{what} never came; there was\n{self.shown}") from None
         return self.shown
+
+    def until_key(self, words: str) -> None:
+        """Read until a key works: its letter, the first of the words, is bold then."""
+
+        def holds(_: str) -> bool:
+            at = [(y, row.find(words)) for y, row in enumerate(self.rows) if words in row]
+            return any(self.screen.buffer[y][x].bold for y, x in at)
+
+        self.until_true(holds, f"the key of {words!r}")
 
     def _read(self) -> None:
         if select.select([self._end], [], [], 0.1)[0]:
@@ -92,7 +101,7 @@ class Terminal:
         """Keys."""
         os.write(self._end, text.encode())
 
-    def ended(self, seconds: float = 20) -> int:
+    def ended(self, seconds: float = 60) -> int:
         """The exit code."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

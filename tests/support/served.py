@@ -19,6 +19,6 @@ class Served:
 
     async def until_called(self, count: int = 1) -> None:
         """Until so many held methods have begun."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.api.calls) < count:
                 await asyncio.sleep(0.01)

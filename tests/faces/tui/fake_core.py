@@ -56,7 +56,7 @@ class FakeCore:
 
     async def until_asked(self, method: str, times: int = 1) -> None:
         """Until a method was called so often."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.asked(method)) < times:
                 await asyncio.sleep(0.005)
 

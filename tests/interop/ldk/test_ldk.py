@@ -165,7 +165,7 @@ def test_pay__they_refuse(pair: Pair) -> None:
     paying = in_background(lambda: pair.daemon.call("pay", bolt11=invoice["invoice"], retry_for=1))
     held(pair, invoice)
     pair.ldk.call("fail", payment_hash=invoice["payment_hash"])
-    assert paying.exception(timeout=15) is not None
+    assert paying.exception(timeout=60) is not None
     assert pair.pay_status(invoice["invoice"]) == "failed"
     assert pair.balances() == before
 

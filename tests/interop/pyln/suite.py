@@ -320,7 +320,7 @@ def waitanyinvoice(world: World) -> None:
 
     def shop(last: int) -> None:
         for _ in made:
-            item = world.bob.waitanyinvoice(lastpay_index=last, timeout=15)
+            item = world.bob.waitanyinvoice(lastpay_index=last, timeout=30)
             last = item["pay_index"]
             seen.append(item["label"])
 
@@ -373,7 +373,7 @@ def lnbits(world: World) -> None:
     assert (out["status"], out["preimage"]) == ("complete", sent["payment_preimage"])
     newest = last
     while True:
-        item = bob.waitanyinvoice(newest, timeout=2)
+        item = bob.waitanyinvoice(newest, timeout=30)
         newest = item["pay_index"]
         if item["label"] == label:
             break

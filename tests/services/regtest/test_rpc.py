@@ -97,7 +97,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     made = Served(int(ready["url"].rsplit(":", 1)[1]), Path(ready["cookie"]), task, stop)
     yield made
     stop.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_http__only_post(served: Served) -> None:
 async def test_http__nonsense_ends_that_connection_only(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"\x16\x03\x01 not http at all\r\n\r\n")
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     assert await served.call("getblockcount") == 0
 
@@ -503,7 +503,7 @@ async def test_waitfornewblock(served: Served) -> None:
     await asyncio.sleep(0.05)
     assert not waiting.done()
     mined = await served.call("generatetoaddress", 1, ADDRESS)
-    assert await asyncio.wait_for(waiting, 1) == {"hash": mined[0], "height": 1}
+    assert await asyncio.wait_for(waiting, 30) == {"hash": mined[0], "height": 1}
     genesis = await served.call("getblockhash", 0)
     at_once = await served.call("waitfornewblock", 5_000, genesis)
     assert at_once["height"] == 1
@@ -518,7 +518,7 @@ async def test_waitforblockheight(served: Served) -> None:
     await asyncio.sleep(0.02)
     assert not waiting.done()
     await served.call("generatetoaddress", 2, ADDRESS)
-    assert (await asyncio.wait_for(waiting, 1))["height"] == 4
+    assert (await asyncio.wait_for(waiting, 30))["height"] == 4
 
 
 async def test_waitforevents(funded: Served) -> None:
@@ -526,7 +526,7 @@ async def test_waitforevents(funded: Served) -> None:
     waiting = asyncio.create_task(funded.call("waitforevents", start, 5_000))
     tx = spend([await funded.coin(1)], 1_000)
     await funded.call("sendrawtransaction", tx.encode().hex())
-    first = await asyncio.wait_for(waiting, 1)
+    first = await asyncio.wait_for(waiting, 30)
     assert first["events"] == [{"seq": start, "kind": "tx", "height": None, "name": str(tx.txid)}]
     old = await funded.call("getbestblockhash")
     mined = await funded.call("reorg", 1, ADDRESS)
@@ -544,8 +544,8 @@ async def test_stop__ends_long_polls_and_removes_the_cookie(served: Served) -> N
     waiting = asyncio.create_task(served.call("waitfornewblock", 0))
     await asyncio.sleep(0.02)
     assert "stopping" in await served.call("stop")
-    assert (await asyncio.wait_for(waiting, 1))["height"] == 0
-    await asyncio.wait_for(served.task, 5)
+    assert (await asyncio.wait_for(waiting, 30))["height"] == 0
+    await asyncio.wait_for(served.task, 30)
     assert not served.cookie.exists()
 
 
