@@ -241,7 +241,7 @@ def test_a_locked_wallet_and_a_wrong_password(chain: ChainServer, tmp_path: Path
         assert opened["id"] == node.call("getinfo")["id"]
         assert node.call("newaddr")["bech32"].startswith("bcrt1q")
         node.call("stop")
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()

@@ -52,11 +52,11 @@ def channels(town: Town) -> dict[str, tuple[str, int, int]]:
 
 def at_rest(town: Town) -> None:
     """Until no payment is under way."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while any(
         c["htlcs"] for name in NAMES for c in ask(town, name, "listpeerchannels")["channels"]
     ):
-        assert time.monotonic() < deadline, "payments are still under way after 30 s"
+        assert time.monotonic() < deadline, "payments are still under way after 90 s"
         time.sleep(0.05)
 
 
@@ -199,9 +199,9 @@ def test_fault__frozen(town: Town, home: Path) -> None:
 def follow(town: Town, since: int, payment_hash: str) -> list[dict[str, Any]]:
     """What is said of a payment from number `since` on, until its payer has the receipt."""
     found: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not found or (found[-1]["type"], found[-1]["to"]) != ("fulfill", found[0]["from"]):
-        assert time.monotonic() < deadline, f"its end was not told in 30 s: {found}"
+        assert time.monotonic() < deadline, f"its end was not told in 90 s: {found}"
         told = ask_town(town, "flow", since=since, timeout=10)
         found += [row for row in told["flow"] if row["payment_hash"] == payment_hash]
         since = told["next"]
@@ -287,9 +287,9 @@ def test_money__in_the_way(town: Town, home: Path) -> None:
     demo(home, "fault", "carol", "freeze")
     with ThreadPoolExecutor(1) as pool:
         paying = pool.submit(ask, town, "lsp", "pay", bolt11=invoice["bolt11"])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not any(c["htlcs"] for c in ask(town, "lsp", "listpeerchannels")["channels"]):
-            assert time.monotonic() < deadline, "the payment has not begun in 30 s"
+            assert time.monotonic() < deadline, "the payment has not begun in 90 s"
         assert ask_town(town, "money")["in_the_way"] == [
             "carol is frozen: the books cannot be read",
             "1 payment is under way between lsp and carol: 7,000 msat",
@@ -364,9 +364,9 @@ def test_both_sides_build_the_same_commitments(town: Town) -> None:
 def test_traffic__counts_and_ends(town: Town, home: Path) -> None:
     before = demo(home, "traffic")["complete"]
     assert demo(home, "traffic", "40")["rate"] == 40
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while (seen := demo(home, "traffic"))["complete"] < before + 5:
-        assert time.monotonic() < deadline, f"five payments have not completed in 30 s: {seen}"
+        assert time.monotonic() < deadline, f"five payments have not completed in 90 s: {seen}"
     assert demo(home, "traffic", "0")["rate"] == 0
     while demo(home, "traffic")["pending"]:
         assert time.monotonic() < deadline, "payments are still pending"
@@ -538,9 +538,9 @@ def test_killed__up_brings_all_of_it_back(town: Town, home: Path, victims: tuple
 
 def test_killed_under_traffic__every_coin_is_found_again(town: Town, home: Path) -> None:
     demo(home, "traffic", "40")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while demo(home, "traffic")["complete"] < 5:
-        assert time.monotonic() < deadline, "five payments have not completed in 30 s"
+        assert time.monotonic() < deadline, "five payments have not completed in 90 s"
     kill(*status_pid(home, "town", "keeper", "nursery", "chain", *NAMES))
     again = demo(home, "up")
     town["chain"].update(again["chain"])
@@ -609,9 +609,9 @@ def test_up__touches_nothing_that_no_demo_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_up__ended_while_it_waits(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path, "up")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (tmp_path / "town.pids").exists():
-        assert time.monotonic() < deadline, "no town has begun to start in 30 s"
+        assert time.monotonic() < deadline, "no town has begun to start in 90 s"
         time.sleep(0.01)
     process.send_signal(number)
     process.communicate(timeout=60)

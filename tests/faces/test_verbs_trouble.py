@@ -33,7 +33,7 @@ def _interrupted(two: Two, *words: str, until: str = "") -> tuple[int, str]:
         text=True,
     )
     assert process.stdout is not None
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while until and time.monotonic() < end:
         if two.alice.call("listpays", payment_hash=until)["pays"]:
             break
@@ -42,7 +42,7 @@ def _interrupted(two: Two, *words: str, until: str = "") -> tuple[int, str]:
         assert process.stdout.readline()
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     return process.returncode, said
 
 

@@ -97,7 +97,7 @@ class ChainServer:
         if self._process.poll() is None:
             self._process.send_signal(number)
         try:
-            self._process.communicate(timeout=10)
+            self._process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()

@@ -38,7 +38,7 @@ class Shell:
 
     def wait_for(self, text: str) -> str:
         """Until it is seen; answers all that was seen since the last key."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while text not in self.seen and time.monotonic() < end:
             if select.select([self._control], [], [], 0.2)[0]:
                 self.seen += os.read(self._control, 65_536).decode(errors="replace")

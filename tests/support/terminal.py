@@ -56,7 +56,7 @@ def typed(socket: Path, *words: str, answers: tuple[str, ...] = (), **env: str) 
     )
     os.close(terminal)
     seen, pending = b"", list(answers)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     try:
         while time.monotonic() < end:
             if not select.select([control], [], [], 0.5)[0]:
@@ -70,7 +70,7 @@ def typed(socket: Path, *words: str, answers: tuple[str, ...] = (), **env: str) 
             seen += data
             if pending and _QUESTION.search(seen.decode(errors="replace")):
                 os.write(control, pending.pop(0).encode() + b"\n")
-        return process.wait(timeout=10), seen.decode().replace("\r\n", "\n")
+        return process.wait(timeout=60), seen.decode().replace("\r\n", "\n")
     finally:
         process.kill()
         process.wait()

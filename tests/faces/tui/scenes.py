@@ -368,7 +368,7 @@ async def opened(
 
 async def until(pilot: Pilot[None], holds: Any, what: str = "it") -> None:
     """Look again until it holds; the screen is in the failure."""
-    for _ in range(500):
+    for _ in range(3000):
         if holds():
             return
         await pilot.pause(0.01)

@@ -174,7 +174,7 @@ class LdkNode:
         if process is None:
             return
         getattr(process, how)()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         if process.stdin is not None:
             process.stdin.close()
 

@@ -12,8 +12,8 @@ from wallet.faces.rpc.client import call
 
 Answer = TypeVar("Answer")
 
-START_SECONDS = 15.0
-ANSWER_SECONDS = 15.0
+START_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 # The states of a channel, in Core Lightning's words, that nobody has begun to close.
 OPEN_STATES = {"OPENINGD", "CHANNELD_AWAITING_LOCKIN", "CHANNELD_NORMAL"}
 
@@ -125,9 +125,9 @@ class Daemon:
             return
         getattr(process, how)()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         if process.stdout is not None:
             process.stdout.close()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 NOBODYS: Final = "bcrt1q6rhpng9evdsfnn833a4f4vej0asu6dk5srld6x"
 """An address on regtest."""
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 
 
 @dataclass
