@@ -197,13 +197,14 @@ def test_history__of_a_node_that_forwards(two: Two) -> None:
 
 def test_history__a_close_is_one_line(two: Two) -> None:
     """Last: the channel of this module ends here."""
-    two.alice.call("close", id=two.channel_id)
+    told = two.alice.call("close", id=two.channel_id)
     [closing] = _history(two.alice, filter={"kind": "channel_close"})
     assert (closing["status"], closing["closer"]) == ("pending", "local")
+    assert closing["txid"] == told["txids"][0]
     assert (closing["waiting_msat"], "blockheight" in closing) == (closing["amount_msat"], False)
     two.mine()
     [closed] = _history(two.alice, filter={"kind": "channel_close"})
     assert closed["status"] == "complete"
     assert closed["at"] == closing["at"]
-    assert len(closed["txid"]) == 64
+    assert closed["txid"] == closing["txid"]
     assert _kinds(_history(two.alice, filter={"kind": "deposit"})) == ["deposit"]

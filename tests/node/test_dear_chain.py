@@ -93,7 +93,7 @@ def test_without_coins_a_close_stays_out__until_a_deposit_pays_for_it(three: Thr
 
     deposit(three, three.c, 100_000)
     mempool_has(three, 2)
-    assert closing(three.c) == (None, "pending")
+    assert closing(three.c) == (closed["txids"][0], "pending"), "its child is not the close"
     three.mine()
     wait_for(lambda: state(three.c, bc) == "ONCHAIN", "the commitment in a block")
     assert closing(three.c) == (closed["txids"][0], "pending")

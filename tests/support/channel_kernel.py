@@ -33,7 +33,7 @@ def judge(channel: Channel, signer: Signer) -> None:
     """Our latest commitment and every HTLC transaction on it are valid, signatures included."""
     funding = channel.funding
     for action in broadcast_commitment(channel):
-        signed = sign(signer, action.transaction)  # type: ignore[union-attr]
+        signed = sign(signer, action.transaction)
         spent = TxOut(funding.amount, funding_output(funding.our_pubkey, funding.their_pubkey))
         kernel_engine.verify(signed, [spent], kind="commitment")
     commitment = our_commitment(channel, funding).commitment

@@ -80,7 +80,7 @@ def without_late(channel: Channel, ctx: Context) -> tuple[Channel, tuple[Action,
     return replace(kept, our_next_htlc_id=min(h.key.id for h in unsent)), tuple(gone)
 
 
-def broadcast_commitment(channel: Channel) -> tuple[Action, ...]:
+def broadcast_commitment(channel: Channel) -> tuple[Broadcast, ...]:
     """Our latest commitment, signed by both, unless broadcasting it would lose the channel."""
     # The peer has proved that it holds the revocation of what we believe is our latest state.
     if channel.fell_behind or channel.onchain is not None:

@@ -9,12 +9,16 @@ from operator import itemgetter
 from typing import Final, TypeAlias
 
 from wallet.base.values.encode import from_json
+from wallet.base.values.ids import Txid
 from wallet.faces.rpc.history_filter import KINDS, Cursor, HistoryFilter
 from wallet.faces.rpc.more_signatures import History
 from wallet.faces.rpc.params import Args
 from wallet.faces.rpc.shapes import BEFORE_THE_END, without_none
 from wallet.faces.rpc.table import Answer
+from wallet.machines.channel.actions import Broadcast
+from wallet.machines.channel.shutdown import broadcast_close
 from wallet.machines.channel.state import LIVING, Change, Channel, Phase, ScidKind
+from wallet.machines.channel.unilateral import broadcast_commitment
 from wallet.machines.coins.records import TxKind, TxRecord
 from wallet.machines.payments.forwards import ForwardRecord, ForwardStatus
 from wallet.machines.payments.records import InvoiceRecord, Payment, PaymentStatus
@@ -56,7 +60,8 @@ async def history(api: Api, args: Args) -> Answer:
     Each item has `kind`, `at`, `amount_msat`, `direction` and `status`, and what is known of
     `fee_msat` (for a forward: earned, for others: paid), `label`, `description`, `payment_hash`,
     `txid`, `channel_id` and the like.  A close is pending until a block has its transaction and
-    all that was ours is taken; `waiting_msat` is what no coin of the wallet is yet.
+    all that was ours is taken; before that block its `txid` is that of what is on its way there;
+    `waiting_msat` is what no coin of the wallet is yet.
     """
     wanted = args.get_or(History.FILTER, HistoryFilter())
     limit = max(1, min(args.get_or(History.LIMIT, DEFAULT_LIMIT), MOST_ITEMS))
@@ -210,10 +215,7 @@ def _opened(channel: Channel, record: TxRecord | None) -> Answer:
 
 def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
     end = channel.onchain
-    txid = end.txid if end is not None else None
-    # Before a block has ended it: what pays for a commitment is of the close too, but not it.
-    if txid is None and record is not None and _ends(channel, record):
-        txid = record.tx.txid
+    txid = end.txid if end is not None else _on_its_way(channel, record)
     waiting = end.unclaimed.to_msat() if end is not None else channel.funding.to_us
     # What is not worth its fee is never taken, and waited for no longer than the channel is.
     done = channel.phase is Phase.CLOSED or (end is not None and not waiting.msat)
@@ -227,6 +229,19 @@ def _closed(channel: Channel, ended: Change, record: TxRecord | None) -> Answer:
         "blockheight": end.height if end is not None else None,
         **_channel(channel),
     }
+
+
+def _on_its_way(channel: Channel, record: TxRecord | None) -> Txid | None:
+    """Of the close while no block has one: what was seen, or else what we offer to the chain."""
+    offered: tuple[Broadcast, ...] = ()
+    if channel.phase is Phase.MUTUALLY_CLOSED:
+        offered = broadcast_close(channel)
+    # What pays for a commitment is of the close too, but not it.
+    elif record is not None and _ends(channel, record):
+        return record.tx.txid
+    elif channel.phase is Phase.FAILED:
+        offered = broadcast_commitment(channel)
+    return offered[-1].transaction.tx.txid if offered else None
 
 
 def _ends(channel: Channel, record: TxRecord) -> bool:
