@@ -99,6 +99,7 @@ def test_doctor__finds_nothing_wrong(two: Two) -> None:
         "clock": "ok",
         "disk": "ok",
         "channels": "ok",
+        "reserve": "ok",
     }
     code, seen = typed(two.alice.socket, "doctor")
     assert code == 0

@@ -9,7 +9,7 @@ import pytest
 from wallet.faces.cli.arguments import Options, UsageError
 from wallet.faces.cli.verbs import balance, channels, decode, fees, history, peers, show, status
 from wallet.faces.cli.verbs.desk import Desk, Halt
-from wallet.faces.cli.verbs.doctor import look_at_chain, look_at_directory
+from wallet.faces.cli.verbs.doctor import look_at_chain, look_at_directory, look_at_reserve
 from wallet.faces.cli.verbs.ending import Ending, chosen
 from wallet.faces.cli.verbs.paper import facts
 from wallet.faces.cli.verbs.target import ADDRESS, INVOICE, NODE, read_target
@@ -71,6 +71,10 @@ def test_balance() -> None:
         "immature            8 sat  mined; a reward rests for 100 blocks",
         "unconfirmed         5 sat  on chain, without a block",
     ]
+    poor = balance.balance(outputs[1:2], several, closes) | {"reserve_msat": 25_000_000}
+    assert list(balance.lines(poor))[-2] == (
+        "reserve      25,000 sat  is needed there to close channels by force: deposit 25,000 more"
+    )
     # A Core Lightning node has no history; what was closed together is among its coins.
     together = [{"old_state": "CLOSINGD_COMPLETE", "new_state": "ONCHAIN"}]
     several.append(_channel(state="ONCHAIN", state_changes=together))
@@ -374,3 +378,8 @@ def test_doctor__sentences(tmp_path: Any) -> None:
 
     assert look_at_chain({"warning_bitcoind_sync": "Gone."})[0] == "bad"
     assert look_at_chain({"warning_lightningd_sync": "Reading."})[0] == "warn"
+
+    assert look_at_reserve(0, 0)[0] == "ok"
+    assert look_at_reserve(25_000_000, 25_000_000)[0] == "ok"
+    status, said = look_at_reserve(1_000_000, 25_000_000)
+    assert (status, "24,000 are missing: deposit them" in said) == ("warn", True)

@@ -79,6 +79,9 @@ async def test_chain__the_reserve_is_the_nodes_own(core: FakeCore) -> None:
         core.replies["listpeerchannels"] = {"channels": [forced]}
         await core.tell("channel_state_changed", channel_id="00")
         await until(pilot, lambda: "7,000 sat stay here, to close 1 " in grid(pilot), "of one")
+        core.replies["listfunds"] = {"outputs": [], "channels": []}
+        await core.tell("channel_state_changed", channel_id="00")
+        await until(pilot, lambda: "! deposit 7,000 sat more, to close 1 " in grid(pilot), "needs")
         core.replies["listpeerchannels"] = {"channels": []}
         await core.tell("channel_state_changed", channel_id="00")
         await until(pilot, lambda: "none: no channel is open" in grid(pilot), "no reserve")

@@ -189,6 +189,11 @@ class Facts:
         """What has to stay on chain for closing by force, with so many channels more."""
         return (self.guarded + more) * self.settings.emergency
 
+    @property
+    def missing(self) -> int:
+        """What of that is not there: no coins, no place in a dear block for a close by force."""
+        return max(0, self.kept() - self.on_chain)
+
     def to_come(self, channel: ChannelFacts) -> int:
         """What a channel that ended still brings; all that is ours if the core does not tell."""
         return channel.ours if self.waiting is None else self.waiting.get(channel.channel_id, 0)

@@ -34,7 +34,7 @@ def run(desk: Desk) -> int:
     desk.no_words()
     funds, channels = desk.ask("listfunds"), desk.ask("listpeerchannels")
     found = balance(funds["outputs"], channels["channels"], _closes(desk, channels["channels"]))
-    found["reserve_msat"] = _reserve(desk, channels["channels"])
+    found["reserve_msat"] = reserve_of(desk, channels["channels"])
     return desk.show(found, lambda: lines(found))
 
 
@@ -47,7 +47,7 @@ def _closes(desk: Desk, channels: Iterable[Any]) -> Iterable[Any] | None:
     return None if found is None else found["history"]
 
 
-def _reserve(desk: Desk, channels: Iterable[Mapping[str, Any]]) -> int:
+def reserve_of(desk: Desk, channels: Iterable[Mapping[str, Any]]) -> int:
     """What stays on chain to close channels by force; 0 from a node that does not say."""
     count = sum(c["state"] in _GUARDED for c in channels)
     known = desk.ask_if_known("listconfigs", config="min-emergency-msat") if count else None
@@ -114,10 +114,17 @@ def _sum(items: Iterable[Mapping[str, Any]], name: str) -> int:
     return sum(int(item.get(name) or 0) for item in items)
 
 
+def _about_reserve(onchain_msat: int, reserve_msat: int) -> str:
+    if onchain_msat >= reserve_msat:
+        return "of that stays, to close channels by force"
+    missing = whole_sat(reserve_msat - onchain_msat)
+    return f"is needed there to close channels by force: deposit {missing} more"
+
+
 def lines(found: Mapping[str, Any]) -> Iterable[str]:
     """As a person reads it."""
     send, receive = found["can_send_msat"], found["can_receive_msat"]
-    channels = found["channels"]
+    channels, reserve = found["channels"], found.get("reserve_msat", 0)
     shown = [
         ("can send", send, ""),
         ("can receive", receive, ""),
@@ -126,7 +133,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         ("opening", found["opening_msat"], "ours, until the chain has confirmed it"),
         ("closing", found["closing_msat"], "ours, on its way back to the chain"),
         ("on chain", found["onchain_msat"], ""),
-        ("reserve", found.get("reserve_msat", 0), "of that stays, to close channels by force"),
+        ("reserve", reserve, _about_reserve(found["onchain_msat"], reserve)),
         ("immature", found["immature_msat"], "mined; a reward rests for 100 blocks"),
         ("unconfirmed", found["unconfirmed_msat"], "on chain, without a block"),
     ]

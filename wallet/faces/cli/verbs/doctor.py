@@ -11,7 +11,8 @@ from typing import Any, Final
 from wallet.base.values.text import safe_text
 from wallet.faces.cli.exit_codes import Exit
 from wallet.faces.cli.verbs import ink
-from wallet.faces.cli.verbs.balance import usable
+from wallet.faces.cli.verbs.amount import whole_sat
+from wallet.faces.cli.verbs.balance import balance, reserve_of, usable
 from wallet.faces.cli.verbs.desk import Desk
 from wallet.faces.cli.verbs.words import Flags
 from wallet.faces.rpc.client import ConnectionLost, RpcError, TimedOut, Unreachable
@@ -20,9 +21,9 @@ FLAGS: Final[Flags] = {}
 USAGE: Final = """\
 leyden doctor
 
-Looks at the data directory, the socket, the daemon, its chain, the clock, the disk and the
-channels, and says what to do about what is wrong. Changes nothing. 0: nothing is wrong, 1:
-something is, 2: no daemon answers."""
+Looks at the data directory, the socket, the daemon, its chain, the clock, the disk, the channels
+and the coins kept for closing them, and says what to do about what is wrong. Changes nothing.
+0: nothing is wrong, 1: something is, 2: no daemon answers."""
 
 OK, WARN, BAD = "ok", "warn", "bad"
 _MARKS: Final = {OK: "✓", WARN: "!", BAD: "✗"}
@@ -53,6 +54,7 @@ def run(desk: Desk) -> int:
     found["disk"] = look_at_disk(directory)
     if node is not None and not node.get("locked"):
         found["channels"] = _asked(lambda: _look_at_channels(desk))
+        found["reserve"] = _asked(lambda: _look_at_reserve(desk))
     checks = [{"name": n, "status": status, "said": said} for n, (status, said) in found.items()]
     wrong = any(status == BAD for status, _ in found.values())
     desk.show({"ok": not wrong, "checks": checks}, lambda: [_line(check) for check in checks])
@@ -157,3 +159,18 @@ def _look_at_channels(desk: Desk) -> Finding:
     if away:
         return WARN, f"{len(away)} of {len(channels)} wait for a peer that is away"
     return OK, f"{len(channels)} without complaint"
+
+
+def _look_at_reserve(desk: Desk) -> Finding:
+    channels = desk.ask("listpeerchannels")["channels"]
+    found = balance(desk.ask("listfunds")["outputs"], channels)
+    return look_at_reserve(found["onchain_msat"], reserve_of(desk, channels))
+
+
+def look_at_reserve(onchain_msat: int, reserve_msat: int) -> Finding:
+    """The coins are there that bring a commitment and its HTLCs into a block when fees are high."""
+    needed = f"{whole_sat(reserve_msat)} sat on chain are for closing channels by force"
+    if onchain_msat >= reserve_msat:
+        return OK, needed if reserve_msat else "no channel is open that would need coins on chain"
+    missing = whole_sat(reserve_msat - onchain_msat)
+    return WARN, f"{needed}, and {missing} are missing: deposit them (leyden address)"

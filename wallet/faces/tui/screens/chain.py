@@ -186,18 +186,24 @@ class Chain(Sections):
     def _summary(self, cells: int) -> list[Row]:
         facts, money = self.state.facts, self.state.money
         coming = f"   +{money.bare(facts.unconfirmed)} unconfirmed" if facts.unconfirmed else ""
-        count = facts.guarded
-        why = f"to close {count} channel{'s' if count > 1 else ''} by force"
-        kept = f"{money.shown(facts.kept())} stay here, {why}"
         return [
             ends(
                 row(("  On-chain  ", QUIET), (money.shown(facts.on_chain), STRONG),
                     (coming, QUIET)),
                 row((f"block {facts.node.height:,} ", QUIET)), cells),
-            row(("  Reserve   ", QUIET), kept if count else "none: no channel is open"),
+            row(("  Reserve   ", QUIET), self._reserve()),
             row(("  Fees      ", QUIET), self._fees()),
             EMPTY,
         ]  # fmt: skip
+
+    def _reserve(self) -> Span | str:
+        facts, money = self.state.facts, self.state.money
+        if not facts.guarded:
+            return "none: no channel is open"
+        why = f"to close {facts.guarded} channel{'s' if facts.guarded > 1 else ''} by force"
+        if facts.missing:
+            return f"! deposit {money.shown(facts.missing)} more, {why}", WARN
+        return f"{money.shown(facts.kept())} stay here, {why}"
 
     def _fees(self) -> str:
         fees = self.state.facts.fees
