@@ -1,5 +1,6 @@
 """What every test may use, and what the run says at its end."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -18,6 +19,11 @@ settings.register_profile(
     "shared cores", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("shared cores")
+
+# A shell that starts the run in the background has it ignore SIGINT, and so would every program
+# that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
