@@ -6,7 +6,7 @@ Rule 3: what the peer says is heard only in the phase and on the link in which i
 """
 
 from dataclasses import replace
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from wallet.base.errors import PeerFault, Refused, Severity
 from wallet.base.wire.channel import (
@@ -206,8 +206,7 @@ _OfAClose: TypeAlias = Shutdown | ClosingSigned | ClosingComplete | ClosingSig
 def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     match message:
         case Error():
-            said = reason_of(message)
-            return unilateral.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
+            return _error(channel, message, ctx)
         case PeerWarning():
             return Step(channel)
         case ChannelReestablish():
@@ -224,6 +223,26 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
         # any other messages for that channel.
         raise PeerFault(Severity.DISCONNECT, f"{message.name} before channel_reestablish")
     return _operate(channel, message, ctx)
+
+
+_NO_END: Final = {
+    b"internal error": Severity.DISCONNECT,
+    b"link failed to shutdown": Severity.WARN,
+    b"cannot co-op close channel w/ active htlcs": Severity.WARN,
+}
+"""Data of an `error` by which LND does not fail the channel, and what it takes to go on.
+
+BOLT 1 has us fail it.  Core Lightning, eclair and LDK do not either: after the first, LND goes on
+with the next connection; by the others it only says that it cannot close with HTLCs in flight.
+"""
+
+
+def _error(channel: Channel, message: Error, ctx: Context) -> ChannelStep:
+    said = reason_of(message)
+    severity = _NO_END.get(message.data)
+    if severity is not None and channel.phase in LIVING:
+        raise PeerFault(severity, f"your error ({said}) does not fail the channel here")
+    return unilateral.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
 
 
 def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
