@@ -17,6 +17,7 @@ from wallet.base.values.blocks import CltvExpiry
 from wallet.base.values.features import OUR_INIT, Features
 from wallet.base.values.ids import PaymentHash, Secret, ShortChannelId, Signature
 from wallet.base.wire.channel import (
+    ChannelReady,
     ChannelReestablish,
     ClosingSigned,
     CommitmentSigned,
@@ -148,6 +149,12 @@ BREACHES: dict[str, tuple[Severity, Callable[[], Pair], str, Callable[[Pair], Me
         away,
         "alice",
         lambda p: adding(p.alice.state),
+    ),
+    "channel_ready before channel_reestablish": (
+        DISCONNECT,
+        away,
+        "alice",
+        lambda p: ChannelReady(p.alice.state.id, p.alice.state.their_points[1]),
     ),
     "shutdown with updates that are not committed": (
         DISCONNECT,

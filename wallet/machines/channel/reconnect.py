@@ -51,6 +51,7 @@ def disconnected(channel: Channel) -> Channel:
         their_next_htlc_id=channel.their_next_htlc_id - forgotten,
         negotiation=Negotiation(),
         announcement=replace(channel.announcement, said=False),
+        early=(),
     )
 
 

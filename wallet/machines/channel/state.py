@@ -27,6 +27,7 @@ from wallet.base.values.ids import (
     Signature,
     Txid,
 )
+from wallet.base.wire.message import Message
 from wallet.machines.channel.close_versions import NO_VERSION, Proposal, SimpleClose
 from wallet.machines.channel.ending import Bump, OnChain
 from wallet.machines.channel.htlc import NOTHING_LET_GO, Htlc, HtlcKey, LetGo
@@ -313,6 +314,8 @@ class Channel:
     simple_close: SimpleClose = NO_VERSION
     missing: Missing | None = None
     """Set while the funding is in no block and in no mempool that we know."""
+    early: tuple[Message, ...] = ()
+    """What came before the peer's `channel_reestablish`; always empty in a stored state."""
 
     @property
     def id(self) -> ChannelId:

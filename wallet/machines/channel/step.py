@@ -210,7 +210,7 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
         case PeerWarning():
             return Step(channel)
         case ChannelReestablish():
-            return _reestablish(channel, message)
+            return _reestablish(channel, message, ctx)
         case _:
             pass
     if channel.phase not in LIVING and not (
@@ -219,9 +219,7 @@ def _receive(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
     ):
         return Step(channel)
     if channel.link is not Link.LIVE:
-        # BOLT 2: MUST wait to receive the other node's `channel_reestablish` message before sending
-        # any other messages for that channel.
-        raise PeerFault(Severity.DISCONNECT, f"{message.name} before channel_reestablish")
+        return _early(channel, message)
     return _operate(channel, message, ctx)
 
 
@@ -245,7 +243,22 @@ def _error(channel: Channel, message: Error, ctx: Context) -> ChannelStep:
     return unilateral.fail(channel, f"the peer failed the channel: {said}", ctx, "remote")
 
 
-def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
+MOST_EARLY: Final = 8
+"""Messages that may wait for a peer's `channel_reestablish`."""
+
+
+def _early(channel: Channel, message: Message) -> ChannelStep:
+    # BOLT 2: MUST wait to receive the other node's `channel_reestablish` message before sending any
+    # other messages for that channel.  LND does not wait with these two, on every connection: a
+    # link that is cut for it would never come up.  (After an early `channel_ready` it may never
+    # greet us, and a new connection is what helps.)
+    may_wait = isinstance(message, AnnouncementSignatures | Shutdown)
+    if not may_wait or len(channel.early) >= MOST_EARLY:
+        raise PeerFault(Severity.DISCONNECT, f"{message.name} before channel_reestablish")
+    return Step(replace(channel, early=(*channel.early, message)))
+
+
+def _reestablish(channel: Channel, message: ChannelReestablish, ctx: Context) -> ChannelStep:
     if channel.phase is Phase.CLOSED:
         # BOLT 2: nothing is left here to talk about; the error lets the peer close its side.
         reason = channel.error or "this channel is closed and settled"
@@ -255,7 +268,14 @@ def _reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
         return Step(channel, () if channel.fell_behind else reconnect.proof_in(channel, message))
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
-    return reconnect.receive_reestablish(channel, message)
+    after = reconnect.receive_reestablish(channel, message)
+    if after.state.link is not Link.LIVE:
+        return after
+    early, after = after.state.early, Step(replace(after.state, early=()), after.actions)
+    for waiting in early:
+        heard = step(after.state, events.MessageReceived(waiting), ctx)
+        after = Step(heard.state, (*after.actions, *heard.actions))
+    return after
 
 
 def _close(channel: Channel, message: _OfAClose, ctx: Context) -> ChannelStep:
