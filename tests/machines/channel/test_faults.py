@@ -15,7 +15,6 @@ from tests.support.pair import (
     Pair,
     Side,
     offer,
-    open_pair,
     policy,
     preimage_of,
     ready_pair,
@@ -354,30 +353,6 @@ FAULTS: dict[str, Fault] = {
         "per_commitment_secret is not of their last point",
     ),
     "a secret of another tree": Fault("alice", _inconsistent_secret, "per_commitment_secret: "),
-    # before channel_ready
-    "an addition before channel_ready": Fault(
-        "bob", lambda p: adding(p.bob.state), "update_add_htlc before channel_ready", open_pair
-    ),
-    "a fee change before channel_ready": Fault(
-        "bob",
-        lambda p: UpdateFee(p.bob.state.id, FeeratePerKw(2_000)),
-        "update_fee before channel_ready",
-        open_pair,
-    ),
-    "a commitment before channel_ready": Fault(
-        "bob",
-        lambda p: CommitmentSigned(p.bob.state.id, p.bob.state.funding.signature, ()),
-        "commitment_signed before channel_ready",
-        open_pair,
-    ),
-    "a revocation before channel_ready": Fault(
-        "alice",
-        lambda p: RevokeAndAck(
-            p.alice.state.id, Secret(sha256(b"x")), p.alice.state.their_points[1]
-        ),
-        "revoke_and_ack before channel_ready",
-        open_pair,
-    ),
 }
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.pair import CLOSE_SCRIPT, LEGACY, Pair, Side, offer, open_pair, ready_pair
 from wallet.base.errors import Severity
-from wallet.base.values.amounts import MilliSatoshi
+from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.ids import ALL_CHANNELS, Signature
-from wallet.base.wire.channel import ChannelReady, ChannelReestablish, Shutdown
+from wallet.base.wire.channel import ChannelReady, ChannelReestablish, Shutdown, UpdateFee
 from wallet.base.wire.gossip import AnnouncementSignatures
 from wallet.base.wire.message import Message, decode, encode
 from wallet.base.wire.setup import Error
@@ -199,3 +199,23 @@ def test_lnd_says_channel_ready_first_and_nothing_after_it() -> None:
     pair.reconnect()
     pair.settle()
     assert {side.state.phase for side in (pair.alice, pair.bob)} == {Phase.READY}
+
+
+# --- LND: an update before its `channel_ready` ----------------------------------------------------
+
+
+def test_lnd_says_update_fee_before_channel_ready() -> None:
+    """Its link starts with our `channel_ready`, and may be quicker than its own."""
+    pair = open_pair(PUSH)
+    bob = pair.bob
+    pair.mine(111)
+    pair.deliver(bob)
+    wishes = bob.receive(encode(UpdateFee(bob.state.id, FeeratePerKw(2_000))))
+    assert dropped(wishes)
+    assert bob.state.phase is Phase.AWAITING_CONFIRMATION
+    pair.cut()
+    pair.reconnect()
+    pair.settle()
+    pair.alice.step(events.ChangeFeerate(FeeratePerKw(2_000)))
+    pair.settle()
+    assert bob.state.feerate == FeeratePerKw(2_000)

@@ -150,6 +150,32 @@ BREACHES: dict[str, tuple[Severity, Callable[[], Pair], str, Callable[[Pair], Me
         "alice",
         lambda p: adding(p.alice.state),
     ),
+    "a payment before channel_ready": (
+        DISCONNECT,
+        waiting,
+        "bob",
+        lambda p: adding(p.bob.state),
+    ),
+    "a fee rate before channel_ready": (
+        DISCONNECT,
+        waiting,
+        "bob",
+        lambda p: UpdateFee(p.bob.state.id, FeeratePerKw(2_000)),
+    ),
+    "a commitment before channel_ready": (
+        DISCONNECT,
+        waiting,
+        "bob",
+        lambda p: CommitmentSigned(p.bob.state.id, p.bob.state.funding.signature, ()),
+    ),
+    "a revocation before channel_ready": (
+        DISCONNECT,
+        waiting,
+        "alice",
+        lambda p: RevokeAndAck(
+            p.alice.state.id, Secret(sha256(b"x")), p.alice.state.their_points[1]
+        ),
+    ),
     "channel_ready before channel_reestablish": (
         DISCONNECT,
         away,
@@ -173,12 +199,6 @@ BREACHES: dict[str, tuple[Severity, Callable[[], Pair], str, Callable[[Pair], Me
         closing,
         "alice",
         lambda p: Shutdown(p.alice.state.id, p2wpkh(b"\3" * 33)),
-    ),
-    "a payment before channel_ready": (
-        FAIL_CHANNEL,
-        waiting,
-        "bob",
-        lambda p: adding(p.bob.state),
     ),
     "more than the sender has": (
         FAIL_CHANNEL,

@@ -302,7 +302,8 @@ def _operate(channel: Channel, message: Message, ctx: Context) -> ChannelStep:
         case _:
             pass
     if not (channel.ready_sent and channel.ready_received):
-        raise PeerFault(Severity.FAIL_CHANNEL, f"{message.name} before channel_ready")
+        # LND's may be slower than its first `update_fee`; both come again on a new connection.
+        raise PeerFault(Severity.DISCONNECT, f"{message.name} before channel_ready")
     match message:
         case UpdateAddHtlc():
             return updates.receive_addition(channel, message)
