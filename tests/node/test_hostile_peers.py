@@ -118,11 +118,11 @@ async def test_an_unknown_channel_is_answered_with_an_error(world: World) -> Non
     unknown = ChannelReestablish(UNKNOWN, 1, 0, Secret(bytes(32)), point)
     hear(world.bob, world.alice.id, encode(unknown))
     await world.settle()
-    assert world.sent(world.bob) == ["error"]
+    assert world.sent(world.bob) == ["channel_reestablish", "error"]
     hear(world.bob, world.alice.id, encode(CommitmentSigned(UNKNOWN, Signature(bytes(64)), ())))
     hear(world.bob, world.alice.id, encode(Shutdown(UNKNOWN, b"")))
     await world.settle()
-    assert world.sent(world.bob) == ["error", "warning", "warning"]
+    assert world.sent(world.bob) == ["channel_reestablish", "error", "warning", "warning"]
     await still_serves(world)
 
 

@@ -15,7 +15,7 @@ from wallet.base.wire.channel import (
 from wallet.base.wire.message import Message, UnknownMessage, decode
 from wallet.base.wire.setup import Error, reason_of
 from wallet.base.wire.setup import Warning as PeerWarning
-from wallet.machines.channel import events
+from wallet.machines.channel import events, reconnect
 from wallet.node import gossip_desk, opening_desk
 from wallet.node.board import Board
 from wallet.node.events import PeerDown, PeerSaid, PeerUp
@@ -105,7 +105,8 @@ def _to_channel(board: Board, peer: NodeId, message: Message) -> None:
         board.tell(channel_id, events.MessageReceived(message))
         return
     if isinstance(message, ChannelReestablish):
-        # BOLT 1: an `error` makes the peer close a channel that we know nothing of.
+        for zero in reconnect.of_no_channel(message):
+            board.work.act(SendTo(peer, zero))
         board.work.act(SendTo(peer, Error(channel_id, b"we do not know this channel")))
     else:
         board.work.act(SendTo(peer, PeerWarning(channel_id, b"we do not know this channel")))

@@ -17,6 +17,7 @@ from wallet.base.wire.message import Message, decode, encode
 from wallet.base.wire.setup import Error
 from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel import actions, announce, events
+from wallet.machines.channel.reconnect import of_no_channel
 from wallet.machines.channel.state import Link, Phase, ScidKind
 from wallet.machines.channel.step import MOST_EARLY
 from wallet.node.persist import durable
@@ -219,3 +220,37 @@ def test_lnd_says_update_fee_before_channel_ready() -> None:
     pair.alice.step(events.ChangeFeerate(FeeratePerKw(2_000)))
     pair.settle()
     assert bob.state.feerate == FeeratePerKw(2_000)
+
+
+# --- LND: closes for no `error` -------------------------------------------------------------------
+
+
+def test_lnd_is_got_to_close_a_channel_of_which_nothing_is_left() -> None:
+    """lnwallet/channel.go, ProcessChanSyncMsg: only numbers that are too low make it close.
+
+    After a restore from the seed alone this is how our money comes back from such a peer.
+    """
+    pair = ready_pair()
+    pair.alice.step(offer(1))
+    pair.settle()
+    _, hello = greeted(pair)
+    (zero,) = of_no_channel(hello)
+    assert zero == decode(encode(zero))
+    assert (zero.channel_id, zero.next_commitment_number) == (hello.channel_id, 0)
+    # Nothing in it claims that the peer has lost data: that would keep it from closing.
+    assert (zero.next_revocation_number, zero.your_last_per_commitment_secret) == (0, bytes(32))
+    assert of_no_channel(zero) == (), "two that know nothing come to an end"
+    pair.bob.receive(encode(zero))
+    assert pair.bob.state.phase is Phase.FAILED
+    assert pair.bob.broadcasts[-1][0] == "commitment"
+
+
+def test_a_channel_that_is_settled_here_is_closed_there() -> None:
+    pair = ready_pair()
+    alice, hello = greeted(pair)
+    alice.channel = replace(alice.state, phase=Phase.CLOSED)
+    alice.sent.clear()
+    alice.receive(encode(hello))
+    first, second = said(alice)
+    assert (first,) == of_no_channel(hello)
+    assert isinstance(second, Error)

@@ -69,6 +69,19 @@ def connected(channel: Channel) -> ChannelStep:
     return Step(replace(channel, link=Link.SYNCING), (Send(message),))
 
 
+def of_no_channel(theirs: ChannelReestablish) -> tuple[ChannelReestablish, ...]:
+    """What gets a peer to close a channel of which nothing is left here; an `error` follows it.
+
+    LND closes for no `error`.  BOLT 2: if `next_commitment_number` is zero: MUST immediately fail
+    the channel and broadcast any relevant latest commitment transaction.  A zero is not answered by
+    another: two that both know nothing would never come to an end.
+    """
+    if theirs.next_commitment_number == 0:
+        return ()
+    point = theirs.my_current_per_commitment_point
+    return (ChannelReestablish(theirs.channel_id, 0, 0, Secret(_NO_SECRET), point),)
+
+
 def receive_reestablish(channel: Channel, message: ChannelReestablish) -> ChannelStep:
     """Compare numbers, then say again what they missed, in the order in which it was first said."""
     if channel.link is Link.OFFLINE:
@@ -84,7 +97,9 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
         return Step(channel, proof)
     if message.next_commitment_number == 0:
         # BOLT 2: MUST immediately fail the channel and broadcast any relevant latest commitment.
-        raise PeerFault(Severity.FAIL_CHANNEL, "next_commitment_number is 0")
+        raise PeerFault(
+            Severity.FAIL_CHANNEL, "the peer failed the channel: its next_commitment_number is 0"
+        )
     revocation = _missed_revocation(channel, message)
     commitment = _missed_commitment(channel, message)
     # BOLT 2: if it has previously sent a `commitment_signed` that needs to be retransmitted: MUST

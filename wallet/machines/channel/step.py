@@ -260,9 +260,10 @@ def _early(channel: Channel, message: Message) -> ChannelStep:
 
 def _reestablish(channel: Channel, message: ChannelReestablish, ctx: Context) -> ChannelStep:
     if channel.phase is Phase.CLOSED:
-        # BOLT 2: nothing is left here to talk about; the error lets the peer close its side.
+        # Nothing is left here to talk about; the peer is to close its side.
         reason = channel.error or "this channel is closed and settled"
-        return Step(channel, (Send(error_for(channel.id, reason)),))
+        zero = (Send(said) for said in reconnect.of_no_channel(message))
+        return Step(channel, (*zero, Send(error_for(channel.id, reason))))
     if channel.phase is Phase.FAILED:
         # Ours is on its way to the chain.  If it is revoked, no block may have it yet.
         return Step(channel, () if channel.fell_behind else reconnect.proof_in(channel, message))
