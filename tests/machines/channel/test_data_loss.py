@@ -157,7 +157,11 @@ def test_our_copy_is_old__a_restart_knows_it_and_says_it_again() -> None:
     pair.cut()
     pair.alice.channel = resume(stored).state
     assert_silent(pair.alice, events.PeerConnected())
-    assert [m.name for m in said(pair.alice)] == ["channel_reestablish", "error"]
+    hello, error = said(pair.alice)
+    assert isinstance(hello, ChannelReestablish)
+    # BOLT 2: MUST immediately fail the channel; LND heeds no error.
+    assert hello.next_commitment_number == 0
+    assert isinstance(error, Error)
     assert_silent(pair.alice, events.NewTip(CLOSE_SCRIPT["alice"]))
 
 

@@ -61,7 +61,8 @@ def connected(channel: Channel) -> ChannelStep:
     last = channel.their_secrets.get(LAST_INDEX - (revoked - 1)) if revoked else None
     message = ChannelReestablish(
         channel.id,
-        next_commitment_number=channel.our_number + 1,
+        # LND closes for no `error`, and not for a copy that is one commitment behind either.
+        next_commitment_number=0 if channel.fell_behind else channel.our_number + 1,
         next_revocation_number=revoked,
         your_last_per_commitment_secret=Secret(last or _NO_SECRET),
         my_current_per_commitment_point=channel.our_points[0],
