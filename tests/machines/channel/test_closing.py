@@ -245,6 +245,32 @@ def test_fee__without_a_range_two_that_move_meet() -> None:
     assert phase(pair.alice) is Phase.MUTUALLY_CLOSED
 
 
+def lnd_compromise(ideal: int, last: int, offered: int) -> int:
+    """LND's `calcCompromiseFee` (lnwallet/chancloser), which knows of no fee range."""
+    if offered == ideal or not last:
+        return ideal
+    if abs(offered - last) <= last * 3 // 10:
+        return offered
+    return last + last // 10 if offered > last else last - last // 10
+
+
+@pytest.mark.parametrize("times", [0.1, 0.5, 1, 5, 9, 11, 25, 100])
+def test_fee__lnd_estimates_another_fee(times: float) -> None:
+    """Without an estimate LND takes 25 sat/vB, also on a regtest on which we take 1."""
+    pair = negotiating()
+    ideal, last = int(fees_said(pair.alice)[0] * times), 0
+    for _ in range(100):
+        (offered,) = fees_said(pair.alice)
+        pair.alice.sent.clear()
+        last = lnd_compromise(ideal, last, offered)
+        hear(pair.alice, closing_signed(pair.bob, last))
+        if last == offered:
+            break
+    agreed = pair.alice.state.signed_close
+    assert agreed is not None and agreed.fee.sat == last
+    assert phase(pair.alice) is Phase.MUTUALLY_CLOSED
+
+
 def test_fee__more_than_the_opener_has() -> None:
     pair = negotiating()
     message = replace(closing_signed(pair.bob, 500), fee_satoshis=Satoshi(1 << 63))

@@ -24,6 +24,8 @@ ChannelStep = Step[Channel, Action]
 
 MAX_FEE_FACTOR: Final = 10
 """As opener we go up to this multiple of our estimate, and down to the relay floor."""
+STEPS: Final = 8
+"""Of what is left to our limit an offer takes this part."""
 
 
 def _terms(channel: Channel) -> ClosingTerms:
@@ -134,11 +136,7 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
     elif least <= fee <= greatest:
         answer = fee
     else:
-        last = talk.our_fee if talk.our_fee is not None else ideal
-        # Never beyond our own limits: halfway to what a peer asks for may be half of what we have.
-        answer = min(max(Satoshi((last.sat + fee.sat) // 2), least), greatest)
-        if answer == talk.our_fee:
-            raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
+        answer = _step_towards(fee, talk.our_fee, ideal, (least, greatest))
     talking = replace(
         talk,
         our_fee=answer,
@@ -152,6 +150,24 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
         return Step(said, (send,))
     agreed = _agree(said, message, ctx)
     return Step(agreed.state, (send, *agreed.actions))
+
+
+def _step_towards(
+    fee: Satoshi, last: Satoshi | None, ideal: Satoshi, limits: tuple[Satoshi, Satoshi]
+) -> Satoshi:
+    """Our next offer to a peer whose fee is beyond our limits.
+
+    LND gives way by a tenth each time: our steps are small enough to meet it, and shrink towards
+    the limit, so that there is nearly always one left.
+    """
+    if last is None:
+        return ideal
+    least, greatest = limits
+    left = min(max(fee, least), greatest).sat - last.sat
+    if not left:
+        raise PeerFault(Severity.FAIL_CHANNEL, f"no closing fee between {last} and {fee}")
+    step = max(abs(left) // STEPS, 1)
+    return Satoshi(last.sat + (step if left > 0 else -step))
 
 
 def _moves(talk: Negotiation, fee: Satoshi) -> bool:
