@@ -245,6 +245,26 @@ def test_fee__without_a_range_two_that_move_meet() -> None:
     assert phase(pair.alice) is Phase.MUTUALLY_CLOSED
 
 
+@pytest.mark.parametrize(("per_kw", "factor"), [(253, None), (1_000, None), (20_000, 2)])
+def test_fee__ldk_takes_the_most_that_the_opener_offers(per_kw: int, factor: int | None) -> None:
+    """LDK's `closing_signed` (lightning/src/ln/channel.rs): "They have to pay, so pick the highest
+    fee in the overlapping range." """
+    pair = ready_pair(features=LEGACY)
+    pair.alice.feerate = FeeratePerKw(per_kw)
+    pair.bob.step(events.CloseMutually(None, None))
+    pair.deliver(pair.bob)
+    pair.deliver(pair.alice)
+    (proposal,) = [m for m in said(pair.alice) if isinstance(m, ClosingSigned)]
+    fee, offered = proposal.fee_satoshis.sat, proposal.fee_range
+    assert offered is not None
+    most = offered.max_fee_satoshis.sat
+    hear(pair.alice, closing_signed(pair.bob, most, (100, 400_000)))
+    assert phase(pair.alice) is Phase.MUTUALLY_CLOSED
+    agreed = pair.alice.state.signed_close
+    assert agreed is not None and agreed.fee.sat == most
+    assert most == (fee + 1_000 if factor is None else fee * factor)
+
+
 def lnd_compromise(ideal: int, last: int, offered: int) -> int:
     """LND's `calcCompromiseFee` (lnwallet/chancloser), which knows of no fee range."""
     if offered == ideal or not last:

@@ -22,8 +22,12 @@ from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
 
+OFFERED_FACTOR: Final = 2
+OFFERED_MORE: Final = Satoshi(1_000)
+"""As opener we offer all from the relay floor to this multiple of our estimate, or this much more
+than it if that is greater. No further: LDK takes the most that a range offers."""
 MAX_FEE_FACTOR: Final = 10
-"""As opener we go up to this multiple of our estimate, and down to the relay floor."""
+"""As opener we go up to this multiple of our estimate with a peer that knows no range."""
 STEPS: Final = 8
 """Of what is left to our limit an offer takes this part."""
 
@@ -72,8 +76,17 @@ def _our_range(channel: Channel, ctx: Context) -> tuple[Satoshi, Satoshi, Satosh
     if high is not None:
         greatest = high.fee_ceil(weight)
     else:
-        greatest = Satoshi(ideal.sat * MAX_FEE_FACTOR) if channel.terms.we_opened else balance
+        offered = max(Satoshi(ideal.sat * OFFERED_FACTOR), ideal + OFFERED_MORE)
+        greatest = offered if channel.terms.we_opened else balance
     return min(ideal, balance), min(least, balance), min(greatest, balance)
+
+
+def _most_without_range(channel: Channel, ideal: Satoshi, greatest: Satoshi) -> Satoshi:
+    """Our greatest fee with a peer that names no range."""
+    if not channel.terms.we_opened or channel.close_feerates is not None:
+        return greatest
+    most = Satoshi(ideal.sat * MAX_FEE_FACTOR)
+    return max(greatest, min(most, channel.funding.to_us.floor_to_sat()))
 
 
 def _propose(channel: Channel, fee: Satoshi, fee_range: tuple[Satoshi, Satoshi]) -> Send:
@@ -133,10 +146,11 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
             Severity.FAIL_CHANNEL,
             f"closing fee {fee} is not between {talk.our_fee} and {talk.their_fee}",
         )
-    elif least <= fee <= greatest:
-        answer = fee
     else:
-        answer = _step_towards(fee, talk.our_fee, ideal, (least, greatest))
+        most = _most_without_range(channel, ideal, greatest)
+        inside = least <= fee <= most
+        answer = fee if inside else _step_towards(fee, talk.our_fee, ideal, (least, most))
+        least, greatest = min(least, answer), max(greatest, answer)
     talking = replace(
         talk,
         our_fee=answer,
