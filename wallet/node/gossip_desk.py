@@ -36,7 +36,7 @@ from wallet.machines.routing.gossip import (
     Verdict,
     View,
 )
-from wallet.node import gossip_own, gossip_relay, gossip_rows
+from wallet.node import gossip_own, gossip_relay, gossip_rows, gossip_sync
 from wallet.node.board import Board
 from wallet.node.events import GossipChecked
 from wallet.node.gossip_traffic import ASK_AGAIN_SECONDS, GossipPeer
@@ -81,6 +81,7 @@ def peer_up(board: Board, peer: NodeId) -> None:
 def peer_down(board: Board, peer: NodeId) -> None:
     """A link is gone, and with it what was still to be sent."""
     board.memory.traffic.peers.pop(peer, None)
+    gossip_sync.peer_down(board, peer)
     gossip_own.peer_down(board, peer)
 
 
@@ -89,6 +90,7 @@ def tick(board: Board) -> None:
     for peer, there in list(board.memory.traffic.peers.items()):
         _ask(board, peer, there)
         gossip_relay.send_slice(board, peer, there)
+    gossip_sync.tick(board)
     gossip_own.tick(board)
 
 
@@ -131,8 +133,11 @@ def heard(board: Board, peer: NodeId, message: Message) -> None:
                 gossip_relay.take_filter(board, peer, message)
             case QueryShortChannelIds() | QueryChannelRange():
                 gossip_relay.take_query(board, peer, message)
+            case ReplyChannelRange():
+                gossip_sync.take_range(board, peer, message)
+            case ReplyShortChannelIdsEnd():
+                gossip_sync.take_end(board, peer, message)
             case _:
-                # Replies: we ask by filter only, so nobody owes us one.
                 pass
     except PeerFault as fault:
         _blame(board, peer, fault)

@@ -8,7 +8,7 @@ from typing import Final
 from wallet.base.values.ids import ChannelId, NodeId
 from wallet.base.wire.gossip import ChannelAnnouncement, ChannelUpdate, NodeAnnouncement
 from wallet.base.wire.message import Message
-from wallet.machines.routing.gossip_queries import TimeRange
+from wallet.machines.routing.gossip_queries import Lacking, TimeRange
 
 PER_PEER: Final = 1_000
 """Messages of one peer that may be under check or wait for something."""
@@ -33,9 +33,29 @@ class GossipPeer:
     """Something of it was dropped unseen: it is asked again once there is room."""
     ahead: int = 0
     """The highest block beyond our tip of which it has told a channel that we could not check."""
+    compared: bool = False
+    """Whether it was asked for the names of its channels."""
     backlog: Iterator[Message | None] | None = None
     answers: dict[type[Message], Iterator[Message | None]] = field(default_factory=dict)
     """What it still gets of its filter, and of its queries, by their kind."""
+
+
+@dataclass(slots=True)
+class Sync:
+    """The one peer that is asked what it knows and we do not."""
+
+    peer: NodeId
+    since: int
+    extended: bool
+    """Whether it gives timestamps and takes flags."""
+    heard_at: int = 0
+    """When it has last answered."""
+    lacking: deque[Lacking] = field(default_factory=deque)
+    """What is still to be asked for."""
+    is_listed: bool = False
+    """All names have come."""
+    is_asked: bool = False
+    """A `query_short_channel_ids` of ours is not answered yet."""
 
 
 @dataclass(slots=True)
@@ -63,6 +83,7 @@ class Traffic:
     """When the peers of announced channels went away (or we started)."""
     looked_at: dict[ChannelId, tuple[object, ...]] = field(default_factory=dict)
     """What decides our terms for a channel, as it was when we last looked."""
+    sync: Sync | None = None
     own_looked_at: int = 0
     pruned_at: int = 0
 

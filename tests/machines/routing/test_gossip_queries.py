@@ -18,18 +18,24 @@ from wallet.base.wire.gossip import (
     QueryShortChannelIds,
     ReplyChannelRange,
     ReplyShortChannelIdsEnd,
+    Timestamps,
 )
 from wallet.base.wire.message import encode
-from wallet.machines.routing.gossip_book import Gossip
+from wallet.machines.routing.gossip_book import Gossip, direction_of
 from wallet.machines.routing.gossip_queries import (
     CHANNELS_LOOKED_AT,
+    EVERY_BLOCK,
     MAX_IN_REPLY,
+    WANTS_TIMESTAMPS,
     TimeRange,
     answer_ids,
     answer_range,
     backlog,
     checksum,
     crc32c,
+    is_last,
+    lacking,
+    query_for,
     range_of,
 )
 
@@ -282,3 +288,42 @@ def test_backlog__many_that_do_not_fit_are_looked_at_in_parts() -> None:
     others = [scid(200 + n).to_int() for n in range(2 * CHANNELS_LOOKED_AT)]
     gossip.channels.update(dict.fromkeys(others, gossip.channels[ONE.to_int()]))
     assert list(backlog(gossip, TimeRange(1, 2))) == [None, None]
+
+
+# --- asking -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_what_we_ask_is_what_we_answer(extended: bool) -> None:
+    """One book learns all of another by its two questions, and then lacks nothing."""
+    theirs, ours = book(*LINE), book((ANN, BEN, ONE))
+    theirs.add_update(update(ANN, BEN, ONE, NOW + 10))
+    replies = _range(theirs, 0, EVERY_BLOCK, WANTS_TIMESTAMPS if extended else None)
+    (reply,) = [r for r in replies if isinstance(r, ReplyChannelRange)]
+    assert is_last(reply)
+    wanted = lacking(ours, reply, NOW - 100)
+    # Without timestamps nobody can say that an update is newer.
+    newer = [(ONE.to_int(), 2 << direction_of(update(ANN, BEN, ONE)))] if extended else []
+    assert wanted == [*newer, (TWO.to_int(), 31)]
+    told = _answers(theirs, query_for(REGTEST.chain_hash, wanted, with_flags=extended))
+    assert (update(ANN, BEN, ONE, NOW + 10) in told) is extended
+    assert announcement(BEN, CAT, TWO) in told
+    assert node(CAT) in told
+    assert lacking(theirs, reply, NOW - 100) == []
+    if extended:
+        assert lacking(ours, reply, NOW + 100) == [], "what would be pruned is not asked for"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ReplyChannelRange(REGTEST.chain_hash, 0, 1, 1, b""),
+        ReplyChannelRange(REGTEST.chain_hash, 0, 1, 1, b"\1\0"),
+        ReplyChannelRange(REGTEST.chain_hash, 0, 1, 1, b"\0" + bytes(9)),
+        ReplyChannelRange(REGTEST.chain_hash, 0, 1, 1, b"\0" + bytes(8), Timestamps(0, bytes(4))),
+        ReplyChannelRange(REGTEST.chain_hash, 0, 1, 1, b"\0" + bytes(8), Timestamps(1, bytes(8))),
+    ],
+)
+def test_a_reply_that_cannot_be_read(reply: ReplyChannelRange) -> None:
+    with pytest.raises(PeerFault):
+        lacking(book(), reply, 0)

@@ -1,4 +1,4 @@
-"""BOLT 7: what we send of our book to a peer that asks for it.
+"""BOLT 7: what we send of our book to a peer that asks for it, and what we ask of a peer's.
 
 Every answer is an iterator: its owner takes a slice at a time, so that a map of the whole network
 never stands in a link's queue at once.
@@ -7,7 +7,7 @@ never stands in a link's queue at once.
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from wallet.base.errors import DecodeError, PeerFault, Severity
 from wallet.base.values.ids import ChainHash, NodeId
@@ -26,6 +26,8 @@ from wallet.base.wire.message import Message
 from wallet.machines.routing.gossip_book import Gossip
 from wallet.machines.routing.graph import edge_key
 
+EVERY_BLOCK: Final = 0xFFFFFFFF
+"""`number_of_blocks` of a query for all channels."""
 UNCOMPRESSED: Final = b"\0"
 """BOLT 7: the only encoding that is left."""
 MAX_IN_REPLY: Final = 500
@@ -33,7 +35,8 @@ MAX_IN_REPLY: Final = 500
 
 CHANNELS_LOOKED_AT: Final = 1_000
 
-_WANTS_TIMESTAMPS: Final = 1
+WANTS_TIMESTAMPS: Final = 1
+"""BOLT 7 `query_option`."""
 _WANTS_CHECKSUMS: Final = 2
 _ANNOUNCEMENT: Final = 1
 _UPDATES: Final = (2, 4)
@@ -94,7 +97,7 @@ def answer_ids(
 
     Raises `PeerFault` at once when the query cannot be read.
     """
-    scids = _scids_in(query.encoded_short_ids)
+    scids = _scids_in(query.encoded_short_ids, query.name)
     flags = _flags_in(query.query_flags, len(scids))
     ours = query.chain_hash == chain_hash
     asked = list(zip(scids, flags, strict=True)) if ours else []
@@ -122,11 +125,11 @@ def _answer_ids(
     yield ReplyShortChannelIdsEnd(chain_hash, int(full))
 
 
-def _scids_in(encoded: bytes) -> list[int]:
+def _scids_in(encoded: bytes, name: str) -> list[int]:
     if encoded[:1] != UNCOMPRESSED:
-        raise PeerFault(Severity.WARN, "query_short_channel_ids: unknown encoding")
+        raise PeerFault(Severity.WARN, f"{name}: unknown encoding")
     if len(encoded) % 8 != 1:
-        raise PeerFault(Severity.WARN, "query_short_channel_ids: not a whole number of ids")
+        raise PeerFault(Severity.WARN, f"{name}: not a whole number of ids")
     return list(struct.unpack(f">{len(encoded) // 8}Q", encoded[1:]))
 
 
@@ -183,7 +186,7 @@ def _reply(
         number_of_blocks,
         int(last),
         UNCOMPRESSED + struct.pack(f">{len(part)}Q", *part),
-        _timestamps(gossip, part) if options & _WANTS_TIMESTAMPS else None,
+        _timestamps(gossip, part) if options & WANTS_TIMESTAMPS else None,
         _checksums(gossip, part) if options & _WANTS_CHECKSUMS else None,
     )
 
@@ -226,3 +229,51 @@ def crc32c(data: bytes) -> int:
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
     return crc ^ 0xFFFFFFFF
+
+
+# --- what we ask --------------------------------------------------------------------------------
+
+Lacking: TypeAlias = tuple[int, int]
+"""A channel, and the `query_flags` for what of it we do not have."""
+
+
+def lacking(gossip: Gossip, reply: ReplyChannelRange, oldest: int) -> list[Lacking]:
+    """What the peer has beyond our book, as far as the reply tells. Raises `PeerFault`.
+
+    `oldest`: what was said before that would be pruned (Unix time).
+    """
+    scids = _scids_in(reply.encoded_short_ids, reply.name)
+    if reply.timestamps_tlv is None:
+        return [(scid, _EVERYTHING) for scid in scids if scid not in gossip.channels]
+    times = reply.timestamps_tlv
+    if times.encoding_type != UNCOMPRESSED[0] or len(times.encoded_timestamps) != 8 * len(scids):
+        raise PeerFault(Severity.WARN, "timestamps_tlv: not two for each channel")
+    pairs = struct.iter_unpack(">II", times.encoded_timestamps)
+    known = zip(scids, pairs, strict=True)
+    flagged = ((scid, _flags(gossip, scid, pair, oldest)) for scid, pair in known)
+    return [(scid, flags) for scid, flags in flagged if flags]
+
+
+def _flags(gossip: Gossip, scid: int, times: tuple[int, int], oldest: int) -> int:
+    fresh = [
+        bit
+        for direction, bit in enumerate(_UPDATES)
+        if times[direction] > max(oldest, gossip.update_time(scid, direction))
+    ]
+    if not fresh:
+        return 0
+    return sum(fresh) if scid in gossip.channels else _EVERYTHING
+
+
+def is_last(reply: ReplyChannelRange) -> bool:
+    """Whether no other reply to a query for all channels follows."""
+    return bool(reply.sync_complete) or reply.first_blocknum + reply.number_of_blocks >= EVERY_BLOCK
+
+
+def query_for(
+    chain_hash: ChainHash, part: Sequence[Lacking], *, with_flags: bool
+) -> QueryShortChannelIds:
+    """BOLT 7 `query_short_channel_ids`; without flags everything of the channels is asked for."""
+    ids = UNCOMPRESSED + struct.pack(f">{len(part)}Q", *(scid for scid, _ in part))
+    flags = QueryFlags(UNCOMPRESSED[0], bytes(flags for _, flags in part)) if with_flags else None
+    return QueryShortChannelIds(chain_hash, ids, flags)
