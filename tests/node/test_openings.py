@@ -8,9 +8,10 @@ import pytest
 from tests.support.kernels import House, World, link
 from wallet.base.errors import Refused
 from wallet.base.values.amounts import MilliSatoshi, Satoshi
-from wallet.base.values.ids import ChannelId, NodeId
+from wallet.base.values.ids import ALL_CHANNELS, ChannelId, NodeId
 from wallet.base.wire.message import encode
 from wallet.base.wire.setup import Error
+from wallet.base.wire.setup import Warning as PeerWarning
 from wallet.machines.channel.announce import ANNOUNCE_DEPTH, is_announced
 from wallet.machines.channel.state import Phase
 from wallet.node import opening_desk, persist
@@ -193,4 +194,40 @@ async def test_a_stranger_with_our_temporary_id_does_not_free_our_coins() -> Non
         assert any(coin.reserved_by for coin in memory.wallet.coins.values())
         await later(world.alice, 61)
         with pytest.raises(Refused, match="said nothing"):
+            await opening
+
+
+@pytest.mark.parametrize("kind", [PeerWarning, Error])
+async def test_a_word_about_no_channel__a_warning_ends_no_opening(
+    kind: type[PeerWarning | Error],
+) -> None:
+    """Core Lightning, eclair and LDK warn of gossip in mid-opening, with a channel_id of zeros."""
+    async with World() as world:
+        await world.funded()
+        opening = ask(world.alice, world.bob, ChannelWish())
+        async with asyncio.timeout(5):
+            while not world.alice.kernel.board.memory.openings:
+                await asyncio.sleep(0)
+        said = encode(kind(ALL_CHANNELS, b"channel_announcement: no unspent txout"))
+        world.alice.kernel.inbox.put_peer(world.bob.id, PeerSaid(world.bob.id, said))
+        await world.settle()
+        if kind is PeerWarning:
+            await opening
+            assert world.alice.channel.phase is Phase.AWAITING_CONFIRMATION
+        else:
+            with pytest.raises(Refused, match="no unspent txout"):
+                await opening
+
+
+async def test_a_warning_about_the_opening_ends_it() -> None:
+    """Core Lightning's way to refuse one (openingd)."""
+    async with World() as world:
+        await world.funded()
+        world.bob.transport.tamper = lambda data: ()
+        opening = ask(world.alice, world.bob, ChannelWish())
+        await world.settle()
+        [(_, temporary)] = world.alice.kernel.board.memory.openings
+        said = encode(PeerWarning(temporary, b"You gave bad parameters: too small"))
+        world.alice.kernel.inbox.put_peer(world.bob.id, PeerSaid(world.bob.id, said))
+        with pytest.raises(Refused, match=r"the peer refused the channel: You gave bad parameters"):
             await opening

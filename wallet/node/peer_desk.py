@@ -115,11 +115,13 @@ def _to_channel(board: Board, peer: NodeId, message: Message) -> None:
 def _complaint(board: Board, peer: NodeId, message: Error | PeerWarning) -> None:
     reason = reason_of(message)
     everything = message.channel_id == ALL_CHANNELS
+    # A warning that names no channel is of gossip or the like: it ends no opening.
+    all_openings = everything and isinstance(message, Error)
     openings = [
         k
         for k in board.memory.openings
         if k[0] == peer
-        and (everything or message.channel_id in (k[1], opening_desk.drafted_id(board, k)))
+        and (all_openings or message.channel_id in (k[1], opening_desk.drafted_id(board, k)))
     ]
     channels = [
         c for c in board.memory.channels_with(peer) if everything or c.id == message.channel_id
