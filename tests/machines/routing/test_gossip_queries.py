@@ -314,6 +314,11 @@ def test_what_we_ask_is_what_we_answer(extended: bool) -> None:
         assert lacking(ours, reply, NOW + 100) == [], "what would be pruned is not asked for"
 
 
+def test_what_we_ask__names_are_in_order() -> None:
+    query = query_for(REGTEST.chain_hash, [(TWO.to_int(), 2), (ONE.to_int(), 31)], with_flags=True)
+    assert query == _query(ONE.to_int(), TWO.to_int(), flags=bytes((31, 2)))
+
+
 @pytest.mark.parametrize(
     "reply",
     [

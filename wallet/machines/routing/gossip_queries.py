@@ -274,6 +274,8 @@ def query_for(
     chain_hash: ChainHash, part: Sequence[Lacking], *, with_flags: bool
 ) -> QueryShortChannelIds:
     """BOLT 7 `query_short_channel_ids`; without flags everything of the channels is asked for."""
+    # LND reads none whose names are not in ascending order.
+    part = sorted(part)
     ids = UNCOMPRESSED + struct.pack(f">{len(part)}Q", *(scid for scid, _ in part))
     flags = QueryFlags(UNCOMPRESSED[0], bytes(flags for _, flags in part)) if with_flags else None
     return QueryShortChannelIds(chain_hash, ids, flags)
