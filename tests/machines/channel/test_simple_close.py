@@ -22,6 +22,7 @@ from wallet.base.values.amounts import FeeratePerKw, MilliSatoshi
 from wallet.base.values.features import OUR_INIT
 from wallet.base.wire.channel import ClosingComplete, ClosingSig, ClosingSigned, Shutdown
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.close_simple import REPLACE_AFTER
 from wallet.machines.channel.ending import SpendKind
 from wallet.machines.channel.onchain import FORGET_DEPTH
 from wallet.machines.channel.resume import resume
@@ -140,7 +141,7 @@ def test_a_lost_answer__the_same_is_offered_again() -> None:
     """Bob may broadcast it: Alice must come to know it, and offer no less."""
     pair = closed()
     alice, bob = pair.alice, pair.bob
-    alice.height += 1
+    alice.height += REPLACE_AFTER
     alice.feerate = FeeratePerKw(3_000)
     alice.step()
     pair.deliver(alice)

@@ -14,6 +14,7 @@ from wallet.base.errors import Refused
 from wallet.base.values.amounts import FeeratePerKw, Satoshi
 from wallet.base.wire.channel import ClosingComplete
 from wallet.machines.channel import actions, events
+from wallet.machines.channel.close_simple import REPLACE_AFTER
 from wallet.machines.channel.resume import resume
 
 # --- one that pays more -------------------------------------------------------------------------
@@ -126,10 +127,10 @@ def test_legacy__the_agreed_fee_stands() -> None:
 # --- by the estimate ----------------------------------------------------------------------------
 
 
-def blocks(pair: Pair, rate: int) -> None:
-    """A block later the estimate is another."""
+def blocks(pair: Pair, rate: int, count: int = REPLACE_AFTER) -> None:
+    """So many blocks later the estimate is another."""
     for side in (pair.alice, pair.bob):
-        side.height += 1
+        side.height += count
         side.feerate = FeeratePerKw(rate)
         side.step(events.NewTip(CLOSE_SCRIPT[side.name]))
     pair.settle()
@@ -146,13 +147,17 @@ def test_the_estimate_rises__one_of_both_pays_more() -> None:
     assert {fee_of(tx) for tx in closes(pair.bob)} == fees
 
 
-def test_the_estimate_rises__not_twice_in_one_block() -> None:
+def test_the_estimate_rises__not_twice_within_a_few_blocks() -> None:
+    """eclair signs none that comes within 3 blocks of the last (`attempt-delta-blocks`): it warns,
+    and we would wait for its signature until the connection is given up.
+    """
     pair = closed()
-    for rate in (2_000, 3_000, 4_000):
-        pair.alice.feerate = FeeratePerKw(rate)
-        pair.alice.step()
-        pair.settle()
+    for count, rate in ((0, 2_000), (1, 3_000), (1, 4_000), (1, 5_000)):
+        blocks(pair, rate, count)
     assert {fee_of(tx) for tx in closes(pair.alice)} == {fee_at(1_000)}
+    assert pair.alice.state.negotiation.proposal is None
+    blocks(pair, 6_000, 1)
+    assert {fee_of(tx) for tx in closes(pair.alice)} == {fee_at(1_000), fee_at(6_000)}
 
 
 def test_the_estimate_rises__within_the_range_that_a_person_gave() -> None:

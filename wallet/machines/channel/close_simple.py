@@ -41,6 +41,9 @@ _LOCKTIME: Final = 0
 """Valid at once, also for a node whose chain is a block behind ours."""
 _REPLACEMENT_STEP: Final = FEERATE_FLOOR
 """BIP 125, rule 4: a replacement pays for its own relay on top of what it replaces."""
+REPLACE_AFTER: Final = 4
+"""Blocks between two offers that nobody asked for: eclair signs none within 3, and its tip may be
+one behind ours."""
 _Fields: TypeAlias = tuple[Signature | None, Signature | None, Signature | None]
 _CLOSING: Final = frozenset({Phase.SHUTTING_DOWN, Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED})
 
@@ -91,7 +94,8 @@ def _next_fee(channel: Channel, ctx: Context) -> Satoshi | None:
     if close.ours is None or close.ours.fee < highest:
         # They may hold our last offer, signed: their answer to it was lost with the connection.
         return max(wanted, highest)
-    waited = close.offered_height is None or ctx.height.height > close.offered_height
+    since = None if close.offered_height is None else ctx.height.height - close.offered_height
+    waited = since is None or since >= REPLACE_AFTER
     return wanted if waited and wanted >= _least_replacement(channel, ctx) else None
 
 
@@ -144,7 +148,7 @@ def raise_fee(channel: Channel, ctx: Context) -> Channel:
 
 
 def at_once(channel: Channel) -> Channel:
-    """Another offer need not wait for a block."""
+    """Another offer need not wait for blocks."""
     return replace(channel, simple_close=replace(channel.simple_close, offered_height=None))
 
 
