@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support.kernels import World, cut
 from wallet.base.errors import Refused
 from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import NodeId
+from wallet.machines.channel.state import Phase
 from wallet.node import dialler
 from wallet.node.dialler import Dialler
 from wallet.node.memory import ConnectedPeer, KnownPeer
@@ -112,3 +114,14 @@ async def test_a_peer_is_dialled_before_the_kernel_has_heard_that_it_went(world:
         del memory.peers[world.bob.id]
         await asyncio.sleep(0.3)
         assert line.calls == 2, "nobody wakes the dialler again once the kernel has heard"
+
+
+@pytest.mark.parametrize("old", [True, False])
+async def test_only_the_peer_can_close_what_we_have_an_old_copy_of(world: World, old: bool) -> None:
+    """It must hear of it; after a failure of another kind our commitment is on its way."""
+    memory = world.alice.kernel.board.memory
+    channel = world.alice.channel
+    async with dialling(world, lasts=10.0) as line:
+        memory.channels[channel.id] = replace(channel, phase=Phase.FAILED, fell_behind=old)
+        await asyncio.sleep(0.1)
+        assert line.calls == old

@@ -89,7 +89,9 @@ class Dialler:
         places = {}
         for channel in memory.channels.values():
             peer = channel.terms.peer
-            wanted = channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED
+            # What we have an old copy of only the peer can close, and must hear of.
+            old = channel.phase is Phase.FAILED and channel.fell_behind
+            wanted = channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED or old
             known = memory.known_peers.get(peer)
             # The transport knows first.  The kernel hears of an end after all that was said before
             # it, and nobody would wake us again when it has.
