@@ -50,9 +50,11 @@ class Cores:
             await until(lambda a=api: height_of(a) == height, "the blocks")  # type: ignore[misc]
 
     async def connect(self) -> None:
-        """Alice dials Bob."""
+        """Alice dials Bob, and both know of it."""
         host, _, port = self.bob.listening.rpartition(":")
         await self.alice.connect(self.bob.node_id, host, int(port))
+        peers = self.bob.core.kernel.board.memory.peers
+        await until(lambda: self.alice.node_id in peers, "bob to know of the link")
 
     async def open(self, push: int = 300_000_000) -> Channel:
         """A channel of 1,000,000 sat from Alice, ready on both sides."""

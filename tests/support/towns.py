@@ -32,7 +32,7 @@ def demo(directory: Path, *words: str) -> Any:
     """Run an action to its end; what it printed, which has to be JSON with exit code 0."""
     process = start(directory, *words)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, f"leyden demo {' '.join(words)}: {err}"
+    assert process.returncode == 0, f"leyden demo {' '.join(words)}: {err}{out}"
     return json.loads(out)
 
 
