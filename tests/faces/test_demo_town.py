@@ -403,7 +403,7 @@ def test_the_story_holds_in_a_town_with_traffic(town: Town, home: Path) -> None:
             "offline",
             ["ready", "stop", "refused", "start", "pay", "held", "money check"],
             2,
-            ["alice tries to pay him: “", "bob stands still", "bob to alice: here is the secret"],
+            ["alice tries to pay him: “", "bob stands still", "alice: here is the secret"],
         ),
         (
             "dry",

@@ -21,7 +21,7 @@ from wallet.node.config import Config
 from wallet.node.setup import create_wallet
 from wallet.services.directory import DataDirectory
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 async def until(ask: Callable[[], bool], what: str) -> None:
