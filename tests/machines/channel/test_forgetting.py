@@ -5,6 +5,7 @@ import pytest
 from tests.support.pair import START_HEIGHT, Pair, Side, offer, open_pair, policy, replace
 from wallet.base.values.amounts import MilliSatoshi
 from wallet.base.values.encode import from_json, to_json
+from wallet.base.wire.channel import ChannelReestablish
 from wallet.base.wire.message import decode
 from wallet.base.wire.setup import Error
 from wallet.machines.channel import events
@@ -102,3 +103,50 @@ def test_one_that_was_used_before_its_funding_is_not() -> None:
     pair.settle()
     tip(pair.bob, LAST)
     assert phase(pair.bob) is Phase.READY
+
+
+# --- a peer that knows nothing of the channel -----------------------------------------------------
+
+
+def unknown_to_the_opener(push: MilliSatoshi) -> Pair:
+    """The link ended before `funding_signed` arrived: for the opener there never was a channel.
+
+    Core Lightning answers our `channel_reestablish` with this error and hangs up.
+    """
+    pair = open_pair(push)
+    pair.cut()
+    pair.bob.step(events.PeerConnected())
+    [hello] = [m for m in map(decode, pair.bob.sent) if isinstance(m, ChannelReestablish)]
+    words = b"Unknown channel for WIRE_CHANNEL_REESTABLISH"
+    pair.bob.step(events.MessageReceived(Error(hello.channel_id, words)))
+    pair.bob.step(events.PeerDisconnected())
+    pair.bob.sent.clear()
+    return pair
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_a_channel_that_the_peer_failed_is_not_brought_up_again(reloaded: bool) -> None:
+    """Else the peer hangs up on each connection, and no other channel with it can ever be had."""
+    pair = unknown_to_the_opener(PUSH)
+    assert phase(pair.bob) is Phase.FAILED
+    if reloaded:
+        stored: Channel = from_json(Channel, to_json(durable(pair.bob.state)))
+        pair.bob.channel = resume(stored).state
+    pair.bob.step(events.PeerConnected())
+    assert not pair.bob.sent
+
+
+def test_a_peer_that_failed_it_and_asks_after_it_is_answered() -> None:
+    """Put back to an old copy, it must hear that the channel is failed before it does harm."""
+    pair = open_pair(PUSH)
+    pair.bob.step(events.MessageReceived(Error(pair.bob.state.id, b"internal error")))
+    pair.cut()
+    pair.bob.step(events.PeerConnected())
+    assert not pair.bob.sent
+    pair.alice.step(events.PeerConnected())
+    pair.deliver(pair.alice)
+    hello, error = map(decode, pair.bob.sent)
+    assert isinstance(hello, ChannelReestablish)
+    assert isinstance(error, Error)
+    pair.settle()
+    assert phase(pair.alice) is Phase.FAILED

@@ -155,14 +155,29 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
 def _connected(channel: Channel) -> ChannelStep:
     if channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED:
         return reconnect.connected(channel)
-    if channel.phase is Phase.FAILED and channel.error is not None:
-        # BOLT 2: if a channel is in an error state: SHOULD retransmit the error packet and ignore
-        # any other packets for that channel.  Our channel_reestablish goes before it: a peer whose
-        # copy is old would answer the error alone with a commitment that it has revoked, and one
-        # that is told that ours is old learns from it that it must close.
-        hello = reconnect.connected(channel).actions
-        return Step(channel, (*hello, Send(error_for(channel.id, channel.error))))
+    if channel.phase is Phase.FAILED and not _peer_failed(channel):
+        return _failed(channel)
     return Step(channel)
+
+
+def _peer_failed(channel: Channel) -> bool:
+    """Whether a failed channel was failed by the peer: then we are silent until it speaks of it.
+
+    It may know nothing of the channel (the link ended before our `funding_signed`) and hang up
+    whenever it hears of it: no other channel with it could ever be had.
+    """
+    return channel.changes[-1].cause == "remote" and not channel.fell_behind
+
+
+def _failed(channel: Channel) -> ChannelStep:
+    if channel.error is None:
+        return Step(channel)
+    # BOLT 2: if a channel is in an error state: SHOULD retransmit the error packet and ignore any
+    # other packets for that channel.  Our channel_reestablish goes before it: a peer whose copy is
+    # old would answer the error alone with a commitment that it has revoked, and one that is told
+    # that ours is old learns from it that it must close.
+    hello = reconnect.connected(channel).actions
+    return Step(channel, (*hello, Send(error_for(channel.id, channel.error))))
 
 
 def _change_relay(channel: Channel, event: events.ChangeRelay) -> ChannelStep:
@@ -266,7 +281,10 @@ def _reestablish(channel: Channel, message: ChannelReestablish, ctx: Context) ->
         return Step(channel, (*zero, Send(error_for(channel.id, reason))))
     if channel.phase is Phase.FAILED:
         # Ours is on its way to the chain.  If it is revoked, no block may have it yet.
-        return Step(channel, () if channel.fell_behind else reconnect.proof_in(channel, message))
+        proof = () if channel.fell_behind else reconnect.proof_in(channel, message)
+        # It has failed the channel and asks after it: it may have been put back to an old copy.
+        answer = _failed(channel).actions if _peer_failed(channel) else ()
+        return Step(channel, (*proof, *answer))
     if channel.phase not in LIVING and channel.phase is not Phase.MUTUALLY_CLOSED:
         return Step(channel)
     after = reconnect.receive_reestablish(channel, message)
