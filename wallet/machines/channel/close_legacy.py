@@ -13,8 +13,9 @@ from wallet.base.errors import InvariantBroken, PeerFault, Severity, ensure
 from wallet.base.values.amounts import FEERATE_FLOOR, Satoshi
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingSigned, FeeRange
+from wallet.base.wire.setup import warning_for
 from wallet.machines.channel.actions import Action, Broadcast, CloseSigned, Send
-from wallet.machines.channel.clearing import is_clear, is_simple, negotiating
+from wallet.machines.channel.clearing import is_clear, is_empty, is_simple, negotiating
 from wallet.machines.channel.commitments import spend_funding
 from wallet.machines.channel.state import Channel, Negotiation, Phase, SignedClose
 from wallet.machines.signing import FundingKey, SignDigest
@@ -115,9 +116,9 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
     if is_simple(channel):
         raise PeerFault(Severity.WARN, "closing_signed although simple close is negotiated")
     closing = {Phase.SHUTTING_DOWN, Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED}
-    if channel.phase not in closing or not is_clear(channel):
+    if channel.phase not in closing or not is_empty(channel):
         raise PeerFault(Severity.WARN, "closing_signed before the channel is clear of HTLCs")
-    channel = negotiating(channel, ctx)
+    channel = negotiating(channel, ctx, asked=True)
     _check_signature(channel, message)
     fee = message.fee_satoshis
     talk = channel.negotiation
@@ -128,11 +129,12 @@ def receive_closing_signed(channel: Channel, message: ClosingSigned, ctx: Contex
     if theirs is not None:
         low, high = max(least, theirs.min_fee_satoshis), min(greatest, theirs.max_fee_satoshis)
         if low > high:
-            raise PeerFault(
-                Severity.WARN,
+            refusal = (
                 f"no closing fee suits both: we take {least} to {greatest},"
-                f" they offer {theirs.min_fee_satoshis} to {theirs.max_fee_satoshis}",
+                f" they offer {theirs.min_fee_satoshis} to {theirs.max_fee_satoshis}"
             )
+            # Not raised: that the peer talks of the close already must be remembered.
+            return Step(channel, (Send(warning_for(channel.id, refusal)),))
         if channel.terms.we_opened or talk.our_fee is not None:
             # BOLT 2: if it is the funder and `fee_satoshis` is not in the overlap between the sent
             # and received `fee_range`: MUST fail the channel.

@@ -27,7 +27,7 @@ from wallet.base.values.amounts import FEERATE_FLOOR, ZERO_SAT, FeeratePerKw, Sa
 from wallet.base.values.ids import Signature
 from wallet.base.wire.channel import ClosingComplete, ClosingSig
 from wallet.machines.channel.actions import Action, Broadcast, CloseSigned, Send
-from wallet.machines.channel.clearing import is_clear, is_simple, negotiating
+from wallet.machines.channel.clearing import is_clear, is_empty, is_simple, negotiating
 from wallet.machines.channel.close_scripts import check_their_script
 from wallet.machines.channel.close_versions import CloseVersion, Proposal
 from wallet.machines.channel.commitments import spend_funding
@@ -187,7 +187,7 @@ def receive_closing_complete(
     """BOLT 2 `closing_complete`: the peer pays, so whatever it offers is signed."""
     if not is_simple(channel):
         raise PeerFault(Severity.WARN, "closing_complete without option_simple_close")
-    if channel.phase not in _CLOSING or not is_clear(channel):
+    if channel.phase not in _CLOSING or not is_empty(channel):
         raise PeerFault(Severity.WARN, "closing_complete before the channel is clear of HTLCs")
     # BOLT 2: If `closee_scriptpubkey` does not match the last script it sent: SHOULD ignore
     # `closing_complete`. SHOULD send a `warning`. SHOULD close the connection.
@@ -215,7 +215,7 @@ def receive_closing_complete(
     version = _version(proposal, outputs, signature, we_are_closer=False)
     # BOLT 2: MUST use `closer_scriptpubkey` for its own future `closing_complete` messages.
     signed = replace(
-        negotiating(channel, ctx),
+        negotiating(channel, ctx, asked=True),
         their_shutdown=message.closer_scriptpubkey,
         simple_close=replace(channel.simple_close, theirs=version),
     )

@@ -31,7 +31,7 @@ from wallet.machines.channel.commitments import (
 )
 from wallet.machines.channel.htlc import CommitmentRange, Fulfilled, Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import FINAL, ROWS, SETTLED, Beat, Stage, advance
-from wallet.machines.channel.state import Channel, FeeUpdate, Funding, Link, Tally
+from wallet.machines.channel.state import AGREEING, Channel, FeeUpdate, Funding, Link, Tally
 from wallet.machines.signing import ReleasedSecret
 from wallet.machines.step import Step
 
@@ -55,7 +55,8 @@ def commit(channel: Channel) -> ChannelStep:
     """
     if channel.link is not Link.LIVE or channel.awaiting_revocation or channel.revoking:
         return Step(channel)
-    if not has_news(channel):
+    # A peer that talks of the close already takes a commitment_signed for a broken rule.
+    if not has_news(channel) or channel.phase in AGREEING:
         return Step(channel)
     number = channel.their_number + 1
     moved = _beat(channel, Beat.WE_COMMIT, theirs=number)

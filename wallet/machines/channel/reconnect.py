@@ -18,7 +18,7 @@ from wallet.machines.channel.htlc import Htlc, HtlcKey
 from wallet.machines.channel.htlc_stages import ROWS, Stage
 from wallet.machines.channel.ready import channel_ready
 from wallet.machines.channel.shutdown import resend_shutdown
-from wallet.machines.channel.state import Channel, Link, Negotiation, Phase
+from wallet.machines.channel.state import AGREEING, Channel, Link, Negotiation, Phase
 from wallet.machines.channel.updates import addition, removal_message
 from wallet.machines.signing import ReleaseSecret
 from wallet.machines.step import Step
@@ -103,6 +103,9 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
         )
     revocation = _missed_revocation(channel, message)
     commitment = _missed_commitment(channel, message)
+    if channel.phase in AGREEING:
+        # The peer has gone on to the close without it (`clearing.is_empty`): it is not missed.
+        commitment = ()
     # BOLT 2: if it has previously sent a `commitment_signed` that needs to be retransmitted: MUST
     # retransmit `revoke_and_ack` and `commitment_signed` in the same relative order as initially
     # transmitted.  Otherwise the peer verifies our signature against another commitment.

@@ -17,15 +17,13 @@ from wallet.machines.channel.clearing import is_simple, negotiating
 from wallet.machines.channel.close_scripts import check_their_script, is_allowed
 from wallet.machines.channel.events import CloseMutually
 from wallet.machines.channel.htlc_stages import Stage
-from wallet.machines.channel.state import LIVING, Channel, Link, Phase
+from wallet.machines.channel.state import AGREEING, LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
 
 ChannelStep = Step[Channel, Action]
 
 CLOSING_PATIENCE: Final = 600
 """Seconds for a peer that is there to agree on a fee, once we have named ours."""
-
-_TALKING: Final = frozenset({Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED})
 
 
 def ask(channel: Channel, event: CloseMutually, ctx: Context) -> ChannelStep:
@@ -75,7 +73,7 @@ def is_overdue(channel: Channel, now: int) -> bool:
         talk.our_fee is not None and channel.phase is Phase.NEGOTIATING
     )
     late = now - talk.since > CLOSING_PATIENCE
-    return channel.phase in _TALKING and channel.link is Link.LIVE and waiting and late
+    return channel.phase in AGREEING and channel.link is Link.LIVE and waiting and late
 
 
 def progress(channel: Channel, ctx: Context) -> ChannelStep:
@@ -99,7 +97,7 @@ def progress(channel: Channel, ctx: Context) -> ChannelStep:
         actions.append(Send(Shutdown(channel.id, channel.our_shutdown or b"")))
     channel = negotiating(channel, ctx)
     # Agreed already: the peer may have lost our last word with the connection.
-    if channel.phase not in _TALKING:
+    if channel.phase not in AGREEING:
         return Step(channel, tuple(actions))
     if is_simple(channel):
         proposed = close_simple.propose(channel, ctx)
@@ -114,9 +112,11 @@ def _may_shut(channel: Channel) -> bool:
     # BOLT 2: if there are updates pending on the receiving node's commitment transaction: MUST NOT
     # send a `shutdown`.
     waiting = {Stage.SENT_ADD_HTLC, Stage.SENT_REMOVE_HTLC}
-    return not any(h.stage in waiting for h in channel.htlcs.values()) and not any(
-        f.stage in waiting for f in channel.fees
-    )
+    if any(h.stage in waiting for h in channel.htlcs.values()):
+        return False
+    # A change of the fee is let through to the end: with both `shutdown`s exchanged, Core Lightning
+    # commits to it no more and waits for our word about the close, as we would for its commitment.
+    return len(channel.fees) == 1
 
 
 def receive_shutdown(channel: Channel, message: Shutdown, ctx: Context) -> ChannelStep:

@@ -53,6 +53,9 @@ LIVING = frozenset(
 )
 """Phases in which the peers still talk about commitments."""
 
+AGREEING = frozenset({Phase.NEGOTIATING, Phase.MUTUALLY_CLOSED})
+"""Phases in which they talk about the fee of a cooperative close, and of no other commitment."""
+
 
 class Link(StrEnum):
     """Whether the peer is there. Never stored: after a restart everyone is away."""
