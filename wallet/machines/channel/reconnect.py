@@ -99,7 +99,9 @@ def receive_reestablish(channel: Channel, message: ChannelReestablish) -> Channe
     if message.next_commitment_number == 0:
         # BOLT 2: MUST immediately fail the channel and broadcast any relevant latest commitment.
         raise PeerFault(
-            Severity.FAIL_CHANNEL, "the peer failed the channel: its next_commitment_number is 0"
+            Severity.FAIL_CHANNEL,
+            "the peer failed the channel, as one that has lost its data does"
+            " (its next_commitment_number is 0)",
         )
     revocation = _missed_revocation(channel, message)
     commitment = _missed_commitment(channel, message)
