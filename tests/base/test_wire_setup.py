@@ -39,6 +39,7 @@ def test_reason__terminal_codes_are_shown_not_obeyed() -> None:
     received = Error(CHANNEL, b"\x1b[2Jall \xe2\x80\xaegood\n\\x41")
     assert reason_of(received) == r"\x1b[2Jall \xe2\x80\xaegood\x0a\\x41"
     assert reason_of(PeerWarning(CHANNEL, b"plain words.")) == "plain words."
+    assert reason_of(Error(CHANNEL, b"")) == "(no reason given)"
 
 
 def test_reason__long() -> None:

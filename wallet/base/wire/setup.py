@@ -103,6 +103,8 @@ def reason_of(received: Error | Warning) -> str:
         for c in received.data[:1000]
     )
     left = len(received.data) - 1000
+    if not shown:
+        return "(no reason given)"
     return shown if left <= 0 else f"{shown}… ({left} bytes more)"
 
 
