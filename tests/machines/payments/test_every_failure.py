@@ -181,7 +181,7 @@ ACTS: list[tuple[f.Failure, bool, int | None, str]] = [
     (f.TemporaryNodeFailure(), True, None, "just now"),
     (f.PermanentNodeFailure(), False, 203, "no payments any more"),
     (f.RequiredNodeFeatureMissing(), False, 203, "requires a feature"),
-    (f.InvalidOnionVersion(HASH), False, 203, "version of our packet"),
+    (f.InvalidOnionVersion(HASH), False, 203, "Ask the payee for an invoice"),
     (f.InvalidOnionHmac(HASH), False, 203, "altered"),
     (f.InvalidOnionKey(HASH), False, 203, "the key in our packet"),
     (f.TemporaryChannelFailure(), True, None, "this amount just now"),

@@ -82,8 +82,12 @@ TABLE: Final[dict[type[Failure], Row]] = {
     RequiredNodeFeatureMissing: Row(
         Blame.NODE, False, "requires a feature that this wallet does not have", _OTHER_WAY
     ),
+    # There is one version: Electrum, for one, says this of any packet that it cannot use.
     InvalidOnionVersion: Row(
-        Blame.PAYER, False, "does not know the version of our packet", _OUR_FAULT
+        Blame.PAYER,
+        False,
+        "could not read our packet",
+        "It may not take this kind of payment. Ask the payee for an invoice.",
     ),
     InvalidOnionHmac: Row(
         Blame.PAYER, False, "found our packet altered, or made for another node", _ASK_PAYEE
