@@ -13,7 +13,7 @@ from wallet.base.values.features import OUR_INIT
 from wallet.base.values.ids import NodeId
 from wallet.machines.channel.state import Phase
 from wallet.node import dialler
-from wallet.node.dialler import Dialler
+from wallet.node.dialler import LONGEST_WAIT, Dialler, Pace
 from wallet.node.memory import ConnectedPeer, KnownPeer
 from wallet.services.ports import Peer
 
@@ -90,6 +90,20 @@ async def test_others_who_come_and_go_do_not_hurry_it(world: World) -> None:
             line.gone.set()
             await asyncio.sleep(0.01)
         assert 3 <= line.calls <= 8
+
+
+@pytest.mark.parametrize("lasts", [0.0, 1.2, 1.9])
+def test_a_peer_that_speaks_after_a_second_and_hangs_up_is_called_ever_less(lasts: float) -> None:
+    """Electrum, while a channel of ours with it has failed and is not closed by a block yet."""
+    now, pace = 0.0, Pace(0.0, dialler.FIRST_WAIT)
+    pauses = []
+    for _ in range(12):
+        pace.up_since, now = now, now + lasts
+        pace.gone(now)
+        pauses.append(round(pace.due - now, 6))
+        now = pace.due
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_WAIT
 
 
 async def test_a_link_that_lasted_is_made_again_soon(

@@ -22,12 +22,14 @@ log: Final = logging.getLogger("leyden.dialler")
 
 FIRST_WAIT: Final = 0.2
 LONGEST_WAIT: Final = 60.0
-LASTED: Final = 1.0
-"""Seconds after which a link counts as one that worked."""
+LASTED: Final = 3.0
+"""Seconds after which a link counts as one that worked. Electrum takes one until it speaks of its
+channels, and hangs up at an `error` for one of them, which it gets again each time it asks.
+"""
 
 
 @dataclass(slots=True)
-class _Pace:
+class Pace:
     """When to dial a peer again. Times are the loop's."""
 
     due: float
@@ -38,6 +40,14 @@ class _Pace:
     def failed(self, now: float) -> None:
         self.due, self.wait = now + self.wait, min(self.wait * 2, LONGEST_WAIT)
 
+    def gone(self, now: float) -> None:
+        """No link: what that means if we had made one. May be told again while there is none."""
+        since, self.up_since = self.up_since, None
+        if since is not None and now - since < LASTED:
+            self.failed(now)
+        elif since is not None:
+            self.due, self.wait = now, FIRST_WAIT
+
 
 class Dialler:
     """One attempt at a time for each missing peer, with growing pauses."""
@@ -46,7 +56,7 @@ class Dialler:
         self._kernel = kernel
         self._transport = transport
         self._look = peer_gone
-        self._paces: dict[NodeId, _Pace] = {}
+        self._paces: dict[NodeId, Pace] = {}
         self._dialling: set[NodeId] = set()
 
     async def run(self) -> None:
@@ -73,12 +83,7 @@ class Dialler:
     def _note(self, missing: dict[NodeId, HostPort], now: float) -> None:
         """Paces for who is missing; of the others only those whose link may still prove short."""
         for node_id in missing:
-            pace = self._paces.setdefault(node_id, _Pace(now, FIRST_WAIT))
-            since, pace.up_since = pace.up_since, None
-            if since is not None and now - since < LASTED:
-                pace.failed(now)
-            elif since is not None:
-                pace.due, pace.wait = now, FIRST_WAIT
+            self._paces.setdefault(node_id, Pace(now, FIRST_WAIT)).gone(now)
         for node_id, pace in list(self._paces.items()):
             present = self._transport.peer(node_id) is not None
             if node_id not in missing and not (present and pace.up_since is not None):
