@@ -175,6 +175,17 @@ def test_close__agreed_again_after_the_answer_was_lost() -> None:
     assert {tx.txid for tx in (*closes(alice), *closes(bob))} == {closes(alice)[0].txid}
 
 
+def test_close__agreed_and_signed_it_is_not_what_a_new_connection_begins_with() -> None:
+    """Electrum never answers our word about it, and waits for itself: the whole link stands."""
+    pair = negotiating()
+    pair.settle()
+    pair.cut()
+    pair.reconnect()
+    for side in (pair.alice, pair.bob):
+        assert phase(side) is Phase.MUTUALLY_CLOSED
+        assert not side.sent
+
+
 # --- a fee that does not suit -------------------------------------------------------------------
 
 
@@ -498,7 +509,7 @@ def test_agreed__nothing_but_the_close_is_heard() -> None:
     early = ClosingSigned(agreed.id, Satoshi(500), Signature(bytes(64)), None)
     hear(pair.alice, early)
     assert pair.alice.state.signed_close == agreed.signed_close
-    assert pair.alice.state.link is Link.SYNCING
+    assert pair.alice.state.link is Link.OFFLINE
 
 
 def test_fee__without_a_range_a_peer_that_does_not_move_fails() -> None:

@@ -44,6 +44,7 @@ from wallet.machines.channel import (
     updates,
 )
 from wallet.machines.channel.actions import Action, Disconnect, LossAccepted, PhaseChanged, Send
+from wallet.machines.channel.clearing import is_simple
 from wallet.machines.channel.resume import promised
 from wallet.machines.channel.state import LIVING, Channel, Link, Phase
 from wallet.machines.step import Context, Step
@@ -153,6 +154,12 @@ def _new_tip(channel: Channel, event: events.NewTip, ctx: Context) -> ChannelSte
 
 
 def _connected(channel: Channel) -> ChannelStep:
+    signed = channel.phase is Phase.MUTUALLY_CLOSED and channel.signed_close is not None
+    if signed and not is_simple(channel):
+        # BOLT 2: MUST transmit `channel_reestablish` for each channel.  Nothing is left to say of
+        # this one, though: a peer that lacks its last `closing_signed` greets us and is answered.
+        # LDK has forgotten it; Electrum would neither answer nor read on, whatever the channel.
+        return Step(channel)
     if channel.phase in LIVING or channel.phase is Phase.MUTUALLY_CLOSED:
         return reconnect.connected(channel)
     if channel.phase is Phase.FAILED and not _peer_failed(channel):
