@@ -189,7 +189,7 @@ ACTS: list[tuple[f.Failure, bool, int | None, str]] = [
     (f.RequiredChannelFeatureMissing(), False, 203, "requires a feature"),
     (f.UnknownNextPeer(), False, 203, "next node"),
     (f.AmountBelowMinimum(AMOUNT), False, 203, "Pay more at once"),
-    (f.FeeInsufficient(AMOUNT), True, None, "higher fee"),
+    (f.FeeInsufficient(AMOUNT), True, None, "higher fee than we knew of"),
     (f.IncorrectCltvExpiry(EXPIRY), True, None, "more blocks"),
     (f.ExpiryTooSoon(), True, None, "too near"),
     (PAID(AMOUNT, HEIGHT), False, 203, "Ask the payee for a new invoice"),

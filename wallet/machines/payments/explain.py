@@ -112,7 +112,10 @@ TABLE: Final[dict[type[Failure], Row]] = {
         Blame.CHANNEL, False, "does not pass on amounts as small as this", "Pay more at once."
     ),
     FeeInsufficient: Row(
-        Blame.PAYER, True, "asks for a higher fee", "Try again with a higher limit on the fee."
+        Blame.PAYER,
+        True,
+        "asks for a higher fee than we knew of",
+        "Try again in a few minutes; to a payee behind a private channel, with a new invoice.",
     ),
     IncorrectCltvExpiry: Row(
         Blame.PAYER, True, "asks for more blocks between two hops than it got", _LATER
