@@ -334,3 +334,10 @@ def test_sanity__another_signature_is_another_payee() -> None:
     digest_signer = sign_recoverable(b"\x33" * 32, bytes(32))
     other = decode_invoice(attach_signature(PLAIN, *digest_signer))
     assert other.payee != PAYEE
+
+
+@pytest.mark.parametrize("text", ["lno1pgx9xet5v4hku", "LNR1QQGZ", "lni1qqg"])
+def test_bolt_12_is_called_by_its_name(text: str) -> None:
+    """It has no checksum; nobody should look for a mistyped character."""
+    with pytest.raises(DecodeError, match="of BOLT 12, and only BOLT 11 is understood"):
+        decode_invoice(text)

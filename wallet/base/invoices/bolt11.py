@@ -121,6 +121,9 @@ class Invoice(InvoiceFields):
 
 # --- reading ------------------------------------------------------------------------------------
 
+_BOLT12: Final = {"lno1": "an offer", "lnr1": "an invoice request", "lni1": "an invoice"}
+"""They have no checksum: read as BOLT 11 they would look mistyped."""
+
 
 def decode_invoice(text: str, chain: Chain | None = None) -> Invoice:
     """Parse and verify an invoice, upper or lower case, without `lightning:` in front.
@@ -128,6 +131,11 @@ def decode_invoice(text: str, chain: Chain | None = None) -> Invoice:
     Raises `InvoiceNetworkError` when `chain` is given and is not the invoice's,
     `InvoiceFeatureError` for features that we lack, and `DecodeError` for everything else.
     """
+    if what := _BOLT12.get(text[:4].lower()):
+        raise DecodeError(
+            f"it is {what} of BOLT 12, and only BOLT 11 is understood here:"
+            " ask the payee for an invoice of that kind"
+        )
     hrp, digits = read_digits(text)
     prefix, amount = _read_hrp(hrp)
     if chain is not None and chain.invoice_prefix != prefix:
