@@ -139,7 +139,7 @@ def test_a_channel_that_the_peer_failed_is_not_brought_up_again(reloaded: bool) 
 def test_a_peer_that_failed_it_and_asks_after_it_is_answered() -> None:
     """Put back to an old copy, it must hear that the channel is failed before it does harm."""
     pair = open_pair(PUSH)
-    pair.bob.step(events.MessageReceived(Error(pair.bob.state.id, b"internal error")))
+    pair.bob.step(events.MessageReceived(Error(pair.bob.state.id, b"sync error")))
     pair.cut()
     pair.bob.step(events.PeerConnected())
     assert not pair.bob.sent
