@@ -158,7 +158,7 @@ def test_amount__refused(amount: str, reason: str) -> None:
         decode_invoice(write_number("lnbcrt" + amount, data, 160))
 
 
-@pytest.mark.parametrize("hrp", ["lnxx", "lntc10u", "ln", "bcrt", "lnbcrtx", "lno"])
+@pytest.mark.parametrize("hrp", ["lnxx", "lntc10u", "ln", "bcrt", "lnbcrtx", "lnq"])
 def test_prefix__not_known(hrp: str) -> None:
     with pytest.raises(DecodeError, match="network we know"):
         decode_invoice(write_number(hrp, 0, 160))
