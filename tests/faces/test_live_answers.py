@@ -163,6 +163,12 @@ def test_a_forced_close_pays_both_sides_in_the_end(two: Two) -> None:
     assert closed["type"] == "unilateral"
     two.mine()
     wait_for(lambda: two.channel(two.bob)["state"] == "ONCHAIN", "the commitment")
+    # On the next connection the channel has no link; its peer is there all the same.
+    two.alice.call("disconnect", id=two.bob.node_id, force=True)
+    two.alice.call("connect", id=two.bob.node_id, host="127.0.0.1", port=two.bob.port)
+    for node in (two.alice, two.bob):
+        wait_for(lambda n=node: two.channel(n)["peer_connected"], "the peer")  # type: ignore[misc]
+        assert [c["connected"] for c in node.call("listfunds")["channels"]][-1:] == [True]
     for _ in range(8):
         two.mine()
     after = _confirmed(two, two.alice), _confirmed(two, two.bob)

@@ -114,7 +114,7 @@ def phase(house: House) -> Phase:
 
 
 def shown(house: House) -> dict[str, object]:
-    return peer_channel(house.channel, REGTEST, house.id, None)
+    return peer_channel(house.channel, REGTEST, house.id, None, connected=True)
 
 
 async def test_a_rival_is_mined__both_notice_and_nothing_is_paid_over_it() -> None:

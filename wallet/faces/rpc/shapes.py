@@ -114,15 +114,15 @@ def output(coin: Coin, status: CoinStatus, chain: Chain, height: int) -> Json:
     )
 
 
-def channel_funds(channel: Channel) -> Json:
-    """An item of `listfunds.channels`."""
+def channel_funds(channel: Channel, *, connected: bool) -> Json:
+    """An item of `listfunds.channels`; `connected` is the peer, whatever the channel."""
     waiting = channel.phase is Phase.AWAITING_CONFIRMATION
     # Core Lightning names a channel once it is as deep as was asked, not with its first block.
     scid = None if waiting else channel.scid(ScidKind.REAL)
     return without_none(
         {
             "peer_id": channel.terms.peer.hex(),
-            "connected": channel.link is not Link.OFFLINE,
+            "connected": connected,
             "state": channel.phase.value,
             "channel_id": channel.id.hex(),
             "short_channel_id": str(scid) if scid else None,
@@ -156,8 +156,13 @@ def peer_channel(
     our_id: bytes,
     frozen: str | None,
     their_update: ChannelUpdate | None = None,
+    *,
+    connected: bool,
 ) -> Json:
-    """An item of `listpeerchannels`; `frozen` is why nothing more is done with it, if so."""
+    """An item of `listpeerchannels`; `frozen` is why nothing more is done with it, if so.
+
+    `connected` is the peer: a channel that has failed has no link, and yet the peer may be there.
+    """
     terms, funding = channel.terms, channel.funding
     scid = channel.scid(ScidKind.REAL)
     closing = channel.our_shutdown or terms.close_to
@@ -166,7 +171,7 @@ def peer_channel(
     return without_none(
         {
             "peer_id": terms.peer.hex(),
-            "peer_connected": channel.link is not Link.OFFLINE,
+            "peer_connected": connected,
             "reestablished": channel.link is Link.LIVE,
             "channel_type": channel_type(terms.channel_type),
             "ignore_fee_limits": False,

@@ -134,6 +134,7 @@ async def listpeerchannels(api: Api, args: Args) -> Answer:
                 api.node_id,
                 memory.frozen.get(c.id),
                 memory.channel_updates.get((c.id, False)),
+                connected=c.terms.peer in memory.peers,
             )
             for c in chosen
         ]

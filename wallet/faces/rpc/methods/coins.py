@@ -34,6 +34,8 @@ async def listfunds(api: Api, args: Args) -> Answer:
             if word is not CoinStatus.SPENT or with_spent
         ],
         "channels": [
-            shapes.channel_funds(c) for c in memory.channels.values() if c.phase is not Phase.CLOSED
+            shapes.channel_funds(c, connected=c.terms.peer in memory.peers)
+            for c in memory.channels.values()
+            if c.phase is not Phase.CLOSED
         ],
     }
