@@ -77,6 +77,15 @@ def asked_for(message: Message) -> list[tuple[int, int | None]]:
     return list(zip(scids, message.query_flags.encoded_query_flags, strict=True))
 
 
+async def linked(world: GossipWorld, clock: Clock, *strangers: Stranger) -> None:
+    """They are there, and have had their time to answer our filter."""
+    for stranger in strangers:
+        stranger.link(world.alice)
+    await world.settle()
+    await clock.wait(world, 1)
+    await clock.wait(world, QUIET_SECONDS)
+
+
 async def greeted(world: GossipWorld, clock: Clock, stranger: Stranger) -> None:
     """It is there, has our filter, and sends nothing for it."""
     stranger.link(world.alice)
@@ -140,10 +149,7 @@ async def test_a_peer_without_extended_queries__is_asked_for_what_is_unknown(clo
         source.link(world.alice)
         source.says(world.alice, announcement(ANN, CAT, known))
         await world.settle()
-        peer.link(world.alice)
-        await world.settle()
-        await clock.wait(world, 1)
-        await clock.wait(world, QUIET_SECONDS)
+        await linked(world, clock, peer)
         assert questions(peer) == [QueryChannelRange(CHAIN, 0, ALL)]
         peer.says(world.alice, listed(known, at))
         await world.settle()
@@ -194,11 +200,7 @@ async def test_no_more_is_asked_for_than_can_be_checked(
 async def test_ldk_does_not_answer__and_the_next_one_is_asked(clock: Clock) -> None:
     async with GossipWorld() as world:
         ldk, eclair = Stranger(ANN), Stranger(BEN)
-        for peer in (ldk, eclair):
-            peer.link(world.alice)
-        await world.settle()
-        await clock.wait(world, 1)
-        await clock.wait(world, QUIET_SECONDS)
+        await linked(world, clock, ldk, eclair)
         ldk.says(world.alice, listed(ShortChannelId(500, 1, 0)))
         await world.settle()
         assert (len(questions(ldk)), len(questions(eclair))) == (2, 0)
@@ -209,11 +211,7 @@ async def test_ldk_does_not_answer__and_the_next_one_is_asked(clock: Clock) -> N
 async def test_one_that_answers_without_end__has_its_hour(clock: Clock) -> None:
     async with GossipWorld() as world:
         endless, other = Stranger(ANN), Stranger(BEN)
-        for peer in (endless, other):
-            peer.link(world.alice)
-        await world.settle()
-        await clock.wait(world, 1)
-        await clock.wait(world, QUIET_SECONDS)
+        await linked(world, clock, endless, other)
         for _ in range(LONGEST // PATIENCE + 1):
             endless.says(world.alice, listed(last=0))
             await clock.wait(world, PATIENCE)
